@@ -1,0 +1,1 @@
+"""loraexp: config-driven LoRA experiments on GPT-2 text classifiers."""

@@ -1,0 +1,88 @@
+"""The maths of adapters: what a branch adds to a frozen linear layer.
+
+A branch owns the tensors that train and never the base's. Shapes: lora_A (r, in), lora_B (out, r).
+"""
+
+import math
+from abc import ABC, abstractmethod
+from typing import Self
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from loraexp.config import Lora
+
+SCALINGS = {
+    "alpha_over_r": lambda alpha, rank: alpha / rank,  # Hu et al. 2021, section 4.1
+    "alpha_over_sqrt_r": lambda alpha, rank: alpha / math.sqrt(rank),  # Kalajdzievski 2023
+    "alpha": lambda alpha, rank: alpha,  # as in the source tutorial
+}
+
+
+class Branch(nn.Module, ABC):
+    """What one adapted linear layer adds to its base."""
+
+    @classmethod
+    @abstractmethod
+    def create(
+        cls, base: nn.Linear, config: Lora, rank: int, alpha: float, generator: torch.Generator
+    ) -> Self:
+        """A fresh branch for `base`; it must change no output."""
+
+    @abstractmethod
+    def forward(self, x: Tensor, y: Tensor, base: nn.Linear) -> Tensor:
+        """The adapted output (..., out) for input x (..., in) and y = base(x)."""
+
+    @abstractmethod
+    def merged(self, weight: Tensor) -> Tensor:
+        """The weight (out, in) of a plain linear layer that does the same, in weight's dtype."""
+
+
+class LowRank(Branch):
+    """y + scaling * dropout(x) A' B' (Hu et al. 2021, "LoRA", eq. 3); B starts at zero.
+
+    Args:
+        lora_A: (r, in).
+        lora_B: (out, r).
+        scaling: alpha / r, or another of SCALINGS.
+        dropout: on the branch's input, as in the paper's code.
+    """
+
+    def __init__(self, lora_A: Tensor, lora_B: Tensor, scaling: float, dropout: float) -> None:
+        super().__init__()
+        self.lora_A, self.lora_B = nn.Parameter(lora_A), nn.Parameter(lora_B)
+        self.scaling, self.dropout = scaling, nn.Dropout(dropout)
+
+    @classmethod
+    def create(
+        cls, base: nn.Linear, config: Lora, rank: int, alpha: float, generator: torch.Generator
+    ) -> Self:
+        lora_A = torch.empty(rank, base.in_features, device=base.weight.device)
+        if not lora_A.is_meta:  # counting needs shapes only
+            if config.init == "gaussian":
+                lora_A.normal_(0.0, 1.0 / rank, generator=generator)
+            else:  # kaiming with a = sqrt(5): the bound is 1 / sqrt(in)
+                bound = 1.0 / math.sqrt(base.in_features)
+                lora_A.uniform_(-bound, bound, generator=generator)
+        lora_B = torch.zeros(base.out_features, rank, device=base.weight.device)
+        return cls(lora_A, lora_B, SCALINGS[config.scaling](alpha, rank), config.dropout)
+
+    def forward(self, x: Tensor, y: Tensor, base: nn.Linear) -> Tensor:
+        low = F.linear(self.dropout(x), self.lora_A.to(x.dtype))  # (..., r)
+        return y + F.linear(low, self.lora_B.to(x.dtype)) * self.scaling
+
+    def merged(self, weight: Tensor) -> Tensor:
+        delta = self.scaling * (self.lora_B.double() @ self.lora_A.double())  # (out, in)
+        return (weight.double() + delta).to(weight.dtype)
+
+
+class Adapted(nn.Module):
+    """A frozen linear layer and its branch: the one wrapper in the project."""
+
+    def __init__(self, base: nn.Linear, branch: Branch) -> None:
+        super().__init__()
+        self.base, self.branch = base, branch
+
+    def forward(self, x: Tensor) -> Tensor:  # (..., in) -> (..., out)
+        return self.branch(x, self.base(x), self.base)

@@ -1,0 +1,71 @@
+"""Which linear layers `lora.target_modules` means."""
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import TypeVar
+
+from loraexp.errors import UserError
+
+T = TypeVar("T")
+
+# What other code calls our modules: transformers' fused Conv1D names, and the source tutorial's.
+ALIASES = {
+    "c_attn": ("q_proj", "k_proj", "v_proj"),
+    "attn.c_attn": ("q_proj", "k_proj", "v_proj"),
+    "attn.c_proj": ("attn.out_proj",),
+    "c_fc": ("fc1",),
+    "mlp.c_fc": ("mlp.fc1",),
+    "mlp.c_proj": ("mlp.fc2",),
+    "c_proj": ("attn.out_proj", "mlp.fc2"),
+    "W_query": ("q_proj",),
+    "W_key": ("k_proj",),
+    "W_value": ("v_proj",),
+}
+
+
+def matches(name: str, target: str) -> bool:
+    """Does `target` mean the module at path `name`: whole last segments, or a regex for all of it?
+
+    Never a substring: "attn" does not hit h.0.attn.q_proj.
+    """
+    for alias in ALIASES.get(target, (target,)):
+        if name == alias or name.endswith(f".{alias}"):
+            return True
+    try:
+        return re.fullmatch(target, name) is not None
+    except re.error as error:
+        raise UserError(f"lora.target_modules: {target!r} is no valid regex: {error}") from None
+
+
+def resolve(linears: Sequence[str], targets: object) -> list[str]:
+    """The paths among `linears` that `targets` (one name or a list) mean, in model order.
+
+    Raises:
+        UserError: nothing is targeted, or one of the targets matches no linear layer.
+    """
+    wanted = [targets] if isinstance(targets, str) else list(targets or [])  # type: ignore[call-overload]
+    if not wanted:
+        raise UserError("lora.target_modules is empty; method=head trains no adapter at all")
+    if "all-linear" in wanted:
+        return list(linears)
+    for target in wanted:
+        if not any(matches(name, str(target)) for name in linears):
+            raise UserError(f"lora.target_modules: {target!r} matches nothing; {describe(linears)}")
+    return [name for name in linears if any(matches(name, str(target)) for target in wanted)]
+
+
+def lookup(name: str, pattern: Mapping[str, T], default: T) -> T:
+    """The value of the first target in `pattern` that means `name`."""
+    return next((value for target, value in pattern.items() if matches(name, target)), default)
+
+
+def check_pattern(key: str, pattern: Mapping[str, object], adapted: Sequence[str]) -> None:
+    """Every target of a rank or alpha pattern must mean a module that is adapted."""
+    for target in pattern:
+        if not any(matches(name, target) for name in adapted):
+            raise UserError(f"{key}: {target!r} matches no adapted module; {describe(adapted)}")
+
+
+def describe(names: Sequence[str]) -> str:
+    kinds = dict.fromkeys(name.rpartition(".")[2] for name in names)
+    return f"there are {', '.join(kinds)} (as {names[0]} ... {names[-1]}), and all-linear"

@@ -1,0 +1,92 @@
+"""The command line: a verb and Hydra overrides in, one command run, one clear line on a mistake."""
+
+import importlib
+import logging
+import os
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from loraexp.errors import UserError, unknown
+
+# verb -> what `--help` says of it; its code is loraexp/commands/<verb>.py, its config conf/<verb>.yaml
+VERBS = {
+    "train": "train an adapter, or with -m one for every combination of values",
+    "eval": "measure a finished run again, on its own data or on other data",
+    "predict": "label texts with a finished run",
+    "params": "count trainable parameters of models x methods x ranks, without weights",
+    "prepare": "write a data set's train.csv, validation.csv and test.csv",
+}
+EXAMPLE = "python -m loraexp train lora.rank=4,8,16 -m"
+
+
+def main() -> None:
+    """Entry point of `python -m loraexp` and `loraexp`; exits with 2 on a user's mistake."""
+    logging.basicConfig(format="%(message)s", stream=sys.stderr, level=logging.WARNING)
+    logging.getLogger("loraexp").setLevel(logging.INFO)
+    try:
+        dispatch(sys.argv[1:])
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+    except BrokenPipeError:  # `loraexp predict ... | head` closed its end
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def dispatch(arguments: list[str]) -> None:
+    # Processes that Lightning starts for DDP come with the verb already turned into Hydra's flag.
+    arguments = [a.removeprefix("--config-name=") for a in arguments]
+    if not arguments or arguments[0] in ("-h", "--help", "help"):
+        print(overview())
+        return
+    verb, *rest = arguments
+    if verb not in VERBS:
+        raise unknown("verb", verb, VERBS)
+    if "-h" in rest or "--help" in rest:
+        from loraexp.commands.help import verb_help
+
+        print(verb_help(verb, VERBS[verb]))
+        return
+    run_hydra(verb, rest)
+
+
+def run_hydra(verb: str, arguments: list[str]) -> None:
+    """Check all that was typed, then let Hydra compose each job and run the command on it."""
+    from loraexp.overrides import plan
+
+    planned = plan(verb, arguments)
+    import hydra
+    from omegaconf import DictConfig
+
+    command: Callable[[Any, str | None], None]
+    command = importlib.import_module(f"loraexp.commands.{verb}").run
+
+    def task(config: DictConfig) -> None:
+        from loraexp.overrides import job_arguments, typed
+
+        # A process that Lightning starts reads sys.argv: it must find this one job there.
+        sys.argv[1:] = job_arguments(verb)
+        try:
+            command(typed(config), planned.sweep)
+        except UserError as error:
+            # Inside Hydra any other exception would end in a traceback.
+            print(f"error: {error}", file=sys.stderr)
+            sys.exit(2)
+
+    sys.argv[1:] = planned.arguments
+    hydra.main(version_base="1.3", config_path=str(planned.conf), config_name=verb)(task)()
+    if planned.sweep is not None:
+        from loraexp.commands.train import show_sweep
+
+        show_sweep(planned.sweep)
+
+
+def overview() -> str:
+    verbs = "\n".join(f"  {verb:<9}{summary}" for verb, summary in VERBS.items())
+    return (
+        "LoRA experiments on GPT-2 text classifiers\n\n"
+        "usage: python -m loraexp VERB [key=value ...] [-m]\n\n"
+        f"{verbs}\n\n"
+        "python -m loraexp VERB --help lists the keys of a verb.\n"
+        f"A first sweep: {EXAMPLE}"
+    )

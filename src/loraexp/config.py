@@ -1,0 +1,308 @@
+"""Every key of the configuration: its type, its one default, its rule and its one line of help.
+
+Hydra fills these dataclasses from conf/ and the command line (they cannot be frozen: OmegaConf
+would then refuse every override). Below the commands they are only read. No torch here.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, fields, is_dataclass
+from typing import Any, TypeVar, cast
+
+from loraexp.errors import UserError, unknown
+
+C = TypeVar("C")
+
+
+def key(
+    default: Any,
+    help: str,
+    *,
+    choices: tuple[str, ...] = (),
+    least: float | None = None,
+    above: float | None = None,
+    most: float | None = None,
+) -> Any:
+    """A dataclass field that carries its help line and the rule its value must meet."""
+    rule = {"help": help, "choices": choices, "least": least, "above": above, "most": most}
+    if isinstance(default, (list, dict)) or is_dataclass(default):
+        factory = (lambda: type(default)(default)) if not is_dataclass(default) else type(default)
+        return field(default_factory=cast(Any, factory), metadata=rule)
+    return field(default=default, metadata=rule)
+
+
+@dataclass
+class Model:
+    """Geometry of the GPT-2 and where its weights and tokenizer come from (defaults: 124M)."""
+
+    name: str = key("gpt2", "the name shown in tables")
+    weights: str = key("hub", "hub | random | a folder in Hugging Face format")
+    tokenizer: str = key("auto", "auto (the weights' own) | bytes | a folder with vocab.json")
+    repo: str = key("", "Hugging Face repository of the weights")
+    revision: str = key("", "its pinned commit")
+    sha256: str = key("", "of its model.safetensors, checked when given")
+    n_layer: int = key(12, "number of blocks", least=1)
+    n_head: int = key(12, "attention heads a block", least=1)
+    d_model: int = key(768, "width; a multiple of n_head", least=1)
+    context: int = key(1024, "longest text in tokens", least=1)
+    vocab_size: int = key(50257, "number of tokens", least=2)
+    dropout: float = key(0.0, "dropout inside the base while training", least=0, most=0.99)
+    init_seed: int = key(0, "seed of random weights: part of the base, so not `seed`", least=0)
+
+
+@dataclass
+class Data:
+    """The texts: where from, how split, how batched."""
+
+    name: str = key("sms_demo", "sms_demo | sms_spam | csv")
+    path: str | None = key(None, "file, or a folder with train.csv, validation.csv, test.csv")
+    text_column: str = key("text", "column of the text")
+    label_column: str = key("label", "column of the label")
+    split: str = key(
+        "stratified",
+        "stratified (70/10/20, classes in proportion) | book (the tutorial's, sms_spam only)",
+        choices=("stratified", "book"),
+    )
+    split_seed: int = key(123, "seed of the split; `seed` never moves a text", least=0)
+    dedupe: bool = key(False, "drop repeated texts before the split")
+    limit: int | None = key(None, "keep only this many texts of each split", least=1)
+    batch_size: int = key(8, "texts a step on each device", least=1)
+    max_length: int | None = key(None, "cut texts to this many tokens (context if null)", least=1)
+    pad_to: int | None = key(None, "pad every text to this many tokens", least=1)
+
+
+@dataclass
+class Lora:
+    """The low-rank update W + scaling * B A (Hu et al. 2021, section 4.1)."""
+
+    rank: int = key(8, "rank r of the update", least=1)
+    alpha: float = key(16.0, "strength of the update", above=0)
+    dropout: float = key(0.0, "dropout on the branch's input", least=0, most=0.99)
+    target_modules: Any = key(
+        ["q_proj", "k_proj", "v_proj", "out_proj"],
+        "names of linears (q_proj k_proj v_proj out_proj fc1 fc2), all-linear, paths or regexes",
+    )
+    scaling: str = key(
+        "alpha_over_r",
+        "alpha_over_r | alpha_over_sqrt_r | alpha",
+        choices=("alpha_over_r", "alpha_over_sqrt_r", "alpha"),
+    )
+    init: str = key(
+        "kaiming",
+        "how lora_A starts: kaiming (uniform, +-1/sqrt(in)) | gaussian (std 1/r)",
+        choices=("kaiming", "gaussian"),
+    )
+    rank_pattern: dict[str, int] = key({}, "rank of single targets, e.g. {v_proj:16}")
+    alpha_pattern: dict[str, float] = key({}, "alpha of single targets")
+
+
+@dataclass
+class LastBlock:
+    """Options of method=last_block."""
+
+    n: int = key(1, "how many of the last blocks train, with the last layer norm", least=1)
+
+
+@dataclass
+class Head:
+    """The classification head on top of one pooled vector a text."""
+
+    pooling: str = key(
+        "last_token",
+        "last_token (last real one) | last_position (may be padding) | first | mean",
+        choices=("last_token", "last_position", "first", "mean"),
+    )
+    bias: bool = key(False, "give the head a bias (transformers' has none)")
+
+
+@dataclass
+class Optim:
+    """AdamW and its schedule."""
+
+    lr: float = key(1e-3, "peak learning rate", above=0)
+    weight_decay: float = key(0.01, "decoupled weight decay", least=0)
+    schedule: str = key(
+        "linear", "constant | linear | cosine", choices=("constant", "linear", "cosine")
+    )
+    warmup: float = key(0.06, "warm-up: a share of all steps below 1, else steps", least=0)
+    grad_clip: float = key(1.0, "largest gradient norm; 0 turns clipping off", least=0)
+
+
+@dataclass
+class Trainer:
+    """How long and on what to train."""
+
+    max_epochs: int = key(3, "passes over the training texts", least=1)
+    precision: str = key(
+        "auto",
+        "auto (bf16 where the hardware multiplies it fast) | fp32 | bf16",
+        choices=("auto", "fp32", "bf16"),
+    )
+    accelerator: str = key("auto", "auto | cpu | gpu", choices=("auto", "cpu", "gpu"))
+    devices: int = key(1, "processes to train with (DDP above 1)", least=1)
+    accumulate: int = key(1, "batches a step", least=1)
+    patience: int | None = key(None, "stop after so many epochs without a better one", least=1)
+    limit_batches: int | None = key(None, "batches of each split an epoch", least=1)
+
+
+@dataclass
+class Logger:
+    """Where the curves go while training."""
+
+    name: str = key("csv", "csv | wandb | none", choices=("csv", "wandb", "none"))
+    project: str = key("loraexp", "W&B project")
+    entity: str | None = key(None, "W&B team or user")
+    group: str | None = key(None, "W&B group; a sweep's jobs share one by default")
+
+
+@dataclass
+class Adaptation:
+    """What is adapted and how: all that `inject` needs to know."""
+
+    method: str = key("lora", "a row of the table of methods")
+    lora: Lora = key(Lora(), "")
+    last_block: LastBlock = key(LastBlock(), "")
+
+
+@dataclass
+class TrainConfig(Adaptation):
+    """loraexp train"""
+
+    seed: int = key(0, "seed of the adapter's start, the order of texts and dropout", least=0)
+    name: str | None = key(None, "put before the run's folder name")
+    output_dir: str = key("outputs", "folder for everything that is written")
+    model: Model = key(Model(), "")
+    data: Data = key(Data(), "")
+    head: Head = key(Head(), "")
+    optim: Optim = key(Optim(), "")
+    trainer: Trainer = key(Trainer(), "")
+    logger: Logger = key(Logger(), "")
+
+
+@dataclass
+class EvalConfig:
+    """loraexp eval"""
+
+    run: str = key("???", "folder of a finished run")
+    data: Data | None = key(None, "other data than the run's own, e.g. data=csv data.path=...")
+    split: str = key(
+        "test", "train | validation | test", choices=("train", "validation", "test")
+    )
+
+
+@dataclass
+class PredictConfig:
+    """loraexp predict"""
+
+    run: str = key("???", "folder of a finished run")
+    text: str | None = key(None, "one text")
+    file: str | None = key(None, "CSV, TSV, JSONL, Parquet, or plain text with a text a line")
+    out: str | None = key(None, "write here instead of to the terminal")
+    text_column: str = key("text", "column of the text in `file`")
+    format: str = key("auto", "auto | table | csv | json", choices=("auto", "table", "csv", "json"))
+    batch_size: int = key(32, "texts a batch", least=1)
+
+
+@dataclass
+class ParamsConfig(TrainConfig):
+    """loraexp params: the keys of train, of which those that change counts matter"""
+
+    models: list[str] = key([], "names of conf/model to count; `model` if empty")
+    ranks: list[int] = key([], "ranks to count; lora.rank if empty")
+    methods: list[str] = key([], "methods to count; `method` if empty")
+    classes: int = key(2, "number of classes", least=1)
+    format: str = key(
+        "table",
+        "table | csv | markdown | latex | json",
+        choices=("table", "csv", "markdown", "latex", "json"),
+    )
+
+
+@dataclass
+class PrepareConfig:
+    """loraexp prepare"""
+
+    data: Data = key(Data(), "")
+    out: str = key("outputs/data", "folder for train.csv, validation.csv, test.csv")
+
+
+SCHEMAS: dict[str, type[Any]] = {
+    "train": TrainConfig,
+    "eval": EvalConfig,
+    "predict": PredictConfig,
+    "params": ParamsConfig,
+    "prepare": PrepareConfig,
+}
+
+
+def from_dict(kind: type[C], content: Mapping[str, Any]) -> C:
+    """The inverse of dataclasses.asdict. Raises TypeError on a missing or unknown key."""
+    known = {f.name: f for f in fields(cast(Any, kind))}
+    if content.keys() != known.keys():
+        raise TypeError(f"{kind.__name__}: keys differ: {sorted(content.keys() ^ known.keys())}")
+    values = {}
+    for name, value in content.items():
+        inner = known[name].type
+        values[name] = from_dict(inner, value) if is_dataclass(inner) else value
+    return kind(**values)
+
+
+def to_yaml(config: Any) -> str:
+    """Every key and its value as YAML."""
+    from omegaconf import OmegaConf
+
+    return OmegaConf.to_yaml(OmegaConf.structured(config))
+
+
+def walk(config: Any, prefix: str = "") -> Iterator[tuple[str, Any, Mapping[str, Any]]]:
+    """Every leaf key of a config object: (dotted key, value, its rule)."""
+    for f in fields(config):
+        value = getattr(config, f.name)
+        if is_dataclass(value):
+            yield from walk(value, f"{prefix}{f.name}.")
+        else:
+            yield prefix + f.name, value, f.metadata
+
+
+def check(config: Any) -> None:
+    """Hold every key to its rule.
+
+    Raises:
+        UserError: the first key that breaks one, as typed, with its rule and its value.
+    """
+    for name, value, rule in walk(config):
+        if value is None:
+            continue
+        if rule["choices"] and value not in rule["choices"]:
+            raise unknown(name, value, rule["choices"])
+        for bound, word, holds in (
+            ("least", "at least", lambda v, b: v >= b),
+            ("above", "above", lambda v, b: v > b),
+            ("most", "at most", lambda v, b: v <= b),
+        ):
+            if rule[bound] is not None and not holds(value, rule[bound]):
+                raise UserError(f"{name} must be {word} {rule[bound]}, got {value}")
+    if isinstance(config, TrainConfig):
+        check_together(config)
+
+
+def check_together(config: TrainConfig) -> None:
+    """The rules that bind two keys."""
+    model, data = config.model, config.data
+    if model.d_model % model.n_head:
+        raise UserError(
+            f"model.d_model must be a multiple of model.n_head, got {model.d_model} and {model.n_head}"
+        )
+    for name, value in (("data.max_length", data.max_length), ("data.pad_to", data.pad_to)):
+        if value is not None and value > model.context:
+            raise UserError(f"{name} must be at most model.context = {model.context}, got {value}")
+    if data.split == "book" and data.name != "sms_spam":
+        raise UserError(f"data.split=book belongs to data=sms_spam, got data={data.name}")
+    if config.last_block.n > model.n_layer:
+        raise UserError(
+            f"last_block.n must be at most model.n_layer = {model.n_layer}, got {config.last_block.n}"
+        )
+    patterns = (("rank", config.lora.rank_pattern), ("alpha", config.lora.alpha_pattern))
+    for kind, pattern in patterns:
+        for target, number in pattern.items():
+            if number <= 0:
+                raise UserError(f"lora.{kind}_pattern.{target} must be above 0, got {number}")

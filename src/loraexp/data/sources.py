@@ -1,0 +1,136 @@
+"""THE TABLE of data sets: from a name and a path to labelled texts.
+
+To add one, write a function `Data -> Source` and a row, and conf/data/<name>.yaml.
+"""
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from zipfile import ZipFile
+
+import pandas as pd
+
+from loraexp.config import Data
+from loraexp.data.demo import demo_messages
+from loraexp.data.files import read_labelled
+from loraexp.errors import UserError, unknown
+
+SMS_URL = "https://archive.ics.uci.edu/static/public/228/sms+spam+collection.zip"
+SMS_FILE = "SMSSpamCollection"
+SMS_SHA256 = "7d039a24a6083ed9ef0f806ebad56bbb976e3aeb8de05669173bfdc4996c239d"
+SMS_LABELS = ("ham", "spam")
+
+
+@dataclass(frozen=True)
+class Source:
+    """Labelled texts before they are split.
+
+    Args:
+        frame: columns text and label (both str); a column split where the source brings its own.
+        labels: the classes in order; of two, the second is the positive one.
+        note: where the texts come from, for the record and the terminal.
+        synthetic: made by a program, not by people.
+        read_by_tutorial: the frame as the source tutorial reads the same file, for data.split=book.
+    """
+
+    frame: pd.DataFrame
+    labels: tuple[str, ...]
+    note: str
+    synthetic: bool = False
+    read_by_tutorial: pd.DataFrame | None = None
+
+
+def sms_demo(config: Data) -> Source:
+    frame = pd.DataFrame(demo_messages(), columns=["label", "text"])
+    note = "synthetic messages made by loraexp: fit for a first look, not for conclusions"
+    return Source(frame, SMS_LABELS, note, synthetic=True)
+
+
+def sms_spam(config: Data) -> Source:
+    """The SMS Spam Collection (Almeida and Gomez Hidalgo; UCI data set 228, CC BY 4.0)."""
+    file = sms_spam_file(config)
+    content = file.read_bytes()
+    if sha256(content).hexdigest() != SMS_SHA256:
+        raise UserError(f"{file} is not the SMS Spam Collection (sha256 differs from {SMS_SHA256})")
+    rows = [line.split("\t", 1) for line in content.decode("utf-8").split("\n") if line]
+    # The tutorial reads it with pandas' default quoting, which joins three lines between two quotes
+    # into one row: 5,572 rows of 5,574 messages, and the rows it samples depend on it.
+    tutorial = pd.read_csv(file, sep="\t", header=None, names=["label", "text"], dtype=str)
+    return Source(
+        pd.DataFrame(rows, columns=["label", "text"]),
+        SMS_LABELS,
+        "SMS Spam Collection (UCI 228, CC BY 4.0)",
+        read_by_tutorial=tutorial,
+    )
+
+
+def sms_spam_file(config: Data) -> Path:
+    """The collection's file: data.path, else a folder named by LORAEXP_DATA_DIR, else downloaded."""
+    if config.path:
+        path = Path(config.path)
+        for file in (path, path / SMS_FILE):
+            if file.is_file():
+                return file
+        raise UserError(f"data.path={config.path}: no {SMS_FILE} there")
+    if data_dir := os.environ.get("LORAEXP_DATA_DIR"):
+        for file in (Path(data_dir) / SMS_FILE, Path(data_dir) / "sms_spam" / SMS_FILE):
+            if file.is_file():
+                return file
+    return download_sms_spam()
+
+
+def download_sms_spam() -> Path:
+    import pooch
+    import requests
+
+    cache = Path(pooch.os_cache("loraexp"))
+    file = cache / SMS_FILE
+    if file.is_file():
+        return file
+    try:
+        archive = pooch.retrieve(SMS_URL, known_hash=None, fname="sms_spam.zip", path=cache)
+    except (OSError, requests.RequestException) as error:
+        raise UserError(
+            f"the SMS Spam Collection is not in {cache} and cannot be downloaded ({type(error).__name__}); "
+            f"set data.path=FILE, or LORAEXP_DATA_DIR to a folder with {SMS_FILE}, or use data=sms_demo"
+        ) from None
+    # The archive is packed anew now and then, its content never: the file inside has the pinned hash.
+    with ZipFile(archive) as packed:
+        content = packed.read(SMS_FILE)
+    if sha256(content).hexdigest() != SMS_SHA256:
+        raise UserError(f"{SMS_URL} holds another {SMS_FILE} than expected; nothing was kept")
+    partial = file.with_suffix(".partial")
+    partial.write_bytes(content)
+    partial.replace(file)
+    return file
+
+
+def own_file(config: Data) -> Source:
+    """Anyone's own CSV, TSV, JSONL or Parquet file, or a folder of three CSV files."""
+    if not config.path:
+        raise UserError("data=csv needs data.path=FILE (CSV, TSV, JSONL or Parquet)")
+    frame = read_labelled(Path(config.path), config.text_column, config.label_column)
+    labels = tuple(sorted(frame["label"].unique(), key=natural))
+    if len(labels) < 2:
+        raise UserError(f"data.path={config.path} has one class only: {labels[0]!r}")
+    return Source(frame, labels, str(config.path))
+
+
+def natural(label: str) -> tuple[bool, float, str]:
+    """Sort numbers by value and before words: 2 before 10 before "ham"."""
+    return (False, float(label), "") if label.isdecimal() else (True, 0.0, label)
+
+
+SOURCES: dict[str, Callable[[Data], Source]] = {
+    "sms_demo": sms_demo,
+    "sms_spam": sms_spam,
+    "csv": own_file,
+}
+
+
+def find_source(config: Data) -> Source:
+    if config.name not in SOURCES:
+        raise unknown("data", config.name, SOURCES)
+    return SOURCES[config.name](config)

@@ -1,0 +1,135 @@
+"""Cut a source into train, validation and test, and tell what is wrong with the cut."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from hashlib import sha256
+
+import numpy as np
+import pandas as pd
+
+from loraexp.config import Data
+from loraexp.data.files import SPLITS
+from loraexp.data.sources import Source, find_source
+from loraexp.errors import UserError, unknown
+
+
+@dataclass(frozen=True)
+class Split:
+    """Texts and their classes as indices into the label names."""
+
+    texts: list[str]
+    classes: list[int]
+
+    def __len__(self) -> int:
+        return len(self.texts)
+
+
+@dataclass(frozen=True)
+class TextData:
+    """A data set ready to train on."""
+
+    train: Split
+    validation: Split
+    test: Split
+    labels: tuple[str, ...]
+    note: str
+    synthetic: bool
+
+    def __getitem__(self, name: str) -> Split:
+        if name not in SPLITS:
+            raise unknown("split", name, SPLITS)
+        split: Split = getattr(self, name)
+        return split
+
+    @property
+    def sha256(self) -> str:
+        """Names the content of all three splits, in order, labels by name."""
+        digest = sha256()
+        for name in SPLITS:
+            for text, label in zip(self[name].texts, self[name].classes, strict=True):
+                row = f"{name}\t{self.labels[label]}\t{text}\0"
+                digest.update(row.encode("utf-8", "surrogatepass"))
+        return digest.hexdigest()
+
+    def repeats(self) -> dict[str, int]:
+        """How many texts of validation and test stand verbatim in train."""
+        seen = set(self.train.texts)
+        return {
+            name: sum(text in seen for text in self[name].texts) for name in ("validation", "test")
+        }
+
+    def warnings(self) -> list[str]:
+        """What a reader of the results must know about this data, a line each."""
+        found = [
+            f"{n} of {len(self[name])} {name} texts stand verbatim in train "
+            "(data.dedupe=true drops repeated texts)"
+            for name, n in self.repeats().items()
+            if n
+        ]
+        seen = set(self.train.classes)
+        missing = [label for index, label in enumerate(self.labels) if index not in seen]
+        if missing:
+            found.append(f"no training text for {len(missing)} classes, first {missing[0]!r}")
+        return found
+
+
+def load_data(config: Data) -> TextData:
+    """Read, deduplicate and split as `config` says.
+
+    Raises:
+        UserError: unreadable data, or a split that is left without texts or with an unknown label.
+    """
+    source = find_source(config)
+    frames = cut(source, config)
+    number = {label: index for index, label in enumerate(source.labels)}
+    splits = {}
+    for name, frame in frames.items():
+        if config.limit is not None:
+            frame = frame[: config.limit]
+        if frame.empty:
+            raise UserError(f"{source.note}: no text is left for {name}; more texts are needed")
+        splits[name] = Split(list(frame["text"]), [number[label] for label in frame["label"]])
+    return TextData(
+        **splits, labels=source.labels, note=source.note, synthetic=source.synthetic
+    )
+
+
+def cut(source: Source, config: Data) -> dict[str, pd.DataFrame]:
+    frame = source.frame
+    if config.split == "book" and source.read_by_tutorial is not None:
+        frame = source.read_by_tutorial
+    if config.dedupe:
+        frame = frame.drop_duplicates("text")
+    if "split" in frame:
+        return {name: frame[frame["split"] == name] for name in SPLITS}
+    return SPLITTERS[config.split](frame, config.split_seed)
+
+
+def book(frame: pd.DataFrame, seed: int) -> dict[str, pd.DataFrame]:
+    """The tutorial's split: as many ham as spam, shuffled, cut 70/10/20 (seed 123 there)."""
+    spam, ham = (frame[frame["label"] == label] for label in ("spam", "ham"))
+    both = pd.concat([ham.sample(len(spam), random_state=seed), spam])
+    both = both.sample(frac=1, random_state=seed)
+    first, second = int(len(both) * 0.7), int(len(both) * 0.7) + int(len(both) * 0.1)
+    parts = (both[:first], both[first:second], both[second:])
+    return dict(zip(SPLITS, parts, strict=True))
+
+
+def stratified(frame: pd.DataFrame, seed: int) -> dict[str, pd.DataFrame]:
+    """70/10/20 within every class, rounded in the training set's favour, then shuffled."""
+    generator = np.random.default_rng(seed)
+    parts: dict[str, list[int]] = {name: [] for name in SPLITS}
+    for _, rows in sorted(frame.groupby("label").indices.items()):
+        rows = generator.permutation(rows)
+        tenth, fifth = round(len(rows) * 0.1), round(len(rows) * 0.2)
+        parts["test"] += list(rows[:fifth])
+        parts["validation"] += list(rows[fifth : fifth + tenth])
+        parts["train"] += list(rows[fifth + tenth :])
+    return {name: frame.iloc[generator.permutation(rows)] for name, rows in parts.items()}
+
+
+SPLITTERS: dict[str, Callable[[pd.DataFrame, int], dict[str, pd.DataFrame]]] = {
+    "book": book,
+    "stratified": stratified,
+}
+

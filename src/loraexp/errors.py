@@ -1,0 +1,16 @@
+"""What goes wrong by a user's hand: one clear line, and the nearest valid name."""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class UserError(Exception):
+    """A mistake the user can mend. The command line prints it without a traceback and exits with 2."""
+
+
+def unknown(kind: str, value: object, known: Iterable[str]) -> UserError:
+    """The error for a name that is not in `known`: says the nearest one, then all of them."""
+    names = sorted(known)
+    near = get_close_matches(str(value), names, n=1, cutoff=0.5)
+    hint = f"; did you mean {near[0]!r}?" if near else ";"
+    return UserError(f"unknown {kind} {str(value)!r}{hint} known: {', '.join(names)}")

@@ -1,0 +1,153 @@
+"""GPT-2 (Radford et al. 2019) with a classification head, in reading order.
+
+Module names are the checkpoint's (wte, wpe, h, ln_1, attn, ln_2, mlp, ln_f), but every projection
+is its own linear layer, so each can be adapted alone. B texts, T tokens, d width, H heads, D = d/H.
+
+Two dtypes: the residual stream and all tensors that train keep full precision (float32, or float64
+in tests); matrix products run in `compute_dtype`. See `GPT2Classifier.compute_in`.
+"""
+
+import math
+from typing import Self
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from loraexp.config import Head, Model
+
+# Longest text for which softmax(QK')V written out is used on a CPU in bf16: torch's fused kernel is
+# slower there by up to 5x (measured at T = 40; they meet near 256). Elsewhere the fused one wins.
+PLAIN_ATTENTION = 256
+
+
+class Linear(nn.Linear):
+    """A linear layer whose product runs in its input's dtype, whatever its weight is stored in."""
+
+    def forward(self, x: Tensor) -> Tensor:  # (..., in) -> (..., out)
+        bias = None if self.bias is None else self.bias.to(x.dtype)
+        return F.linear(x, self.weight.to(x.dtype), bias)
+
+
+class Attention(nn.Module):
+    def __init__(self, config: Model) -> None:
+        super().__init__()
+        d = config.d_model
+        self.n_head, self.dropout = config.n_head, config.dropout
+        self.q_proj, self.k_proj, self.v_proj = Linear(d, d), Linear(d, d), Linear(d, d)
+        self.out_proj = Linear(d, d)
+
+    def forward(self, x: Tensor) -> Tensor:  # (B, T, d) -> (B, T, d)
+        B, T, d = x.shape
+        q, k, v = (
+            proj(x).view(B, T, self.n_head, d // self.n_head).transpose(1, 2)  # (B, H, T, D)
+            for proj in (self.q_proj, self.k_proj, self.v_proj)
+        )
+        y = causal_attention(q, k, v, self.dropout if self.training else 0.0)
+        return self.out_proj(y.transpose(1, 2).reshape(B, T, d))
+
+
+class MLP(nn.Module):
+    def __init__(self, config: Model) -> None:
+        super().__init__()
+        self.fc1 = Linear(config.d_model, 4 * config.d_model)
+        self.fc2 = Linear(4 * config.d_model, config.d_model)
+
+    def forward(self, x: Tensor) -> Tensor:  # (B, T, d) -> (B, T, d)
+        return self.fc2(F.gelu(self.fc1(x), approximate="tanh"))
+
+
+class Block(nn.Module):
+    def __init__(self, config: Model) -> None:
+        super().__init__()
+        self.ln_1 = nn.LayerNorm(config.d_model, eps=1e-5)
+        self.attn = Attention(config)
+        self.ln_2 = nn.LayerNorm(config.d_model, eps=1e-5)
+        self.mlp = MLP(config)
+        self.drop = nn.Dropout(config.dropout)
+
+    def forward(self, x: Tensor, dtype: torch.dtype) -> Tensor:  # (B, T, d) -> (B, T, d)
+        x = x + self.drop(self.attn(self.ln_1(x).to(dtype)))
+        return x + self.drop(self.mlp(self.ln_2(x).to(dtype)))
+
+
+class GPT2(nn.Module):
+    """The network without a head: token ids (B, T) to hidden states (B, T, d)."""
+
+    def __init__(self, config: Model) -> None:
+        super().__init__()
+        self.config = config
+        self.compute_dtype: torch.dtype | None = None  # None: the residual stream's
+        self.wte = nn.Embedding(config.vocab_size, config.d_model)
+        self.wpe = nn.Embedding(config.context, config.d_model)
+        self.drop = nn.Dropout(config.dropout)
+        self.h = nn.ModuleList(Block(config) for _ in range(config.n_layer))
+        self.ln_f = nn.LayerNorm(config.d_model, eps=1e-5)
+
+    def hidden(self, tokens: Tensor) -> Tensor:
+        """Hidden states after the last layer norm.
+
+        Padding on the right needs no mask: under a causal mask no real token can see it.
+        """
+        full = self.ln_f.weight.dtype
+        positions = torch.arange(tokens.shape[1], device=tokens.device)
+        x = self.drop(self.wte(tokens).to(full) + self.wpe(positions).to(full))  # (B, T, d)
+        for block in self.h:
+            x = block(x, self.compute_dtype or full)
+        return self.ln_f(x)
+
+    def forward(self, tokens: Tensor) -> Tensor:  # (B, T) -> (B, T, d)
+        return self.hidden(tokens)
+
+    def compute_in(self, dtype: torch.dtype) -> Self:
+        """Run matrix products in `dtype`; hold what is frozen in it, and leave what trains alone."""
+        self.compute_dtype = dtype
+        for module in self.modules():
+            if isinstance(module, (nn.Linear, nn.Embedding)):
+                for parameter in module.parameters(recurse=False):
+                    if not parameter.requires_grad:
+                        parameter.data = parameter.data.to(dtype)
+        return self
+
+
+class GPT2Classifier(GPT2):
+    """GPT-2 and a linear head on one pooled vector a text: (B, T) and (B,) to logits (B, C)."""
+
+    def __init__(self, config: Model, head: Head, n_classes: int) -> None:
+        super().__init__(config)
+        self.pooling = head.pooling
+        self.score = Linear(config.d_model, n_classes, bias=head.bias)
+
+    def forward(self, tokens: Tensor, lengths: Tensor | None = None) -> Tensor:
+        """Logits (B, C) for token ids (B, T) of which the first `lengths` (B,) a row are real.
+
+        Texts without a token count as one token long: they are pooled at their first padding.
+        """
+        if lengths is None:
+            lengths = torch.full_like(tokens[:, 0], tokens.shape[1])
+        pooled = pool(self.hidden(tokens), lengths.clamp(min=1), self.pooling)  # (B, d)
+        return self.score(pooled)
+
+
+def causal_attention(q: Tensor, k: Tensor, v: Tensor, dropout: float) -> Tensor:
+    """softmax(Q K' / sqrt(D)) V over what came before, each (B, H, T, D)."""
+    T = q.shape[-2]
+    if q.device.type != "cpu" or q.dtype != torch.bfloat16 or T > PLAIN_ATTENTION:
+        return F.scaled_dot_product_attention(q, k, v, dropout_p=dropout, is_causal=True)
+    future = torch.ones(T, T, dtype=torch.bool, device=q.device).triu(1)
+    scores = (q / math.sqrt(q.shape[-1])) @ k.transpose(-1, -2)  # (B, H, T, T)
+    weights = scores.masked_fill(future, float("-inf")).softmax(-1, dtype=torch.float32)
+    return F.dropout(weights, dropout).to(v.dtype) @ v  # (B, H, T, D)
+
+
+def pool(hidden: Tensor, lengths: Tensor, pooling: str) -> Tensor:
+    """One vector a text: hidden (B, T, d), lengths (B,) >= 1 -> (B, d)."""
+    if pooling == "first":
+        return hidden[:, 0]
+    if pooling == "last_position":
+        return hidden[:, -1]
+    if pooling == "last_token":
+        return hidden[torch.arange(len(hidden), device=hidden.device), lengths - 1]
+    positions = torch.arange(hidden.shape[1], device=hidden.device)
+    real = (positions < lengths[:, None]).to(hidden.dtype)  # (B, T)
+    return (hidden * real[..., None]).sum(1) / lengths[:, None]

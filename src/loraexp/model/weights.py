@@ -1,0 +1,213 @@
+"""Where a base's files come from (hub, folder, random) and how they become our state dict."""
+
+import json
+import math
+import os
+from collections.abc import Mapping
+from hashlib import sha256
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor
+
+from loraexp.config import Head, Model
+from loraexp.errors import UserError
+from loraexp.model.gpt2 import GPT2, GPT2Classifier
+from loraexp.model.tokenizer import FILES, Tokenizer, from_bytes, from_folder
+
+WEIGHTS = "model.safetensors"
+# Tensors of published checkpoints that are no part of the base: mask buffers and heads.
+NOT_BASE = ("attn.bias", "attn.masked_bias", "lm_head.weight", "score.weight")
+# Settings of a Hugging Face config.json that our network has built in.
+BUILT_IN = {
+    "activation_function": "gelu_new",
+    "layer_norm_epsilon": 1e-5,
+    "scale_attn_weights": True,
+    "scale_attn_by_inverse_layer_idx": False,
+    "add_cross_attention": False,
+}
+GEOMETRY = {
+    "n_layer": "n_layer",
+    "n_head": "n_head",
+    "n_embd": "d_model",
+    "n_positions": "context",
+    "vocab_size": "vocab_size",
+}
+
+
+def load_classifier(model: Model, head: Head, n_classes: int, seed: int) -> GPT2Classifier:
+    """A classifier in float32: the base as `model` says, a fresh head drawn from `seed`."""
+    with torch.device("meta"):
+        network = GPT2Classifier(model, head, n_classes)
+    network.to_empty(device="cpu")
+    state = random_state(model) if model.weights == "random" else checkpoint_state(model)
+    network.load_state_dict(state, strict=False)
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        network.score.weight.normal_(0.0, 0.02, generator=generator)
+        if network.score.bias is not None:
+            network.score.bias.zero_()
+    return network
+
+
+def load_tokenizer(model: Model) -> Tokenizer:
+    """The tokenizer of a base; its size must be the model's vocabulary."""
+    if model.tokenizer == "bytes":
+        tokenizer = from_bytes()
+    elif model.tokenizer != "auto":
+        tokenizer = from_folder(Path(model.tokenizer))
+    else:
+        tokenizer = from_folder(tokenizer_folder(model))
+    if len(tokenizer) != model.vocab_size:
+        raise UserError(
+            f"model.vocab_size is {model.vocab_size}, but its tokenizer has {len(tokenizer)} tokens"
+        )
+    return tokenizer
+
+
+def base_hash(network: GPT2) -> str:
+    """sha256 over the names and bytes of the base's tensors (a head is not of the base)."""
+    digest = sha256()
+    for name, tensor in sorted(network.state_dict().items()):
+        if not name.startswith("score."):
+            digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}\n".encode())
+            digest.update(tensor.contiguous().view(torch.uint8).numpy())
+    return digest.hexdigest()
+
+
+def random_state(model: Model) -> dict[str, Tensor]:
+    """Weights as GPT-2 starts: normal(0, 0.02), projections into the residual stream smaller.
+
+    Their seed is `model.init_seed`: runs of different `seed` adapt the same random base.
+    """
+    with torch.device("meta"):
+        shapes = GPT2(model).state_dict()
+    generator = torch.Generator().manual_seed(model.init_seed)
+    state: dict[str, Tensor] = {}
+    for name, meta in shapes.items():
+        tensor = torch.zeros(meta.shape)
+        if name.endswith(("ln_1.weight", "ln_2.weight", "ln_f.weight")):
+            tensor.fill_(1.0)
+        elif name.endswith("weight"):
+            residual = name.endswith(("out_proj.weight", "fc2.weight"))
+            std = 0.02 / math.sqrt(2 * model.n_layer) if residual else 0.02
+            tensor.normal_(0.0, std, generator=generator)
+        state[name] = tensor
+    return state
+
+
+def checkpoint_state(model: Model) -> dict[str, Tensor]:
+    """The tensors of a published checkpoint, under our names.
+
+    Raises:
+        UserError: the file is missing, damaged, of another sha256, or of another geometry.
+    """
+    if model.weights == "hub":
+        file, config_file = hub_file(model, WEIGHTS), hub_file(model, "config.json")
+        check_sha256(file, model.sha256)
+    else:
+        folder = Path(model.weights)
+        file, config_file = folder / WEIGHTS, folder / "config.json"
+        if not file.is_file():
+            pickled = " (a .bin file is a pickle and never opened)" if [*folder.glob("*.bin")] else ""
+            raise UserError(f"model.weights={model.weights}: no {WEIGHTS} there{pickled}")
+    check_geometry(config_file, model)
+    try:
+        tensors = load_file(file)
+    except (SafetensorError, OSError) as error:
+        raise UserError(f"{file} is damaged or cut short: {error}") from None
+    return convert(tensors, model, file)
+
+
+def convert(tensors: Mapping[str, Tensor], model: Model, file: Path) -> dict[str, Tensor]:
+    """Hugging Face names to ours, with or without `transformer.`; Conv1D stores (in, out)."""
+    state: dict[str, Tensor] = {}
+    for full_name, tensor in tensors.items():
+        name = full_name.removeprefix("transformer.")
+        tensor = tensor.float()
+        if name.endswith(NOT_BASE):
+            continue
+        path, _, kind = name.rpartition(".")
+        if path.endswith("attn.c_attn"):  # (d, 3d) or (3d,)
+            stem = path.removesuffix("c_attn")
+            for proj, part in zip(("q_proj", "k_proj", "v_proj"), tensor.chunk(3, -1), strict=True):
+                state[f"{stem}{proj}.{kind}"] = part.t().contiguous() if part.ndim == 2 else part
+            continue
+        for theirs, ours in (("attn.c_proj", "attn.out_proj"), ("mlp.c_fc", "mlp.fc1"), ("mlp.c_proj", "mlp.fc2")):
+            if path.endswith(theirs):
+                name = f"{path.removesuffix(theirs)}{ours}.{kind}"
+                tensor = tensor.t().contiguous() if tensor.ndim == 2 else tensor
+        state[name] = tensor
+    with torch.device("meta"):
+        wanted = {name: tensor.shape for name, tensor in GPT2(model).state_dict().items()}
+    for problem, names in (
+        ("lacks", wanted.keys() - state.keys()),
+        ("has an unexpected", state.keys() - wanted.keys()),
+        ("has another shape for", {n for n in wanted if n in state and state[n].shape != wanted[n]}),
+    ):
+        if names:
+            raise UserError(f"{file} {problem} {min(names)} ({len(names)} such tensors)")
+    return state
+
+
+def check_geometry(config_file: Path, model: Model) -> None:
+    if not config_file.is_file():
+        raise UserError(f"model.weights={model.weights}: no config.json there")
+    try:
+        config = json.loads(config_file.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise UserError(f"{config_file} is damaged: {error}") from None
+    for name, value in BUILT_IN.items():
+        if config.get(name, value) != value:
+            raise UserError(f"{config_file}: {name} must be {value}, got {config[name]}")
+    for theirs, ours in GEOMETRY.items():
+        value = config.get(theirs, getattr(Model, ours))
+        if value != getattr(model, ours):
+            raise UserError(
+                f"model.{ours} is {getattr(model, ours)}, but {config_file} says {theirs} {value}; "
+                f"choose the model= that fits, or set model.{ours}={value}"
+            )
+
+
+def check_sha256(file: Path, wanted: str) -> None:
+    if not wanted:
+        return
+    with file.open("rb") as stream:
+        digest = sha256()
+        while chunk := stream.read(1 << 22):
+            digest.update(chunk)
+    if digest.hexdigest() != wanted:
+        raise UserError(f"{file} has sha256 {digest.hexdigest()}, not {wanted}: delete it and retry")
+
+
+def hub_file(model: Model, name: str) -> Path:
+    """A file of the pinned revision, from the user's Hugging Face cache or downloaded into it."""
+    if not model.repo:
+        raise UserError(f"model={model.name} is not on the hub; use model.weights=random or a folder")
+    from huggingface_hub import constants, hf_hub_download
+    from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
+
+    try:
+        return Path(hf_hub_download(model.repo, name, revision=model.revision or None))
+    except LocalEntryNotFoundError:
+        raise UserError(
+            f"{name} of {model.repo} is not in {constants.HF_HUB_CACHE} and the hub cannot be reached; "
+            f"go online once, or set model.weights=FOLDER, or model.weights=random"
+        ) from None
+    except EntryNotFoundError as error:
+        raise UserError(f"{model.repo} has no {name}: {error}") from None
+
+
+def tokenizer_folder(model: Model) -> Path:
+    """The folder that holds the base's tokenizer files: its own, LORAEXP_DATA_DIR's, or the hub's."""
+    if model.weights not in ("hub", "random"):
+        return Path(model.weights)
+    if data_dir := os.environ.get("LORAEXP_DATA_DIR"):
+        for folder in (Path(data_dir), Path(data_dir) / "gpt2_bpe"):
+            if any((folder / vocab).is_file() for vocab, _ in FILES):
+                return folder
+    hub_file(model, "merges.txt")
+    return hub_file(model, "vocab.json").parent
+

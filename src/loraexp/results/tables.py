@@ -1,0 +1,186 @@
+"""Tables as data: typed cells in, text for a terminal, CSV, Markdown, LaTeX or JSON out."""
+
+import csv
+import io
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table as RichTable
+from rich.text import Text
+
+from loraexp.results.record import Record
+
+Cell = str | int | float | None
+
+
+def as_is(cell: Cell) -> str:
+    return "" if cell is None else f"{cell:,}" if isinstance(cell, int) else str(cell)
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column: its name in files, its heading on a terminal, and how a cell reads."""
+
+    name: str
+    heading: str
+    show: Callable[[Any], str] = as_is
+    words: bool = False  # text, aligned left
+
+
+@dataclass(frozen=True)
+class Table:
+    """Columns and rows; cells keep their full value and are rounded only when shown."""
+
+    columns: Sequence[Column]
+    rows: Sequence[Sequence[Cell]]
+
+    @property
+    def header(self) -> list[str]:
+        return [column.name for column in self.columns]
+
+    def text(self) -> list[list[str]]:
+        """The cells as shown."""
+        return [
+            ["" if cell is None else c.show(cell) for c, cell in zip(self.columns, row, strict=True)]
+            for row in self.rows
+        ]
+
+
+def to_terminal(table: Table, width: int | None = None) -> str:
+    """Aligned columns; cells that hold control characters are shown escaped."""
+    grid = RichTable(box=None, padding=(0, 1, 0, 0), pad_edge=False, collapse_padding=True)
+    for column in table.columns:
+        justify = "left" if column.words else "right"
+        grid.add_column(column.heading, justify=justify, overflow="fold")
+    for row in table.text():
+        grid.add_row(*(Text(printable(cell)) for cell in row))
+    console = Console(file=io.StringIO(), width=width or Console().width, color_system=None)
+    console.print(grid)
+    lines = console.file.getvalue().splitlines()  # type: ignore[attr-defined]
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def to_csv(table: Table) -> str:
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(table.header)
+    writer.writerows([spreadsheet_safe(cell) for cell in row] for row in table.rows)
+    return out.getvalue().rstrip("\n")
+
+
+def to_markdown(table: Table) -> str:
+    rule = [":--" if column.words else "--:" for column in table.columns]
+    headings = [column.heading.replace("\n", " ") for column in table.columns]
+    body = [[printable(cell).replace("|", "\\|") for cell in row] for row in table.text()]
+    return "\n".join("| " + " | ".join(cells) + " |" for cells in [headings, rule, *body])
+
+
+def to_latex(table: Table) -> str:
+    align = "".join("l" if column.words else "r" for column in table.columns)
+    headings = [column.heading.replace("\n", " ") for column in table.columns]
+    rows = [" & ".join(latex_safe(cell) for cell in row) + r" \\" for row in [headings, *table.text()]]
+    rows.insert(1, r"\hline")
+    return "\n".join([rf"\begin{{tabular}}{{{align}}}", *rows, r"\end{tabular}"])
+
+
+def to_json(table: Table) -> str:
+    return json.dumps([dict(zip(table.header, row, strict=True)) for row in table.rows], indent=2)
+
+
+FORMATS: dict[str, Callable[[Table], str]] = {
+    "table": to_terminal,
+    "csv": to_csv,
+    "markdown": to_markdown,
+    "latex": to_latex,
+    "json": to_json,
+}
+
+
+def percent(digits: int) -> Callable[[float], str]:
+    return lambda share: f"{100 * share:.{digits}f}"
+
+
+def size(bytes: int) -> str:
+    """4,096 bytes are 4.1 kB: decimal units, as disks and networks count."""
+    for unit in ("B", "kB", "MB"):
+        if bytes < 1000:
+            return f"{bytes:.{0 if unit == 'B' else 1}f} {unit}"
+        bytes = bytes / 1000  # type: ignore[assignment]
+    return f"{bytes:.1f} GB"
+
+
+RUN_COLUMNS = (
+    Column("method", "method", words=True),
+    Column("rank", "rank"),
+    Column("alpha", "alpha", lambda alpha: f"{alpha:g}"),
+    Column("targets", "targets", words=True),
+    Column("trainable", "trainable"),
+    Column("percent", "%", lambda value: f"{value:.2f}"),
+    Column("adapter_bytes", "adapter", size),
+    Column("train_accuracy", "train", percent(1)),
+    Column("validation_accuracy", "val", percent(1)),
+    Column("test_accuracy", "test", percent(1)),
+    Column("test_f1", "F1", percent(1)),
+    Column("seconds", "s", lambda seconds: f"{seconds:.0f}"),
+)
+# Settings that get a column of their own when the runs of a table differ in them.
+VARIED = ("seed", "data.name", "model.name", "optim.lr", "lora.dropout", "lora.scaling", "head.pooling")
+
+
+def runs_table(records: Sequence[Record]) -> Table:
+    """One row a run, in the order given; accuracies and F1 are shares of 1."""
+    varied = [key for key in VARIED if len({str(setting(r, key)) for r in records}) > 1]
+    extra = [Column(key, key.rpartition(".")[2] if "." in key else key, words=True) for key in varied]
+    rows = [[*(str(setting(r, key)) for key in varied), *run_cells(r)] for r in records]
+    return Table([*extra, *RUN_COLUMNS], rows)
+
+
+def run_cells(record: Record) -> list[Cell]:
+    low_rank = record.counts["adapted_modules"] > 0
+    lora = record.config["lora"]
+    return [
+        record.config["method"],
+        lora["rank"] if low_rank else None,
+        lora["alpha"] if low_rank else None,
+        short_targets(lora["target_modules"]) if low_rank else None,
+        record.counts["trainable"],
+        record.counts["percent"],
+        record.counts["adapter_bytes"],
+        *(record.metrics[split]["accuracy"] for split in ("train", "validation", "test")),
+        record.metrics["test"]["f1"],
+        record.seconds["total"],
+    ]
+
+
+def setting(record: Record, key: str) -> Any:
+    value: Any = record.config
+    for part in key.split("."):
+        value = value[part]
+    return value
+
+
+def short_targets(targets: Any) -> str:
+    """q_proj,v_proj -> q,v."""
+    names = [targets] if isinstance(targets, str) else targets
+    return ",".join(str(name).removesuffix("_proj") for name in names)
+
+
+def printable(text: str) -> str:
+    """Data texts cannot steer a terminal: control characters are shown as escapes."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def spreadsheet_safe(cell: Cell) -> Cell:
+    """A text that a spreadsheet would run as a formula gets an apostrophe in front."""
+    if isinstance(cell, str) and cell.startswith(("=", "+", "-", "@", "\t", "\r")):
+        return f"'{cell}"
+    return cell
+
+
+def latex_safe(text: str) -> str:
+    special = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
+    special |= {c: f"\\{c}" for c in "&%$#_{}"}
+    return "".join(special.get(c, c) for c in printable(text))

@@ -1,0 +1,91 @@
+"""Callbacks: stop at once when a run cannot teach anything, and measure how fast it goes."""
+
+import math
+import time
+from typing import Any
+
+import torch
+from lightning.pytorch import Callback, LightningModule, Trainer
+
+from loraexp.adapters.inject import HEAD, adapter_tensors
+from loraexp.data.batching import Batch
+from loraexp.errors import UserError
+from loraexp.training.module import FineTuning
+
+
+class Guards(Callback):
+    """Silent failures of this field, made loud.
+
+    Raises:
+        UserError: the head or an adapter tensor is missing from the optimizer; the loss is not
+            finite; a target's lora_B is still zero after the first step (as under gradient
+            checkpointing with frozen inputs).
+    """
+
+    def __init__(self) -> None:
+        self.unproven = True
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        tensors = adapter_tensors(network(pl_module))
+        groups = trainer.optimizers[0].param_groups
+        held = {id(parameter) for group in groups for parameter in group["params"]}
+        lost = [name for name, parameter in tensors.items() if id(parameter) not in held]
+        if lost or not any(name.startswith(f"{HEAD}.") for name in tensors):
+            raise UserError(f"{(lost or [HEAD])[0]} is missing from the optimizer: it would not train")
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Batch, index: int
+    ) -> None:
+        loss = float(outputs["loss"])
+        if not math.isfinite(loss):
+            raise UserError(
+                f"the loss is {loss} at step {trainer.global_step}; try a lower optim.lr or "
+                "trainer.precision=fp32"
+            )
+        # Texts of one token attend to nothing: q_proj and k_proj have no gradient there by right.
+        if self.unproven and trainer.global_step and int(batch.lengths.max()) > 1:
+            self.unproven = False
+            check_moved(network(pl_module))
+
+
+def check_moved(module: torch.nn.Module) -> None:
+    """Every lora_B, zero at the start, must differ from zero after a step."""
+    still = [
+        name
+        for name, parameter in adapter_tensors(module).items()
+        if name.endswith("lora_B") and not bool(parameter.any())
+    ]
+    if still:
+        raise UserError(
+            f"{still[0]} did not move in the first step ({len(still)} such tensors): no gradient "
+            "reaches it (with head.pooling=first, q_proj and k_proj never get one)"
+        )
+
+
+class Meter(Callback):
+    """Training speed in texts a second, without validation; the first step is warm-up."""
+
+    def __init__(self) -> None:
+        self.texts, self.seconds, self.last = 0, 0.0, 0.0
+
+    @property
+    def texts_per_second(self) -> float | None:
+        return self.texts / self.seconds if self.seconds else None
+
+    def on_train_batch_start(
+        self, trainer: Trainer, pl_module: LightningModule, batch: Batch, index: int
+    ) -> None:
+        self.last = time.perf_counter()
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Batch, index: int
+    ) -> None:
+        if trainer.global_step > 1:
+            self.texts += len(batch.classes) * trainer.world_size
+            self.seconds += time.perf_counter() - self.last
+            pl_module.log("texts_per_second", self.texts / self.seconds, prog_bar=True)
+
+
+def network(module: LightningModule) -> torch.nn.Module:
+    assert isinstance(module, FineTuning)
+    return module.network

@@ -1,0 +1,79 @@
+"""What the machine is and what it can do fast."""
+
+import platform
+import subprocess
+from importlib.metadata import version
+from pathlib import Path
+
+import torch
+
+COMPUTE = ("torch", "lightning", "torchmetrics", "tiktoken", "safetensors", "numpy", "pandas")
+DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
+
+
+def pick_precision(wanted: str, accelerator: str) -> str:
+    """fp32 or bf16; "auto" is bf16 where the hardware itself multiplies it."""
+    if wanted != "auto":
+        return wanted
+    if uses_gpu(accelerator):
+        return "bf16" if torch.cuda.get_device_capability() >= (8, 0) else "fp32"
+    capabilities = torch.cpu.get_capabilities()
+    fast = capabilities.get("avx512_bf16") or capabilities.get("amx_bf16")
+    return "bf16" if fast else "fp32"
+
+
+def uses_gpu(accelerator: str) -> bool:
+    return accelerator != "cpu" and torch.cuda.is_available()
+
+
+def device_name(accelerator: str, devices: int) -> str:
+    """For the record, such as "AMD EPYC, 2 threads" or "2 x NVIDIA H200"."""
+    many = f"{devices} x " if devices > 1 else ""
+    if uses_gpu(accelerator):
+        return many + torch.cuda.get_device_name()
+    name = torch.cpu.get_capabilities().get("cpu_name") or platform.machine()
+    return f"{many}{name}, {torch.get_num_threads()} threads"
+
+
+def reset_peak_memory() -> None:
+    """Start a new peak, so that a sweep's job does not report an earlier job's."""
+    if torch.cuda.is_available():
+        torch.cuda.reset_peak_memory_stats()
+    try:
+        Path("/proc/self/clear_refs").write_text("5")
+    except OSError:
+        pass  # not Linux, or not allowed: the peak is then the process's
+
+
+def peak_memory_bytes(accelerator: str) -> int:
+    """Largest memory since `reset_peak_memory`: of the GPU, else resident memory of the process."""
+    if uses_gpu(accelerator):
+        return int(torch.cuda.max_memory_allocated())
+    try:
+        for line in Path("/proc/self/status").read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) * 1024
+    except OSError:
+        pass
+    import resource  # not on Windows
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if platform.system() == "Darwin" else peak * 1024
+
+
+def versions() -> dict[str, str]:
+    return {
+        "python": platform.python_version(),
+        "loraexp": version("loraexp"),
+        **{name: version(name) for name in COMPUTE},
+    }
+
+
+def git_commit() -> str | None:
+    """The commit of the checkout the code runs from, with "+" if it was changed; else None."""
+    command = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--abbrev=40"]
+    try:
+        found = subprocess.run([*command, "--dirty=+"], capture_output=True, text=True, timeout=10)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return found.stdout.strip() or None

@@ -1,0 +1,73 @@
+"""Where curves go while a run trains, and what is published of it at the end."""
+
+import netrc
+import os
+from dataclasses import asdict
+from pathlib import Path
+
+from lightning.pytorch.loggers import CSVLogger, Logger, WandbLogger
+
+from loraexp.config import TrainConfig
+from loraexp.results.record import Record
+from loraexp.results.tables import runs_table
+
+
+def curve_loggers(config: TrainConfig, folder: Path, group: str | None) -> list[Logger]:
+    """`logger=csv` leaves metrics.csv; `logger=wandb` sends the same to W&B too; `none` neither."""
+    if config.logger.name == "none":
+        return []
+    loggers: list[Logger] = [CSVLogger(folder, name="", version="")]
+    if config.logger.name == "wandb":
+        loggers.append(wandb_logger(config, folder, group))
+    return loggers
+
+
+def wandb_logger(config: TrainConfig, folder: Path, group: str | None) -> WandbLogger:
+    """One W&B run a job; a sweep's jobs share a group."""
+    return WandbLogger(
+        project=config.logger.project,
+        entity=config.logger.entity,
+        name=folder.name,
+        group=config.logger.group or group,
+        save_dir=folder,
+        offline=not logged_in(),
+        config=asdict(config),
+        reinit="create_new",  # a sweep's jobs run in one process and must not share a run
+    )
+
+
+def logged_in() -> bool:
+    """Is there a key for W&B, or a mode the user chose? If not, runs are kept offline."""
+    if os.environ.get("WANDB_API_KEY") or os.environ.get("WANDB_MODE") == "online":
+        return True
+    try:
+        host = os.environ.get("WANDB_BASE_URL", "https://api.wandb.ai").split("//")[-1].strip("/")
+        return netrc.netrc().authenticators(host) is not None
+    except (OSError, netrc.NetrcParseError):
+        return False
+
+
+def publish(loggers: list[Logger], record: Record, folder: Path) -> None:
+    """Put the finished run's metrics, tables and plots on W&B, and close its run there."""
+    for logger in loggers:
+        if not isinstance(logger, WandbLogger):
+            continue
+        import wandb
+
+        run = logger.experiment
+        for split, metrics in record.metrics.items():
+            scores = {k: v for k, v in metrics.items() if k != "confusion"}
+            run.summary.update({f"{split}/{name}": value for name, value in scores.items()})
+        run.summary.update({f"counts/{name}": value for name, value in record.counts.items()})
+        run.summary.update({"texts_per_second": record.texts_per_second, **record.seconds})
+        table = runs_table([record])
+        confusion = record.metrics["test"]["confusion"]
+        rows = [[label, *counts] for label, counts in zip(record.labels, confusion, strict=True)]
+        run.log(
+            {
+                "run": wandb.Table(columns=table.header, data=table.text()),
+                "confusion": wandb.Table(columns=["true \\ predicted", *record.labels], data=rows),
+                "loss": wandb.Image(str(folder / "loss.png")),
+            }
+        )
+        run.finish(quiet=True)

@@ -1,0 +1,125 @@
+"""The LightningModule: loss, metrics, optimizer and what a checkpoint holds."""
+
+import warnings
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from lightning.pytorch import LightningModule
+from torch import Tensor, nn
+from torchmetrics import MeanMetric, MetricCollection
+from torchmetrics.classification import (
+    AUROC,
+    Accuracy,
+    ConfusionMatrix,
+    F1Score,
+    Precision,
+    Recall,
+)
+
+from loraexp.adapters.inject import adapter_tensors, load_adapter_tensors
+from loraexp.config import Optim
+from loraexp.data.batching import Batch
+from loraexp.errors import UserError
+from loraexp.training.schedule import schedule
+
+
+class FineTuning(LightningModule):
+    """A network with an injected method, and how it is trained.
+
+    Args:
+        network: token ids (B, T) and lengths (B,) to logits (B, C).
+        optim: optimizer and schedule.
+        n_classes: C; with two, precision, recall, F1 and AUROC are those of the second class, with
+            more they are averaged over the classes.
+    """
+
+    def __init__(self, network: nn.Module, optim: Optim, n_classes: int) -> None:
+        super().__init__()
+        self.network, self.optim, self.n_classes = network, optim, n_classes
+        self.loss, self.scores = MeanMetric(), classification_metrics(n_classes)
+
+    def forward(self, tokens: Tensor, lengths: Tensor) -> Tensor:  # -> (B, C)
+        logits: Tensor = self.network(tokens, lengths)
+        return logits
+
+    def training_step(self, batch: Batch, index: int) -> Tensor:
+        logits = self(batch.tokens, batch.lengths)
+        loss = F.cross_entropy(logits, batch.classes)
+        accuracy = (logits.argmax(-1) == batch.classes).float().mean()
+        self.log("train_loss", loss, prog_bar=True, batch_size=len(batch.classes))
+        self.log("train_accuracy", accuracy, prog_bar=True, batch_size=len(batch.classes))
+        return loss
+
+    def validation_step(self, batch: Batch, index: int) -> None:
+        self.measure(batch)
+
+    def test_step(self, batch: Batch, index: int) -> None:
+        self.measure(batch)
+
+    def on_validation_epoch_end(self) -> None:
+        values = self.summary()
+        self.log("val_loss", values["loss"], prog_bar=True)
+        self.log("val_accuracy", values["accuracy"], prog_bar=True)
+
+    def measure(self, batch: Batch) -> None:
+        logits = self(batch.tokens, batch.lengths).float()  # (B, C)
+        self.loss.update(F.cross_entropy(logits, batch.classes, reduction="none"))
+        chances = logits.softmax(-1)
+        self.scores.update(chances[:, 1] if self.n_classes == 2 else chances, batch.classes)
+
+    def summary(self) -> dict[str, Any]:
+        """The metrics of all batches since the last call, over all processes.
+
+        A score that is not defined, such as AUROC where a class has no text, is None.
+        """
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="No (positive|negative) samples in targets")
+            values = self.scores.compute()
+        confusion = values.pop("confusion").long()  # (C, C): row true, column predicted
+        values = {"loss": self.loss.compute(), **values}
+        self.loss.reset()
+        self.scores.reset()
+        numbers = {name: float(v) if v.isfinite() else None for name, v in values.items()}
+        return {"n": int(confusion.sum()), **numbers, "confusion": confusion.tolist()}
+
+    def configure_optimizers(self) -> Any:
+        parameters = adapter_tensors(self.network).values()
+        optimizer = torch.optim.AdamW(
+            parameters, lr=self.optim.lr, weight_decay=self.optim.weight_decay
+        )
+        factor = schedule(self.optim, int(self.trainer.estimated_stepping_batches))
+        lr = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": lr, "interval": "step"}}
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Trainable tensors only: never the frozen base, never its 500 MB."""
+        tensors = adapter_tensors(self.network)
+        checkpoint["state_dict"] = {name: p.detach() for name, p in tensors.items()}
+
+    def load_state_dict(self, state_dict: Mapping[str, Any], *_: Any, **__: Any) -> Any:
+        """Take an adapter as on_save_checkpoint wrote it; nothing may be missing or too much."""
+        try:
+            load_adapter_tensors(self.network, dict(state_dict))
+        except ValueError as error:
+            raise UserError(f"the checkpoint {error}") from None
+
+
+def classification_metrics(n_classes: int) -> MetricCollection:
+    """What the tables show; takes chances (B,) of the second of two classes, or (B, C), and classes."""
+    task: dict[str, Any] = {"task": "binary"}
+    if n_classes > 2:
+        task = {"task": "multiclass", "num_classes": n_classes}
+    average = task if n_classes == 2 else task | {"average": "macro"}
+    return MetricCollection(
+        {
+            "accuracy": Accuracy(**(task if n_classes == 2 else task | {"average": "micro"})),
+            "f1": F1Score(**average),
+            "precision": Precision(**average),
+            "recall": Recall(**average),
+            "auroc": AUROC(**average),
+            "confusion": ConfusionMatrix(**task),
+        },
+        compute_groups=False,
+    )

@@ -1,0 +1,25 @@
+"""Learning-rate schedules as a factor of the peak: linear warm-up, then constant, linear or cosine."""
+
+import math
+from collections.abc import Callable
+
+from loraexp.config import Optim
+
+SHAPES: dict[str, Callable[[float], float]] = {
+    "constant": lambda done: 1.0,
+    "linear": lambda done: 1.0 - done,
+    "cosine": lambda done: 0.5 * (1.0 + math.cos(math.pi * done)),
+}
+
+
+def schedule(config: Optim, total: int) -> Callable[[int], float]:
+    """Factor of `optim.lr` at each step 0 .. total - 1; step 0 already moves the weights."""
+    warmup = config.warmup if config.warmup >= 1 else round(config.warmup * total)
+    shape = SHAPES[config.schedule]
+
+    def factor(step: int) -> float:
+        if step < warmup:
+            return (step + 1) / (warmup + 1)
+        return shape(min(1.0, (step - warmup) / max(1, total - warmup)))
+
+    return factor

@@ -1,0 +1,68 @@
+"""Context managers around a run: its folder claimed, Lightning quiet, the process left as found."""
+
+import logging
+import os
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+from filelock import FileLock, Timeout
+
+from loraexp.errors import UserError
+
+# Lightning's advice that does not hold for small token lists in memory, or that we follow.
+KNOWN_WARNINGS = (
+    ".*does not have many workers.*",
+    ".*Experiment logs directory .* exists and is not empty.*",
+    ".*Checkpoint directory .* exists and is not empty.*",
+    ".*The number of training batches .* is smaller than the logging interval.*",
+)
+
+
+@contextmanager
+def claimed(folder: Path) -> Iterator[None]:
+    """Hold a run's folder: a second process that wants the same run is told so.
+
+    Raises:
+        UserError: another process holds it.
+    """
+    if os.environ.get("LOCAL_RANK", "0") != "0":  # the main process of this run holds it
+        yield
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(folder / ".lock")
+    try:
+        with lock.acquire(timeout=0):
+            yield
+    except Timeout:
+        raise UserError(f"{folder} is being trained by another process") from None
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Lightning without its banners and the warnings we have dealt with."""
+    loggers = [logging.getLogger(f"lightning.{part}") for part in ("pytorch", "fabric")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.WARNING)
+    with warnings.catch_warnings():
+        for message in KNOWN_WARNINGS:
+            warnings.filterwarnings("ignore", message=message)
+        yield
+    for logger, level in zip(loggers, levels, strict=True):
+        logger.setLevel(level)
+
+
+@contextmanager
+def restored_environment() -> Iterator[None]:
+    """Undo what DDP leaves in the process, so that a sweep's next job starts its own group."""
+    before = dict(os.environ)
+    try:
+        yield
+    finally:
+        if torch.distributed.is_available() and torch.distributed.is_initialized():
+            torch.distributed.destroy_process_group()
+        os.environ.clear()
+        os.environ.update(before)
