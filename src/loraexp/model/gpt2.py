@@ -129,6 +129,12 @@ class GPT2Classifier(GPT2):
         return self.score(pooled)
 
 
+def empty_classifier(config: Model, head: Head, n_classes: int) -> GPT2Classifier:
+    """Shapes only, on the meta device: enough to count, no memory taken."""
+    with torch.device("meta"):
+        return GPT2Classifier(config, head, n_classes)
+
+
 def causal_attention(q: Tensor, k: Tensor, v: Tensor, dropout: float) -> Tensor:
     """softmax(Q K' / sqrt(D)) V over what came before, each (B, H, T, D)."""
     T = q.shape[-2]

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from loraexp.config import Head, Model
 from loraexp.errors import UserError
-from loraexp.model.gpt2 import GPT2, GPT2Classifier
+from loraexp.model.gpt2 import GPT2, GPT2Classifier, empty_classifier
 from loraexp.model.tokenizer import FILES, Tokenizer, from_bytes, from_folder
 
 WEIGHTS = "model.safetensors"
@@ -39,9 +39,7 @@ GEOMETRY = {
 
 def load_classifier(model: Model, head: Head, n_classes: int, seed: int) -> GPT2Classifier:
     """A classifier in float32: the base as `model` says, a fresh head drawn from `seed`."""
-    with torch.device("meta"):
-        network = GPT2Classifier(model, head, n_classes)
-    network.to_empty(device="cpu")
+    network = empty_classifier(model, head, n_classes).to_empty(device="cpu")
     state = random_state(model) if model.weights == "random" else checkpoint_state(model)
     network.load_state_dict(state, strict=False)
     generator = torch.Generator().manual_seed(seed)

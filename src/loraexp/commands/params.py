@@ -1,0 +1,54 @@
+"""loraexp params: exact trainable parameters of models x methods x ranks, without weights."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import yaml
+
+from loraexp.config import Model, ParamsConfig
+from loraexp.errors import unknown
+from loraexp.results.tables import FORMATS, Column, Table, size
+
+COLUMNS = (
+    Column("model", "model", words=True),
+    Column("method", "method", words=True),
+    Column("rank", "rank"),
+    Column("trainable", "trainable"),
+    Column("total", "total"),
+    Column("percent", "%", lambda value: f"{value:.4f}"),
+    Column("adapter_bytes", "adapter", size),
+)
+
+
+def run(config: ParamsConfig, sweep: Path | None) -> None:
+    print(FORMATS[config.format](params_table(config)))
+
+
+def params_table(config: ParamsConfig) -> Table:
+    """One row for each model, method and rank; methods without a rank have one row."""
+    from loraexp.adapters.inject import count, inject
+    from loraexp.adapters.methods import find_method
+    from loraexp.model.gpt2 import empty_classifier
+
+    rows: list[list[str | int | float | None]] = []
+    for model in [read_model(name) for name in config.models] or [config.model]:
+        for method in config.methods or [config.method]:
+            ranked = find_method(method).branch is not None
+            for rank in config.ranks or [config.lora.rank] if ranked else [None]:
+                lora = config.lora if rank is None else replace(config.lora, rank=rank)
+                network = empty_classifier(model, config.head, config.classes)
+                inject(network, replace(config, method=method, lora=lora, model=model), seed=0)
+                n = count(network)
+                cells = [n.trainable, n.total, n.percent, n.adapter_bytes]
+                rows.append([model.name, method, rank, *cells])
+    return Table(COLUMNS, rows)
+
+
+def read_model(name: str) -> Model:
+    """The geometry in conf/model/<name>.yaml."""
+    from loraexp.overrides import conf_dir
+
+    file = conf_dir() / "model" / f"{name}.yaml"
+    if not file.is_file():
+        raise unknown("model", name, [path.stem for path in file.parent.glob("*.yaml")])
+    return Model(**yaml.safe_load(file.read_text(encoding="utf-8")))

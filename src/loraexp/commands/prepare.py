@@ -1,0 +1,31 @@
+"""loraexp prepare: a data set's three splits as CSV, to look at or to train on elsewhere."""
+
+import csv
+import io
+import sys
+from pathlib import Path
+
+from loraexp.atomic import write_whole
+from loraexp.config import PrepareConfig
+from loraexp.data.files import SPLITS
+
+
+def run(config: PrepareConfig, sweep: Path | None) -> None:
+    from loraexp.data.splits import load_data
+
+    data = load_data(config.data)
+    print(f"{config.data.name}: {data.note}")
+    for warning in data.warnings():
+        print(f"warning: {warning}", file=sys.stderr)
+    for name in SPLITS:
+        split, file = data[name], Path(config.out) / f"{name}.csv"
+        text = io.StringIO()
+        # Exactly the texts, for programs: no cell is changed for a spreadsheet's sake.
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow(["text", "label"])
+        writer.writerows(
+            (words, data.labels[index])
+            for words, index in zip(split.texts, split.classes, strict=True)
+        )
+        write_whole(file, text.getvalue())
+        print(f"{len(split):>7,} texts in {file}")

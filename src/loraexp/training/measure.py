@@ -1,0 +1,98 @@
+"""A finished run put to work: its metrics measured again, its labels for new texts."""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from loraexp.config import TrainConfig
+from loraexp.data.batching import LengthGrouped, collate
+from loraexp.data.splits import Split, TextData, load_data
+from loraexp.errors import UserError
+from loraexp.training.assemble import restore
+from loraexp.training.hardware import uses_gpu
+from loraexp.training.module import FineTuning
+from loraexp.training.run import build_trainer, datamodule, evaluate
+from loraexp.training.surroundings import quiet
+
+
+def measure_again(
+    run: Path, split: str, choose: Callable[[TrainConfig], TrainConfig]
+) -> dict[str, Any]:
+    """The metrics of one split; on the run's own data they equal its record's, to the digit.
+
+    Args:
+        choose: the run's config -> the config whose data is measured.
+
+    Raises:
+        UserError: a run that cannot be restored, or data with labels it was not trained on.
+    """
+    trained, made = restore(run)
+    config = choose(trained)
+    config = replace(config, trainer=replace(config.trainer, devices=1))
+    data = relabelled(load_data(config.data), made.labels)
+    texts = datamodule(config, data, made)
+    module = FineTuning(made.network, config.optim, len(made.labels))
+    with quiet():
+        trainer = build_trainer(config, texts, [], [], progress=False)
+        return evaluate(trainer, module, texts, split)
+
+
+def relabelled(data: TextData, labels: tuple[str, ...]) -> TextData:
+    """The same texts with classes numbered as the run numbers them."""
+    unknown = [label for label in data.labels if label not in labels]
+    if unknown:
+        raise UserError(f"the run has no label {unknown[0]!r}; it knows {', '.join(labels)}")
+    number = [labels.index(label) for label in data.labels]
+
+    def renumber(split: Split) -> Split:
+        return Split(split.texts, [number[index] for index in split.classes])
+
+    return replace(
+        data,
+        labels=labels,
+        train=renumber(data.train),
+        validation=renumber(data.validation),
+        test=renumber(data.test),
+    )
+
+
+class Predictor:
+    """Labels texts with a finished run."""
+
+    def __init__(self, run: Path, batch_size: int) -> None:
+        self.config, self.made = restore(run)
+        self.batch_size = batch_size
+        self.device = "cuda" if uses_gpu(self.config.trainer.accelerator) else "cpu"
+        self.made.network.eval().to(self.device)
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        return self.made.labels
+
+    @torch.inference_mode()
+    def chances(self, texts: list[str]) -> torch.Tensor:
+        """Probabilities (N, C) of each label for N texts, in their order."""
+        rows = self.made.tokenizer.encode(texts, self.made.max_length)
+        result = torch.empty(len(rows), len(self.labels))
+        for batch in LengthGrouped([len(row) for row in rows], self.batch_size, seed=None):
+            items = [(rows[index], 0) for index in batch]
+            tokens, lengths, _ = collate(
+                items, self.made.tokenizer.pad, self.config.data.pad_to
+            )
+            logits = self.made.network(tokens.to(self.device), lengths.to(self.device))
+            result[batch] = logits.float().softmax(-1).cpu()
+        return result
+
+    def stream(self, chunks: Iterable[list[str]]) -> Iterator[tuple[str, str, float]]:
+        """(text, label, its probability) for each text, a chunk in memory at a time."""
+        for texts in chunks:
+            best = self.chances(texts).max(-1)
+            for text, index, chance in zip(
+                texts, best.indices.tolist(), best.values.tolist(), strict=True
+            ):
+                yield text, self.labels[index], chance
+
+
