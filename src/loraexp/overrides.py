@@ -210,4 +210,6 @@ KINDS = {"Integer": "a whole number", "Float": "a number", "Boolean": "true or f
 
 def sweep_folder(config: DictConfig) -> Path:
     """A new folder's name under the output folder; no other process gets the same."""
-    return Path(config.output_dir) / "sweeps" / f"{time.strftime('%Y-%m-%d_%H-%M-%S')}-{os.getpid()}"
+    return (
+        Path(config.output_dir) / "sweeps" / f"{time.strftime('%Y-%m-%d_%H-%M-%S')}-{os.getpid()}"
+    )

@@ -21,7 +21,9 @@ FORMAT = 1
 
 def save_adapter(network: nn.Module, folder: Path, card: Mapping[str, Any]) -> str:
     """Write the adapter in float32 with its card; returns its sha256 (see `tensors_hash`)."""
-    tensors = {n: p.detach().float().cpu().contiguous() for n, p in adapter_tensors(network).items()}
+    tensors = {
+        n: p.detach().float().cpu().contiguous() for n, p in adapter_tensors(network).items()
+    }
     digest = tensors_hash(tensors)
     with whole(folder / TENSORS) as partial:
         save_file(tensors, partial)

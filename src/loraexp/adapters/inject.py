@@ -78,7 +78,10 @@ def load_adapter_tensors(network: nn.Module, tensors: dict[str, Tensor]) -> None
     for problem, names in (
         ("lacks", own.keys() - tensors.keys()),
         ("has an unexpected", tensors.keys() - own.keys()),
-        ("has another shape for", {n for n in own if n in tensors and own[n].shape != tensors[n].shape}),
+        (
+            "has another shape for",
+            {n for n in own if n in tensors and own[n].shape != tensors[n].shape},
+        ),
         ("has a non-finite", {n for n, t in tensors.items() if not bool(t.isfinite().all())}),
     ):
         if names:

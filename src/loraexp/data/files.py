@@ -54,10 +54,14 @@ def read_chunks(path: Path, columns: list[str], rows: int = 4096) -> Iterator[pd
         elif kind == ".txt" and len(columns) == 1:
             chunks = read_lines(path, columns[0], rows)
         else:
-            raise UserError(f"{path}: cannot read {kind or 'a file without an ending'}; known: {KINDS}")
+            raise UserError(
+                f"{path}: cannot read {kind or 'a file without an ending'}; known: {KINDS}"
+            )
         yield from chunks
     except UnicodeDecodeError:
-        raise UserError(f"{path}, {not_utf8(path)}: not UTF-8; save it as UTF-8 and retry") from None
+        raise UserError(
+            f"{path}, {not_utf8(path)}: not UTF-8; save it as UTF-8 and retry"
+        ) from None
 
 
 def read_separated(path: Path, columns: list[str], rows: int) -> Iterator[pd.DataFrame]:

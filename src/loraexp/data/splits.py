@@ -89,9 +89,7 @@ def load_data(config: Data) -> TextData:
         if frame.empty:
             raise UserError(f"{source.note}: no text is left for {name}; more texts are needed")
         splits[name] = Split(list(frame["text"]), [number[label] for label in frame["label"]])
-    return TextData(
-        **splits, labels=source.labels, note=source.note, synthetic=source.synthetic
-    )
+    return TextData(**splits, labels=source.labels, note=source.note, synthetic=source.synthetic)
 
 
 def cut(source: Source, config: Data) -> dict[str, pd.DataFrame]:
@@ -132,4 +130,3 @@ SPLITTERS: dict[str, Callable[[pd.DataFrame, int], dict[str, pd.DataFrame]]] = {
     "book": book,
     "stratified": stratified,
 }
-

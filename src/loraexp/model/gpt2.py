@@ -24,9 +24,17 @@ PLAIN_ATTENTION = 256
 class Linear(nn.Linear):
     """A linear layer whose product runs in its input's dtype, whatever its weight is stored in."""
 
+    def reset_parameters(self) -> None:
+        """Nothing: weights.py fills every tensor, from a checkpoint or at random."""
+
     def forward(self, x: Tensor) -> Tensor:  # (..., in) -> (..., out)
         bias = None if self.bias is None else self.bias.to(x.dtype)
         return F.linear(x, self.weight.to(x.dtype), bias)
+
+
+class Embedding(nn.Embedding):
+    def reset_parameters(self) -> None:
+        """Nothing, as in Linear."""
 
 
 class Attention(nn.Module):
@@ -78,8 +86,8 @@ class GPT2(nn.Module):
         super().__init__()
         self.config = config
         self.compute_dtype: torch.dtype | None = None  # None: the residual stream's
-        self.wte = nn.Embedding(config.vocab_size, config.d_model)
-        self.wpe = nn.Embedding(config.context, config.d_model)
+        self.wte = Embedding(config.vocab_size, config.d_model)
+        self.wpe = Embedding(config.context, config.d_model)
         self.drop = nn.Dropout(config.dropout)
         self.h = nn.ModuleList(Block(config) for _ in range(config.n_layer))
         self.ln_f = nn.LayerNorm(config.d_model, eps=1e-5)

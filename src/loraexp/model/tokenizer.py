@@ -79,14 +79,20 @@ def from_files(vocab_file: Path, merges_file: Path) -> Tokenizer:
     except (UnicodeDecodeError, json.JSONDecodeError) as error:
         raise UserError(f"{vocab_file} or {merges_file.name} is damaged: {error}") from None
     letters = byte_letters()
-    merged = ["".join(line.split(" ")) for line in lines if line and not line.startswith("#version")]
+    merged = [
+        "".join(line.split(" ")) for line in lines if line and not line.startswith("#version")
+    ]
     known = [*letters, *merged]
     missing = [token for token in [*known, END_OF_TEXT] if token not in vocab]
     if missing:
-        raise UserError(f"{vocab_file} lacks {len(missing)} tokens of {merges_file.name}: {missing[0]!r}")
+        raise UserError(
+            f"{vocab_file} lacks {len(missing)} tokens of {merges_file.name}: {missing[0]!r}"
+        )
     ids = [vocab[token] for token in merged]
     if ids != sorted(set(ids)) or len(vocab) != len(known) + 1:
-        raise UserError(f"{vocab_file} does not fit {merges_file.name}: ids and merges differ in order")
+        raise UserError(
+            f"{vocab_file} does not fit {merges_file.name}: ids and merges differ in order"
+        )
     ranks = {bytes(letters[letter] for letter in token): vocab[token] for token in known}
     return build(ranks, vocab[END_OF_TEXT])
 

@@ -109,7 +109,9 @@ def checkpoint_state(model: Model) -> dict[str, Tensor]:
         folder = Path(model.weights)
         file, config_file = folder / WEIGHTS, folder / "config.json"
         if not file.is_file():
-            pickled = " (a .bin file is a pickle and never opened)" if [*folder.glob("*.bin")] else ""
+            pickled = (
+                " (a .bin file is a pickle and never opened)" if [*folder.glob("*.bin")] else ""
+            )
             raise UserError(f"model.weights={model.weights}: no {WEIGHTS} there{pickled}")
     check_geometry(config_file, model)
     try:
@@ -133,7 +135,11 @@ def convert(tensors: Mapping[str, Tensor], model: Model, file: Path) -> dict[str
             for proj, part in zip(("q_proj", "k_proj", "v_proj"), tensor.chunk(3, -1), strict=True):
                 state[f"{stem}{proj}.{kind}"] = part.t().contiguous() if part.ndim == 2 else part
             continue
-        for theirs, ours in (("attn.c_proj", "attn.out_proj"), ("mlp.c_fc", "mlp.fc1"), ("mlp.c_proj", "mlp.fc2")):
+        for theirs, ours in (
+            ("attn.c_proj", "attn.out_proj"),
+            ("mlp.c_fc", "mlp.fc1"),
+            ("mlp.c_proj", "mlp.fc2"),
+        ):
             if path.endswith(theirs):
                 name = f"{path.removesuffix(theirs)}{ours}.{kind}"
                 tensor = tensor.t().contiguous() if tensor.ndim == 2 else tensor
@@ -143,7 +149,10 @@ def convert(tensors: Mapping[str, Tensor], model: Model, file: Path) -> dict[str
     for problem, names in (
         ("lacks", wanted.keys() - state.keys()),
         ("has an unexpected", state.keys() - wanted.keys()),
-        ("has another shape for", {n for n in wanted if n in state and state[n].shape != wanted[n]}),
+        (
+            "has another shape for",
+            {n for n in wanted if n in state and state[n].shape != wanted[n]},
+        ),
     ):
         if names:
             raise UserError(f"{file} {problem} {min(names)} ({len(names)} such tensors)")
@@ -177,13 +186,17 @@ def check_sha256(file: Path, wanted: str) -> None:
         while chunk := stream.read(1 << 22):
             digest.update(chunk)
     if digest.hexdigest() != wanted:
-        raise UserError(f"{file} has sha256 {digest.hexdigest()}, not {wanted}: delete it and retry")
+        raise UserError(
+            f"{file} has sha256 {digest.hexdigest()}, not {wanted}: delete it and retry"
+        )
 
 
 def hub_file(model: Model, name: str) -> Path:
     """A file of the pinned revision, from the user's Hugging Face cache or downloaded into it."""
     if not model.repo:
-        raise UserError(f"model={model.name} is not on the hub; use model.weights=random or a folder")
+        raise UserError(
+            f"model={model.name} is not on the hub; use model.weights=random or a folder"
+        )
     from huggingface_hub import constants, hf_hub_download
     from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
 
@@ -208,4 +221,3 @@ def tokenizer_folder(model: Model) -> Path:
                 return folder
     hub_file(model, "merges.txt")
     return hub_file(model, "vocab.json").parent
-

@@ -44,7 +44,10 @@ class Table:
     def text(self) -> list[list[str]]:
         """The cells as shown."""
         return [
-            ["" if cell is None else c.show(cell) for c, cell in zip(self.columns, row, strict=True)]
+            [
+                "" if cell is None else c.show(cell)
+                for c, cell in zip(self.columns, row, strict=True)
+            ]
             for row in self.rows
         ]
 
@@ -81,7 +84,9 @@ def to_markdown(table: Table) -> str:
 def to_latex(table: Table) -> str:
     align = "".join("l" if column.words else "r" for column in table.columns)
     headings = [column.heading.replace("\n", " ") for column in table.columns]
-    rows = [" & ".join(latex_safe(cell) for cell in row) + r" \\" for row in [headings, *table.text()]]
+    rows = [
+        " & ".join(latex_safe(cell) for cell in row) + r" \\" for row in [headings, *table.text()]
+    ]
     rows.insert(1, r"\hline")
     return "\n".join([rf"\begin{{tabular}}{{{align}}}", *rows, r"\end{tabular}"])
 
@@ -127,13 +132,23 @@ RUN_COLUMNS = (
     Column("seconds", "s", lambda seconds: f"{seconds:.0f}"),
 )
 # Settings that get a column of their own when the runs of a table differ in them.
-VARIED = ("seed", "data.name", "model.name", "optim.lr", "lora.dropout", "lora.scaling", "head.pooling")
+VARIED = (
+    "seed",
+    "data.name",
+    "model.name",
+    "optim.lr",
+    "lora.dropout",
+    "lora.scaling",
+    "head.pooling",
+)
 
 
 def runs_table(records: Sequence[Record]) -> Table:
     """One row a run, in the order given; accuracies and F1 are shares of 1."""
     varied = [key for key in VARIED if len({str(setting(r, key)) for r in records}) > 1]
-    extra = [Column(key, key.rpartition(".")[2] if "." in key else key, words=True) for key in varied]
+    extra = [
+        Column(key, key.rpartition(".")[2] if "." in key else key, words=True) for key in varied
+    ]
     rows = [[*(str(setting(r, key)) for key in varied), *run_cells(r)] for r in records]
     return Table([*extra, *RUN_COLUMNS], rows)
 

@@ -31,7 +31,9 @@ class Guards(Callback):
         held = {id(parameter) for group in groups for parameter in group["params"]}
         lost = [name for name, parameter in tensors.items() if id(parameter) not in held]
         if lost or not any(name.startswith(f"{HEAD}.") for name in tensors):
-            raise UserError(f"{(lost or [HEAD])[0]} is missing from the optimizer: it would not train")
+            raise UserError(
+                f"{(lost or [HEAD])[0]} is missing from the optimizer: it would not train"
+            )
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Batch, index: int

@@ -79,9 +79,7 @@ class Predictor:
         result = torch.empty(len(rows), len(self.labels))
         for batch in LengthGrouped([len(row) for row in rows], self.batch_size, seed=None):
             items = [(rows[index], 0) for index in batch]
-            tokens, lengths, _ = collate(
-                items, self.made.tokenizer.pad, self.config.data.pad_to
-            )
+            tokens, lengths, _ = collate(items, self.made.tokenizer.pad, self.config.data.pad_to)
             logits = self.made.network(tokens.to(self.device), lengths.to(self.device))
             result[batch] = logits.float().softmax(-1).cpu()
         return result
@@ -94,5 +92,3 @@ class Predictor:
                 texts, best.indices.tolist(), best.values.tolist(), strict=True
             ):
                 yield text, self.labels[index], chance
-
-

@@ -1,0 +1,35 @@
+"""What the tests share: a tiny model, the real data where it is there, a quiet environment."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from loraexp.config import Model
+
+os.environ.setdefault("WANDB_MODE", "offline")  # no test reaches the network
+
+
+@pytest.fixture
+def tiny() -> Model:
+    """Two blocks of width 16 on bytes, with random weights: everything a test needs, in milliseconds."""
+    return Model(
+        name="tiny",
+        weights="random",
+        tokenizer="bytes",
+        n_layer=2,
+        n_head=2,
+        d_model=16,
+        context=64,
+        vocab_size=257,
+    )
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """The folder with the real SMS Spam Collection and GPT-2's BPE files."""
+    beside = Path(__file__).parents[2] / "shared" / "data"
+    folder = Path(os.environ.get("LORAEXP_DATA_DIR", beside))
+    if not (folder / "sms_spam" / "SMSSpamCollection").is_file():
+        pytest.skip(f"real data is not in {folder}: set LORAEXP_DATA_DIR to the folder that has it")
+    return folder
