@@ -5,6 +5,7 @@ import logging
 import os
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from loraexp.errors import UserError, unknown
@@ -58,7 +59,7 @@ def run_hydra(verb: str, arguments: list[str]) -> None:
     import hydra
     from omegaconf import DictConfig
 
-    command: Callable[[Any, str | None], None]
+    command: Callable[[Any, Path | None], None]
     command = importlib.import_module(f"loraexp.commands.{verb}").run
 
     def task(config: DictConfig) -> None:

@@ -4,9 +4,10 @@ Hydra fills these dataclasses from conf/ and the command line (they cannot be fr
 would then refuse every override). Below the commands they are only read. No torch here.
 """
 
+import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, fields, is_dataclass
-from typing import Any, TypeVar, cast
+from dataclasses import Field, dataclass, field, fields, is_dataclass
+from typing import Any, TypeVar, cast, get_args
 
 from loraexp.errors import UserError, unknown
 
@@ -30,6 +31,11 @@ def key(
     return field(default=default, metadata=rule)
 
 
+def seed_key(default: int, help: str) -> Any:
+    """A key for a seed: any that numpy's and torch's generators take."""
+    return key(default, help, least=0, most=2**32 - 1)
+
+
 @dataclass
 class Model:
     """Geometry of the GPT-2 and where its weights and tokenizer come from (defaults: 124M)."""
@@ -46,7 +52,7 @@ class Model:
     context: int = key(1024, "longest text in tokens", least=1)
     vocab_size: int = key(50257, "number of tokens", least=2)
     dropout: float = key(0.0, "dropout inside the base while training", least=0, most=0.99)
-    init_seed: int = key(0, "seed of random weights: part of the base, so not `seed`", least=0)
+    init_seed: int = seed_key(0, "seed of random weights: part of the base, so not `seed`")
 
 
 @dataclass
@@ -62,7 +68,7 @@ class Data:
         "stratified (70/10/20, classes in proportion) | book (the tutorial's, sms_spam only)",
         choices=("stratified", "book"),
     )
-    split_seed: int = key(123, "seed of the split; `seed` never moves a text", least=0)
+    split_seed: int = seed_key(123, "seed of the split; `seed` never moves a text")
     dedupe: bool = key(False, "drop repeated texts before the split")
     limit: int | None = key(None, "keep only this many texts of each split", least=1)
     batch_size: int = key(8, "texts a step on each device", least=1)
@@ -91,8 +97,8 @@ class Lora:
         "how lora_A starts: kaiming (uniform, +-1/sqrt(in)) | gaussian (std 1/r)",
         choices=("kaiming", "gaussian"),
     )
-    rank_pattern: dict[str, int] = key({}, "rank of single targets, e.g. {v_proj:16}")
-    alpha_pattern: dict[str, float] = key({}, "alpha of single targets")
+    rank_pattern: dict[str, int] = key({}, "rank of single targets, e.g. {v_proj:16}", least=1)
+    alpha_pattern: dict[str, float] = key({}, "alpha of single targets", above=0)
 
 
 @dataclass
@@ -141,6 +147,11 @@ class Trainer:
     devices: int = key(1, "processes to train with (DDP above 1)", least=1)
     accumulate: int = key(1, "batches a step", least=1)
     patience: int | None = key(None, "stop after so many epochs without a better one", least=1)
+    keep: str = key(
+        "best",
+        "best (epoch, by validation loss) | last",
+        choices=("best", "last"),
+    )
     limit_batches: int | None = key(None, "batches of each split an epoch", least=1)
 
 
@@ -167,7 +178,7 @@ class Adaptation:
 class TrainConfig(Adaptation):
     """loraexp train"""
 
-    seed: int = key(0, "seed of the adapter's start, the order of texts and dropout", least=0)
+    seed: int = seed_key(0, "seed of the adapter's start, the order of texts and dropout")
     name: str | None = key(None, "put before the run's folder name")
     output_dir: str = key("outputs", "folder for everything that is written")
     model: Model = key(Model(), "")
@@ -205,7 +216,7 @@ class ParamsConfig(TrainConfig):
     """loraexp params: the keys of train, of which those that change counts matter"""
 
     models: list[str] = key([], "names of conf/model to count; `model` if empty")
-    ranks: list[int] = key([], "ranks to count; lora.rank if empty")
+    ranks: list[int] = key([], "ranks to count; lora.rank if empty", least=1)
     methods: list[str] = key([], "methods to count; `method` if empty")
     classes: int = key(2, "number of classes", least=1)
     format: str = key(
@@ -232,6 +243,21 @@ SCHEMAS: dict[str, type[Any]] = {
 }
 
 
+def keys(schema: type[Any], prefix: str = "") -> Iterator[tuple[str, Field[Any]]]:
+    """Every leaf key of a schema: (dotted key, its field); a group that may be null counts too."""
+    for f in fields(schema):
+        group = group_in(f.type)
+        if group is None:
+            yield prefix + f.name, f
+        else:
+            yield from keys(group, f"{prefix}{f.name}.")
+
+
+def group_in(kind: Any) -> type[Any] | None:
+    """The dataclass in an annotation: Data in `Data` and in `Data | None`."""
+    return next((t for t in (kind, *get_args(kind)) if is_dataclass(t)), None)  # type: ignore[return-value]
+
+
 def from_dict(kind: type[C], content: Mapping[str, Any]) -> C:
     """The inverse of dataclasses.asdict. Raises TypeError on a missing or unknown key."""
     known = {f.name: f for f in fields(cast(Any, kind))}
@@ -239,8 +265,8 @@ def from_dict(kind: type[C], content: Mapping[str, Any]) -> C:
         raise TypeError(f"{kind.__name__}: keys differ: {sorted(content.keys() ^ known.keys())}")
     values = {}
     for name, value in content.items():
-        inner = known[name].type
-        values[name] = from_dict(inner, value) if is_dataclass(inner) else value
+        group = group_in(known[name].type)
+        values[name] = value if group is None or value is None else from_dict(group, value)
     return kind(**values)
 
 
@@ -268,27 +294,45 @@ def check(config: Any) -> None:
         UserError: the first key that breaks one, as typed, with its rule and its value.
     """
     for name, value, rule in walk(config):
-        if value is None:
-            continue
-        if rule["choices"] and value not in rule["choices"]:
-            raise unknown(name, value, rule["choices"])
-        for bound, word, holds in (
-            ("least", "at least", lambda v, b: v >= b),
-            ("above", "above", lambda v, b: v > b),
-            ("most", "at most", lambda v, b: v <= b),
-        ):
-            if rule[bound] is not None and not holds(value, rule[bound]):
-                raise UserError(f"{name} must be {word} {rule[bound]}, got {value}")
+        for place, single in each(name, value):
+            check_single(place, single, rule)
     if isinstance(config, TrainConfig):
         check_together(config)
 
 
+def each(name: str, value: Any) -> Iterator[tuple[str, Any]]:
+    """The values a rule is about: one, those of a list, or those of a dict with their names."""
+    if isinstance(value, dict):
+        yield from ((f"{name}.{target}", single) for target, single in value.items())
+    elif isinstance(value, list):
+        yield from ((name, single) for single in value)
+    elif value is not None:
+        yield name, value
+
+
+def check_single(name: str, value: Any, rule: Mapping[str, Any]) -> None:
+    if rule["choices"] and value not in rule["choices"]:
+        raise unknown(name, value, rule["choices"])
+    if isinstance(value, float) and not math.isfinite(value):
+        raise UserError(f"{name} must be a finite number, got {value}")
+    for bound, word, holds in (
+        ("least", "at least", lambda v, b: v >= b),
+        ("above", "above", lambda v, b: v > b),
+        ("most", "at most", lambda v, b: v <= b),
+    ):
+        if rule[bound] is not None and not holds(value, rule[bound]):
+            raise UserError(f"{name} must be {word} {rule[bound]}, got {value}")
+
+
 def check_together(config: TrainConfig) -> None:
-    """The rules that bind two keys."""
-    model, data = config.model, config.data
+    """The rules that bind two keys, and the one for a key of more than one type."""
+    model, data, targets = config.model, config.data, config.lora.target_modules
+    if not targets or not isinstance(targets, (str, list)):
+        raise UserError(f"lora.target_modules must be a name or a list of names, got {targets!r}")
     if model.d_model % model.n_head:
         raise UserError(
-            f"model.d_model must be a multiple of model.n_head, got {model.d_model} and {model.n_head}"
+            "model.d_model must be a multiple of model.n_head, "
+            f"got {model.d_model} and {model.n_head}"
         )
     for name, value in (("data.max_length", data.max_length), ("data.pad_to", data.pad_to)):
         if value is not None and value > model.context:
@@ -297,10 +341,6 @@ def check_together(config: TrainConfig) -> None:
         raise UserError(f"data.split=book belongs to data=sms_spam, got data={data.name}")
     if config.last_block.n > model.n_layer:
         raise UserError(
-            f"last_block.n must be at most model.n_layer = {model.n_layer}, got {config.last_block.n}"
+            f"last_block.n must be at most model.n_layer = {model.n_layer}, "
+            f"got {config.last_block.n}"
         )
-    patterns = (("rank", config.lora.rank_pattern), ("alpha", config.lora.alpha_pattern))
-    for kind, pattern in patterns:
-        for target, number in pattern.items():
-            if number <= 0:
-                raise UserError(f"lora.{kind}_pattern.{target} must be above 0, got {number}")

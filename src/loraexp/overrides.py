@@ -2,28 +2,36 @@
 
 import itertools
 import os
+import re
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass, fields
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn, get_args
 
 from hydra import compose, initialize_config_dir
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.config_store import ConfigStore
+from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
-from hydra.errors import HydraException, OverrideParseException
+from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
-from loraexp.config import SCHEMAS, check
+from loraexp.config import SCHEMAS, check, group_in, keys
 from loraexp.errors import UserError, unknown
 
 # Keys whose value is text as typed: commas, quotes and brackets in it are no grammar.
 FREE_TEXT = {"text", "file", "out", "run"}
 MULTIRUN = ("-m", "--multirun")
+SHOW = (
+    "--cfg=job",
+    "--cfg=hydra",
+    "--cfg=all",
+    "--resolve",
+)  # Hydra's: print the config, run nothing
 
 
 @dataclass(frozen=True)
@@ -49,30 +57,32 @@ def plan(verb: str, arguments: list[str]) -> Plan:
     """
     register_schemas()
     flags = [a for a in arguments if a.startswith("-")]
-    typed_overrides = [a for a in arguments if not a.startswith("-")]
-    overrides = [parse(verb, text) for text in typed_overrides]
-    written = [override.input_line or "" for override in overrides]
-    for override in overrides:
-        check_names(verb, override)
-    multirun = any(flag in MULTIRUN for flag in flags)
+    for flag in flags:
+        if flag not in (*MULTIRUN, *SHOW):
+            raise unknown("flag", flag, (*MULTIRUN, *SHOW, "--help"))
     with initialize_config_dir(str(conf_dir()), version_base="1.3"):
-        fixed = [o.input_line or "" for o in overrides if not o.is_sweep_override()]
-        shell = composed(verb, fixed, shell=True).hydra
-        multirun = multirun or str(shell.mode) == "RunMode.MULTIRUN"
-        swept = [o.key_or_group for o in overrides if o.is_sweep_override()]
+        overrides = [read(verb, a) for a in arguments if not a.startswith("-")]
+        check_belonging(verb, [o.key_or_group for o in overrides])
+        fixed = [line(o) for o in overrides if not o.is_sweep_override()]
+        swept = [o for o in overrides if o.is_sweep_override()]
+        shell = composed(verb, fixed, shell=True)
+        multirun = (
+            any(flag in MULTIRUN for flag in flags) or str(shell.hydra.mode) == "RunMode.MULTIRUN"
+        )
+        if multirun and verb != "train":
+            raise UserError(f"only train makes sweeps (-m), not {verb}")
         if swept and not multirun:
-            raise UserError(f"{swept[0]} has several values: add -m to sweep over them")
-        if verb != "train" and multirun:
-            raise UserError(f"-m sweeps belong to train, not to {verb}")
-        for job in jobs(shell, overrides) if multirun else [written]:
+            raise several(verb, swept[0])
+        for job in jobs(shell.hydra, overrides) if multirun else [fixed]:
             check(to_typed(composed(verb, job)))
-        sweep = sweep_folder(composed(verb, fixed)) if multirun else None
-    flags = [flag for flag in flags if flag not in MULTIRUN]
+    sweep = sweep_folder(shell) if multirun else None
+    hydras = [flag for flag in flags if flag not in MULTIRUN]
+    written = [line(override) for override in overrides]
     if sweep is not None:
-        flags.append("-m")
+        hydras.append("-m")
         if not any(o.key_or_group == "hydra.sweep.dir" for o in overrides):
             written.append(f"hydra.sweep.dir={quoted(str(sweep))}")
-    return Plan([f"--config-name={verb}", *flags, *written], conf_dir(), sweep)
+    return Plan([f"--config-name={verb}", *hydras, *written], conf_dir(), sweep)
 
 
 def typed(config: DictConfig) -> Any:
@@ -92,56 +102,112 @@ def register_schemas() -> None:
         ConfigStore.instance().store(name=f"{verb}_schema", node=schema)
 
 
-def parse(verb: str, text: str) -> Override:
-    """One override; what Hydra's grammar cannot read is taken as literal text."""
+def read(verb: str, text: str) -> Override:
+    """One override of a key there is. What Hydra's grammar cannot read is taken as typed."""
     key, equals, value = text.partition("=")
-    if not equals and not text.startswith("~"):
+    if not equals or key.startswith("~"):
         raise UserError(f"{text!r} is no override: write key=value")
-    if key in FREE_TEXT and value not in ("null", "???"):
-        text = f"{key}={quoted(value)}"
-    parser = OverridesParser.create()
+    if key == "hydra" or key.startswith(("hydra.", "hydra/")):
+        return parsed(text) or cannot_read(text)
+    key = key.lstrip("+")  # Hydra's sign for a new key; here every key is there already
+    kind = kind_of(verb, key)
+    if kind is dict:
+        key = f"++{key}"  # what is inside is new
+    elif kind is list and not value.startswith("["):
+        value = f"[{value}]"
+    override = parsed(f"{key}={quoted(value) if key in FREE_TEXT else value}")
+    # A name like 2026_11 or 1e5 is no number: keep it as typed.
+    if override is None or (kind is str and isinstance(override.value(), (bool, int, float))):
+        override = parsed(f"{key}={literal(kind, value)}") or cannot_read(text)
+    if kind == "group":
+        for option in options_of(override):
+            if option not in groups_of(verb)[key]:
+                raise unknown(key, option, groups_of(verb)[key])
+    return override
+
+
+def cannot_read(text: str) -> NoReturn:
+    raise UserError(f"cannot read {text!r}: write key=value")
+
+
+def parsed(text: str) -> Override | None:
+    """Hydra's reading of an override, None where its grammar has none."""
     try:
-        return parser.parse_override(text)
-    except OverrideParseException:
-        try:
-            return parser.parse_override(f"{key}={quoted(value)}")
-        except OverrideParseException:
-            raise UserError(f"cannot read {text!r}: write key=value") from None
+        return OverridesParser.create(GlobalHydra.instance().config_loader()).parse_override(text)
+    except HydraException:
+        return None
+
+
+def line(override: Override) -> str:
+    return str(override.input_line)
+
+
+def literal(kind: Any, value: str) -> str:
+    """`value` in quotes; of a list, each part in quotes."""
+    if kind in (list, Any) and re.fullmatch(r"\[.*\]", value):
+        return f"[{','.join(quoted(part.strip()) for part in value[1:-1].split(','))}]"
+    return quoted(value)
 
 
 def quoted(value: str) -> str:
-    """`value` as a quoted string of Hydra's grammar that neither splits nor interpolates."""
-    escaped = value.replace("\\", "\\\\").replace('"', '\\"').replace("$", "\\$")
-    return f'"{escaped}"'
+    """`value` as a string that neither Hydra's grammar nor OmegaConf's interpolation changes."""
+    plain = re.sub(r"(\\*)\$\{", r"\1\1\\${", value)  # OmegaConf: only \${ is no interpolation
+    closed = re.sub(
+        r'(\\*)"', r'\1\1\\"', plain + '"'
+    )  # Hydra: backslashes count before quotes only
+    return f'"{closed[:-2]}"'
 
 
-def check_names(verb: str, override: Override) -> None:
-    """Is the key one of the verb's, and does the group have the option?"""
-    key = override.key_or_group
-    if key == "hydra" or key.startswith(("hydra.", "hydra/")):
-        return
-    groups = groups_of(verb)
-    if key in groups:
-        for option in options_of(override):
-            if option not in (*groups[key], "null", None):
-                raise unknown(key, option, groups[key])
-        return
-    leaves = dict(keys_of(SCHEMAS[verb]))
-    if key in leaves or any(key.startswith(f"{k}.") for k, kind in leaves.items() if kind is dict):
-        return
+def kind_of(verb: str, key: str) -> Any:
+    """What a key takes: "group" (an option's name), dict, list, str (any text), Any or None."""
+    if key in groups_of(verb):
+        return "group"
+    leaves = dict(keys(SCHEMAS[verb]))
+    for name, field in leaves.items():
+        types = [getattr(t, "__origin__", t) for t in (field.type, *get_args(field.type))]
+        if key == name:
+            plain = str in types and not field.metadata["choices"]
+            return next((t for t in (dict, list, Any) if t is types[0]), str if plain else None)
+        if dict in types and key.startswith(f"{name}."):
+            return dict
     inside = [name for name in leaves if name.startswith(f"{key}.")]
     if inside:
         raise UserError(f"{key} is a group of keys: set one of {', '.join(inside)}")
-    error = str(unknown("key", key, [*leaves, *groups])).partition(" known:")[0]
+    error = str(unknown("key", key, [*leaves, *groups_of(verb)])).partition(" known:")[0]
     raise UserError(f"{error.rstrip(';')}; python -m loraexp {verb} --help lists the keys")
 
 
-def options_of(override: Override) -> list[Any]:
-    if override.is_sweep_override():
-        return [str(value) for value in override.sweep_string_iterator()]
-    return [override.value()]
+def check_belonging(verb: str, given: list[str]) -> None:
+    """Keys of a group that is null by itself need an option of that group."""
+    for field in fields(SCHEMAS[verb]):
+        inside = [key for key in given if key.startswith(f"{field.name}.")]
+        if inside and field.default is None and group_in(field.type) and field.name not in given:
+            options = ", ".join(groups_of(verb)[field.name])
+            raise UserError(f"{inside[0]} needs {field.name}=... beside it, one of {options}")
 
 
+def several(verb: str, override: Override) -> UserError:
+    key, values = override.key_or_group, line(override).partition("=")[2]
+    ways = ["add -m to sweep over them"] if verb == "train" else []
+    kind = kind_of(verb, key)
+    if kind is Any:
+        ways.append(f"write {key}=[{values}] for one list")
+    elif kind is str:
+        ways.append(f"quote them for one text: {key}='\"{values}\"'")
+    return UserError(f"{key} has several values: {', or '.join(ways) or 'give one'}")
+
+
+def options_of(override: Override) -> list[str]:
+    try:
+        if override.is_sweep_override():
+            return [str(value) for value in override.sweep_string_iterator()]
+    except HydraException as error:
+        raise UserError(f"{line(override)}: {readable(error)}") from None
+    value = override.value()
+    return ["null" if value is None else str(value)]
+
+
+@cache
 def groups_of(verb: str) -> dict[str, list[str]]:
     """The config groups of a verb and their options."""
     primary = OmegaConf.load(conf_dir() / f"{verb}.yaml")
@@ -153,26 +219,14 @@ def groups_of(verb: str) -> dict[str, list[str]]:
     }
 
 
-def keys_of(schema: type[Any], prefix: str = "") -> Iterator[tuple[str, type]]:
-    """Dotted names of the keys of a schema, with dict for those that take keys of their own."""
-    for field in fields(schema):
-        kind: Any = field.type
-        inner = next((t for t in (kind, *getattr(kind, "__args__", ())) if is_dataclass(t)), None)
-        if inner is not None:
-            yield from keys_of(inner, f"{prefix}{field.name}.")  # type: ignore[arg-type]
-        else:
-            yield prefix + field.name, dict if "dict" in str(kind) else str
-
-
 def jobs(shell: DictConfig, overrides: list[Override]) -> list[list[str]]:
     """The overrides of every job of a grid sweep, as Hydra's basic sweeper will make them."""
     params = shell.sweeper.get("params") or {}
-    parser = OverridesParser.create()
-    given = parser.parse_overrides([f"{key}={value}" for key, value in params.items()])
+    given = [parsed(text) or cannot_read(text) for text in (f"{k}={v}" for k, v in params.items())]
     try:
         return list(itertools.chain(*BasicSweeper.split_arguments([*given, *overrides], None)))
     except HydraException as error:
-        raise UserError(str(error)) from None
+        raise UserError(readable(error)) from None
 
 
 def composed(verb: str, overrides: list[str], shell: bool = False) -> DictConfig:
@@ -186,26 +240,37 @@ def composed(verb: str, overrides: list[str], shell: bool = False) -> DictConfig
 
 
 def to_typed(config: DictConfig) -> Any:
+    marks = "text" in config and OmegaConf.is_missing(config, "text")
+    if marks:
+        config.text = ""  # ??? is a text, but to OmegaConf it says that there is none
     try:
-        return OmegaConf.to_object(config)
+        result = OmegaConf.to_object(config)
     except MissingMandatoryValue as error:
         raise UserError(f"{error.full_key} is required: {error.full_key}=...") from None
     except OmegaConfBaseException as error:
         raise UserError(readable(error)) from None
+    if marks:
+        result.text = "???"  # type: ignore[union-attr]
+    return result
 
 
 def readable(error: BaseException) -> str:
     """Hydra's and OmegaConf's messages on one line, the key first."""
-    message = str(error).splitlines()[0]
+    message = " ".join(str(error).partition("\n    full_key:")[0].split())
     key = getattr(error, "full_key", None)
-    if key and " of type " in message and " could not be converted to " in message:
-        value, _, kind = message.partition(" could not be converted to ")
-        value = value.removeprefix("Value ").partition(" of type ")[0]
-        return f"{key} must be {KINDS.get(kind, kind)}, got {value}"
-    return f"{key}: {message}" if key and key not in message else message
+    if not key:
+        return message
+    if message.endswith("is not Optional"):
+        return f"{key} cannot be null"
+    for kind, words in KINDS.items():
+        if match := re.match(
+            rf"Value (.*) (of type .* could not be converted to|is not a valid) {kind}", message
+        ):
+            return f"{key} must be {words}, got {match[1]}"
+    return message if key in message else f"{key}: {message}"
 
 
-KINDS = {"Integer": "a whole number", "Float": "a number", "Boolean": "true or false"}
+KINDS = {"Integer": "a whole number", "Float": "a number", "bool": "true or false"}
 
 
 def sweep_folder(config: DictConfig) -> Path:

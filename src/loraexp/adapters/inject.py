@@ -1,6 +1,6 @@
 """Attach a method to a network, ask what trains, merge it back in."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TypeVar
 
 import torch
@@ -47,7 +47,7 @@ def inject(network: N, config: Adaptation, seed: int) -> N:
 
 
 def merge(network: N) -> N:
-    """Fold every branch into its base weight (summed in float64) and drop the wrappers, in place."""
+    """Fold every branch into its base weight (summed in float64); drop the wrappers, in place."""
     for name, module in list(network.named_modules()):
         if isinstance(module, Adapted):
             with torch.no_grad():
@@ -106,6 +106,10 @@ class Counts:
     @property
     def adapter_bytes(self) -> int:
         return 4 * self.trainable
+
+    def as_dict(self) -> dict[str, int | float]:
+        derived = {"percent": self.percent, "adapter_bytes": self.adapter_bytes}
+        return {**asdict(self), **derived}
 
 
 def count(network: nn.Module) -> Counts:

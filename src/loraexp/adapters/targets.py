@@ -2,11 +2,13 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from types import NoneType
 from typing import TypeVar
 
 from loraexp.errors import UserError
 
 T = TypeVar("T")
+ALL = "all-linear"
 
 # What other code calls our modules: transformers' fused Conv1D names, and the source tutorial's.
 ALIASES = {
@@ -28,6 +30,8 @@ def matches(name: str, target: str) -> bool:
 
     Never a substring: "attn" does not hit h.0.attn.q_proj.
     """
+    if target == ALL:
+        return True
     for alias in ALIASES.get(target, (target,)):
         if name == alias or name.endswith(f".{alias}"):
             return True
@@ -43,15 +47,15 @@ def resolve(linears: Sequence[str], targets: object) -> list[str]:
     Raises:
         UserError: nothing is targeted, or one of the targets matches no linear layer.
     """
-    wanted = [targets] if isinstance(targets, str) else list(targets or [])  # type: ignore[call-overload]
+    if not isinstance(targets, (str, Sequence, NoneType)):
+        raise UserError(f"lora.target_modules must be a name or a list of names, got {targets!r}")
+    wanted = [targets] if isinstance(targets, str) else [str(target) for target in targets or ()]
     if not wanted:
         raise UserError("lora.target_modules is empty; method=head trains no adapter at all")
-    if "all-linear" in wanted:
-        return list(linears)
     for target in wanted:
-        if not any(matches(name, str(target)) for name in linears):
+        if not any(matches(name, target) for name in linears):
             raise UserError(f"lora.target_modules: {target!r} matches nothing; {describe(linears)}")
-    return [name for name in linears if any(matches(name, str(target)) for target in wanted)]
+    return [name for name in linears if any(matches(name, target) for target in wanted)]
 
 
 def lookup(name: str, pattern: Mapping[str, T], default: T) -> T:
@@ -68,4 +72,4 @@ def check_pattern(key: str, pattern: Mapping[str, object], adapted: Sequence[str
 
 def describe(names: Sequence[str]) -> str:
     kinds = dict.fromkeys(name.rpartition(".")[2] for name in names)
-    return f"there are {', '.join(kinds)} (as {names[0]} ... {names[-1]}), and all-linear"
+    return f"there are {', '.join(kinds)} (as {names[0]} ... {names[-1]}), and {ALL}"

@@ -27,6 +27,8 @@ def run(config: PredictConfig, sweep: Path | None) -> None:
         raise UserError("predict takes text= or file=, not both")
     if config.text is None and config.file is None and sys.stdin.isatty():
         raise UserError('predict needs text="...", file=FILE, or lines on stdin')
+    if config.out and Path(config.out).is_dir():
+        raise UserError(f"out={config.out} is a folder")
     from loraexp.training.measure import Predictor
 
     out = Path(config.out) if config.out else None
@@ -49,8 +51,11 @@ def chunks(config: PredictConfig) -> Iterator[list[str]]:
     else:
         lines = (line.rstrip("\r\n") for line in sys.stdin)
         # A person or a program that waits for the answer gets it line by line.
-        while some := list(islice(lines, 1 if sys.stdout.isatty() else CHUNK)):
-            yield some
+        try:
+            while some := list(islice(lines, 1 if sys.stdout.isatty() else CHUNK)):
+                yield some
+        except UnicodeDecodeError:
+            raise UserError("stdin is not UTF-8") from None
 
 
 def pick_format(wanted: str, out: Path | None) -> str:
@@ -72,10 +77,11 @@ def write_table(predictions: Iterable[Prediction], out: TextIO) -> None:
 
 def write_csv(predictions: Iterable[Prediction], out: TextIO) -> None:
     """For spreadsheets: a text that would run as a formula is led by an apostrophe."""
-    writer = csv.writer(out, lineterminator="\n")
+    # Texts quoted: before Python 3.13 csv leaves a carriage return bare, which ends the row.
+    writer = csv.writer(out, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)
     writer.writerow(["label", "probability", "text"])
     for text, label, chance in predictions:
-        writer.writerow([spreadsheet_safe(label), f"{chance:.6f}", spreadsheet_safe(text)])
+        writer.writerow([spreadsheet_safe(label), round(chance, 6), spreadsheet_safe(text)])
 
 
 def write_json(predictions: Iterable[Prediction], out: TextIO) -> None:

@@ -21,7 +21,8 @@ def run(config: PrepareConfig, sweep: Path | None) -> None:
         split, file = data[name], Path(config.out) / f"{name}.csv"
         text = io.StringIO()
         # Exactly the texts, for programs: no cell is changed for a spreadsheet's sake.
-        writer = csv.writer(text, lineterminator="\n")
+        # All quoted: before Python 3.13 csv leaves a carriage return bare, which ends the row.
+        writer = csv.writer(text, lineterminator="\n", quoting=csv.QUOTE_ALL)
         writer.writerow(["text", "label"])
         writer.writerows(
             (words, data.labels[index])

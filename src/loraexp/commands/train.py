@@ -10,11 +10,15 @@ from loraexp.results.tables import FORMATS, runs_table
 
 
 def run(config: TrainConfig, sweep: Path | None) -> None:
-    from loraexp.training.run import run_folder, train  # heavy: not at start
+    from loraexp.training.naming import run_folder
+    from loraexp.training.run import train  # heavy: not at start
+    from loraexp.training.surroundings import is_main_process
 
     group = sweep.name if sweep else None
     record = train(config, group, progress=sys.stdout.isatty())
     folder = run_folder(config)
+    if not is_main_process():
+        return
     if sweep is None:
         show([record], folder)
     else:

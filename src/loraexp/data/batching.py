@@ -1,6 +1,7 @@
 """Token ids to batches: texts of like length together, each batch as wide as its longest text."""
 
 from collections.abc import Iterator, Sequence
+from itertools import cycle, islice
 from typing import NamedTuple
 
 import numpy as np
@@ -49,7 +50,8 @@ class LengthGrouped(Sampler[list[int]]):
     """Batches of indices into `lengths`, shuffled anew each epoch; all longest-first if not.
 
     With several processes each one gets every world-th batch; so that all take as many training
-    steps, the last round is filled up from the start of the epoch.
+    steps, the last round is filled up from the start of the epoch. In evaluation no text comes
+    twice, and batches are made smaller where a process would be left without one.
     """
 
     def __init__(
@@ -62,8 +64,15 @@ class LengthGrouped(Sampler[list[int]]):
         world: int = 1,
     ) -> None:
         self.lengths = np.asarray(lengths)
+        if seed is None:  # Lightning stops where a process has no batch
+            batch_size = min(batch_size, max(1, len(lengths) // world))
         self.batch_size, self.seed, self.rank, self.world = batch_size, seed, rank, world
         self.epoch = 0
+
+    @property
+    def sampler(self) -> "LengthGrouped":
+        """Of a batch sampler, Lightning calls set_epoch on its `sampler` only."""
+        return self
 
     def set_epoch(self, epoch: int) -> None:
         """Lightning calls this before each epoch."""
@@ -91,7 +100,8 @@ class LengthGrouped(Sampler[list[int]]):
             part = order[start : start + window]
             batches += self.cut(part[np.argsort(self.lengths[part], kind="stable")])
         batches = [batches[i] for i in generator.permutation(len(batches))]
-        return batches + batches[: -len(batches) % self.world]
+        rounds = -(-len(batches) // self.world)
+        return list(islice(cycle(batches), rounds * self.world))
 
     def cut(self, order: np.ndarray) -> list[list[int]]:
         size = self.batch_size

@@ -1,7 +1,10 @@
 """Read people's own files of texts, whole or in chunks, and say which row is at fault."""
 
+import csv
 import json
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Iterator
+from itertools import islice
 from pathlib import Path
 
 import pandas as pd
@@ -9,8 +12,9 @@ import pandas as pd
 from loraexp.errors import UserError
 
 SPLITS = ("train", "validation", "test")
-SEPARATORS = {".csv": ",", ".tsv": "\t"}
-KINDS = ".csv, .tsv, .jsonl, .parquet"
+# A row's number and its cells. Rows count from 1 below the header; in JSON lines and plain text the
+# number is the line's.
+Row = tuple[int, list[str]]
 
 
 def read_labelled(path: Path, text_column: str, label_column: str) -> pd.DataFrame:
@@ -26,109 +30,135 @@ def read_labelled(path: Path, text_column: str, label_column: str) -> pd.DataFra
             parts.append(part.assign(split=split))
         return pd.concat(parts, ignore_index=True)
     chunks = list(read_chunks(path, [text_column, label_column]))
-    frame = pd.concat(chunks, ignore_index=True) if chunks else pd.DataFrame()
-    if frame.empty:
+    if not chunks:
         raise UserError(f"{path} has no rows")
-    frame = frame.rename(columns={text_column: "text", label_column: "label"})
-    for column, name in (("text", text_column), ("label", label_column)):
-        empty = frame[column].isna() | (frame[column].astype(str).str.strip() == "")
+    frame = pd.concat(chunks)
+    for column in (text_column, label_column):
+        empty = frame[column].str.strip() == ""
         if empty.any():
-            raise UserError(f"{path}, row {int(empty.idxmax()) + 1}: {name} is empty")
-    return frame[["text", "label"]].astype(str)
+            raise UserError(f"{path}, row {empty.idxmax()}: {column} is empty")
+    return frame.set_axis(["text", "label"], axis="columns").reset_index(drop=True)
 
 
 def read_chunks(path: Path, columns: list[str], rows: int = 4096) -> Iterator[pd.DataFrame]:
-    """The named columns as text, `rows` rows at a time; a .txt file has one column, a text a line."""
+    """The named columns as text, at most `rows` rows at a time, under the rows' numbers.
+
+    A .txt file has one column, a text a line.
+
+    Raises:
+        UserError: as read_labelled, and a row with too few or too many cells; texts may be empty.
+    """
     if not path.is_file():
         raise UserError(f"no file {path}")
     if path.stat().st_size == 0:
         raise UserError(f"{path} is empty")
+    known = {kind: read for kind, read in READERS.items() if kind != ".txt" or len(columns) == 1}
     kind = path.suffix.lower()
+    if kind not in known:
+        there = kind or "a file without an ending"
+        raise UserError(f"{path}: cannot read {there}; known: {', '.join(known)}")
+    found = known[kind](path, columns)
     try:
-        if kind in SEPARATORS:
-            chunks = read_separated(path, columns, rows)
-        elif kind in (".jsonl", ".ndjson"):
-            chunks = read_jsonl(path, columns, rows)
-        elif kind == ".parquet":
-            chunks = read_parquet(path, columns, rows)
-        elif kind == ".txt" and len(columns) == 1:
-            chunks = read_lines(path, columns[0], rows)
-        else:
-            raise UserError(
-                f"{path}: cannot read {kind or 'a file without an ending'}; known: {KINDS}"
-            )
-        yield from chunks
+        while some := list(islice(found, rows)):
+            numbers, cells = zip(*some, strict=True)
+            yield pd.DataFrame(cells, index=numbers, columns=columns)
     except UnicodeDecodeError:
         raise UserError(
             f"{path}, {not_utf8(path)}: not UTF-8; save it as UTF-8 and retry"
         ) from None
 
 
-def read_separated(path: Path, columns: list[str], rows: int) -> Iterator[pd.DataFrame]:
-    reader = dict(sep=SEPARATORS[path.suffix.lower()], dtype=str, keep_default_na=False)
-    try:
-        header = pd.read_csv(path, nrows=0, encoding="utf-8-sig", **reader)
-        check_columns(path, list(header.columns), columns)
-        with pd.read_csv(
-            path, usecols=columns, chunksize=rows, encoding="utf-8-sig", **reader
-        ) as chunks:
-            yield from chunks
-    except (pd.errors.ParserError, pd.errors.EmptyDataError) as error:
-        raise UserError(f"{path}: {str(error).strip()}") from None
+def read_separated(path: Path, columns: list[str]) -> Iterator[Row]:
+    # Python's own reader: pandas drops a row's surplus cells unsaid where columns are chosen, so
+    # a text with a bare comma would lose its tail and its label.
+    csv.field_size_limit(2**31 - 1)  # a text may be longer than csv's 131,072 characters
+    number = 0
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        lines = csv.reader(
+            file, delimiter="\t" if path.suffix.lower() == ".tsv" else ",", strict=True
+        )
+        try:
+            header = next(lines, [])
+            check_columns(path, header, columns)
+            places = [header.index(column) for column in columns]
+            for cells in filter(None, lines):
+                number += 1
+                if len(cells) != len(header):
+                    raise UserError(
+                        f"{path}, row {number}: cells {len(cells)}, in the header {len(header)}; "
+                        "a text with a separator in it needs quotes around it"
+                    )
+                yield number, [cells[place] for place in places]
+        except csv.Error as error:
+            raise UserError(f"{path}, row {number + 1}: wrong quotes ({error})") from None
 
 
-def read_jsonl(path: Path, columns: list[str], rows: int) -> Iterator[pd.DataFrame]:
-    found: list[list[str]] = []
-    with path.open(encoding="utf-8-sig") as lines:
-        for number, line in enumerate(lines, 1):
-            if not line.strip():
-                continue
-            try:
-                row = json.loads(line)
-            except ValueError as error:
-                raise UserError(f"{path}, row {number}: no valid JSON ({error})") from None
-            if not isinstance(row, dict):
-                raise UserError(f"{path}, row {number}: not a JSON object")
-            missing = [column for column in columns if row.get(column) is None]
-            if missing:
-                raise UserError(f"{path}, row {number}: no {missing[0]!r}; it has {', '.join(row)}")
-            found.append([str(row[column]) for column in columns])
-            if len(found) == rows:
-                yield pd.DataFrame(found, columns=columns)
-                found = []
-    if found:
-        yield pd.DataFrame(found, columns=columns)
+def read_jsonl(path: Path, columns: list[str]) -> Iterator[Row]:
+    for number, [line] in read_lines(path, columns):
+        if not line.strip():
+            continue
+        where = f"{path}, row {number}"
+        try:
+            row = json.loads(line)
+        except (ValueError, RecursionError) as error:
+            raise UserError(
+                f"{where}: no valid JSON ({str(error).replace('line 1 ', '')})"
+            ) from None
+        if not isinstance(row, dict):
+            raise UserError(f"{where}: not a JSON object")
+        for column in columns:
+            if column not in row:
+                raise UserError(f"{where}: no {column!r}; it has {', '.join(row)}")
+            if row[column] is None:
+                raise UserError(f"{where}: {column} is null")
+        cells = [row[column] for column in columns]
+        cells = [cell if isinstance(cell, str) else json.dumps(cell) for cell in cells]
+        # JSON can hold what no UTF-8 file can: half of a character, where a program cut an emoji.
+        if half := re.search("[\ud800-\udfff]", "".join(cells)):
+            raise UserError(f"{where}: {half[0]!a} is half a character")
+        yield number, cells
 
 
-def read_parquet(path: Path, columns: list[str], rows: int) -> Iterator[pd.DataFrame]:
+def read_parquet(path: Path, columns: list[str]) -> Iterator[Row]:
     import pyarrow
     import pyarrow.parquet
 
+    number = 0
     try:
         with pyarrow.parquet.ParquetFile(path) as file:
             check_columns(path, file.schema_arrow.names, columns)
-            for batch in file.iter_batches(rows, columns=columns):
-                yield batch.to_pandas()[columns]
-    except pyarrow.ArrowInvalid as error:
-        raise UserError(f"{path}: {error}") from None
+            for batch in file.iter_batches(1024, columns=columns):
+                texts = [batch.column(c).cast(pyarrow.string()).to_pylist() for c in columns]
+                for cells in zip(*texts, strict=True):
+                    number += 1
+                    if None in cells:
+                        column = columns[cells.index(None)]
+                        raise UserError(f"{path}, row {number}: {column} is null")
+                    yield number, list(cells)
+    except (pyarrow.ArrowException, OSError) as error:
+        raise UserError(f"{path}: {str(error).splitlines()[0]}") from None
 
 
-def read_lines(path: Path, column: str, rows: int) -> Iterator[pd.DataFrame]:
-    found: list[str] = []
+def read_lines(path: Path, columns: list[str]) -> Iterator[Row]:
     with path.open(encoding="utf-8-sig") as lines:
-        for line in lines:
-            found.append(line.rstrip("\r\n"))
-            if len(found) == rows:
-                yield pd.DataFrame({column: found})
-                found = []
-    if found:
-        yield pd.DataFrame({column: found})
+        for number, line in enumerate(lines, 1):
+            yield number, [line.rstrip("\n")]
+
+
+READERS: dict[str, Callable[[Path, list[str]], Iterator[Row]]] = {
+    ".csv": read_separated,
+    ".tsv": read_separated,
+    ".jsonl": read_jsonl,
+    ".ndjson": read_jsonl,
+    ".parquet": read_parquet,
+    ".txt": read_lines,
+}
 
 
 def check_columns(path: Path, there: list[str], wanted: list[str]) -> None:
     for column in wanted:
         if column not in there:
-            raise UserError(f"{path} has no column {column!r}; it has {', '.join(map(str, there))}")
+            raise UserError(f"{path} has no column {column!r}; it has {', '.join(there)}")
 
 
 def not_utf8(path: Path) -> str:

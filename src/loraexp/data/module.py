@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from functools import partial
+from typing import Any
 
 from lightning.pytorch import LightningDataModule
 from torch.utils.data import DataLoader
@@ -58,7 +59,7 @@ class TextDataModule(LightningDataModule):
             world=self.trainer.world_size if self.trainer else 1,
         )
         pad = partial(collate, pad=self.pad, pad_to=self.config.pad_to)
-        return DataLoader(texts, batch_sampler=sampler, collate_fn=pad)
+        return DataLoader[Any](texts, batch_sampler=sampler, collate_fn=pad)
 
     def train_dataloader(self) -> DataLoader[Batch]:
         return self.loader("train", shuffle=True)

@@ -4,14 +4,17 @@ To add one, write a function `Data -> Source` and a row, and conf/data/<name>.ya
 """
 
 import os
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from zipfile import ZipFile
+from tempfile import TemporaryDirectory
+from zipfile import BadZipFile, ZipFile
 
 import pandas as pd
 
+from loraexp.atomic import whole
 from loraexp.config import Data
 from loraexp.data.demo import demo_messages
 from loraexp.data.files import read_labelled
@@ -67,7 +70,7 @@ def sms_spam(config: Data) -> Source:
 
 
 def sms_spam_file(config: Data) -> Path:
-    """The collection's file: data.path, else a folder named by LORAEXP_DATA_DIR, else downloaded."""
+    """The collection's file: data.path, else in the folder LORAEXP_DATA_DIR, else downloaded."""
     if config.path:
         path = Path(config.path)
         for file in (path, path / SMS_FILE):
@@ -89,28 +92,43 @@ def download_sms_spam() -> Path:
     file = cache / SMS_FILE
     if file.is_file():
         return file
+    # The archive is packed anew now and then, its content never: the hash is the inner file's.
+    # A folder of its own: pooch would hand out a bad archive left in the cache for ever.
+    with TemporaryDirectory() as folder:
+        try:
+            archive = pooch.retrieve(SMS_URL, known_hash=None, fname="sms_spam.zip", path=folder)
+        except (OSError, requests.RequestException) as error:
+            raise UserError(
+                f"the SMS Spam Collection is not in {cache} and cannot be downloaded "
+                f"({type(error).__name__}); set data.path=FILE, or LORAEXP_DATA_DIR to a folder "
+                f"with {SMS_FILE}, or use data=sms_demo"
+            ) from None
+        content = unzipped(Path(archive))
+    with whole(file) as partial:
+        partial.write_bytes(content)
+    return file
+
+
+def unzipped(archive: Path) -> bytes:
+    """The collection's file inside the downloaded archive."""
     try:
-        archive = pooch.retrieve(SMS_URL, known_hash=None, fname="sms_spam.zip", path=cache)
-    except (OSError, requests.RequestException) as error:
-        raise UserError(
-            f"the SMS Spam Collection is not in {cache} and cannot be downloaded ({type(error).__name__}); "
-            f"set data.path=FILE, or LORAEXP_DATA_DIR to a folder with {SMS_FILE}, or use data=sms_demo"
-        ) from None
-    # The archive is packed anew now and then, its content never: the file inside has the pinned hash.
-    with ZipFile(archive) as packed:
-        content = packed.read(SMS_FILE)
+        with ZipFile(archive) as packed:
+            content = packed.read(SMS_FILE)
+    except (BadZipFile, KeyError):
+        content = b""
     if sha256(content).hexdigest() != SMS_SHA256:
         raise UserError(f"{SMS_URL} holds another {SMS_FILE} than expected; nothing was kept")
-    partial = file.with_suffix(".partial")
-    partial.write_bytes(content)
-    partial.replace(file)
-    return file
+    return content
 
 
 def own_file(config: Data) -> Source:
     """Anyone's own CSV, TSV, JSONL or Parquet file, or a folder of three CSV files."""
     if not config.path:
         raise UserError("data=csv needs data.path=FILE (CSV, TSV, JSONL or Parquet)")
+    if config.text_column == config.label_column:
+        raise UserError(
+            f"data.text_column and data.label_column must differ, got {config.text_column!r} twice"
+        )
     frame = read_labelled(Path(config.path), config.text_column, config.label_column)
     labels = tuple(sorted(frame["label"].unique(), key=natural))
     if len(labels) < 2:
@@ -119,8 +137,9 @@ def own_file(config: Data) -> Source:
 
 
 def natural(label: str) -> tuple[bool, float, str]:
-    """Sort numbers by value and before words: 2 before 10 before "ham"."""
-    return (False, float(label), "") if label.isdecimal() else (True, 0.0, label)
+    """Sort numbers by value and before words: -1 before 2 before 10 before "ham"."""
+    number = re.fullmatch(r"[+-]?\d+(\.\d+)?", label)
+    return (False, float(label), label) if number else (True, 0.0, label)
 
 
 SOURCES: dict[str, Callable[[Data], Source]] = {

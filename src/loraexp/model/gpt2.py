@@ -108,7 +108,7 @@ class GPT2(nn.Module):
         return self.hidden(tokens)
 
     def compute_in(self, dtype: torch.dtype) -> Self:
-        """Run matrix products in `dtype`; hold what is frozen in it, and leave what trains alone."""
+        """Run matrix products in `dtype`; hold what is frozen in it, leave what trains alone."""
         self.compute_dtype = dtype
         for module in self.modules():
             if isinstance(module, (nn.Linear, nn.Embedding)):

@@ -78,6 +78,10 @@ def from_files(vocab_file: Path, merges_file: Path) -> Tokenizer:
         lines = merges_file.read_text(encoding="utf-8").split("\n")
     except (UnicodeDecodeError, json.JSONDecodeError) as error:
         raise UserError(f"{vocab_file} or {merges_file.name} is damaged: {error}") from None
+    if not isinstance(vocab, dict) or {*map(repr, vocab.values())} != {
+        *map(repr, range(len(vocab)))
+    }:
+        raise UserError(f"{vocab_file} must give each token an id of its own, from 0 without gaps")
     letters = byte_letters()
     merged = [
         "".join(line.split(" ")) for line in lines if line and not line.startswith("#version")

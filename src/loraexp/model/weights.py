@@ -19,7 +19,7 @@ from loraexp.model.tokenizer import FILES, Tokenizer, from_bytes, from_folder
 
 WEIGHTS = "model.safetensors"
 # Tensors of published checkpoints that are no part of the base: mask buffers and heads.
-NOT_BASE = ("attn.bias", "attn.masked_bias", "lm_head.weight", "score.weight")
+NOT_BASE = (".attn.bias", ".attn.masked_bias", "lm_head.weight", "score.weight")
 # Settings of a Hugging Face config.json that our network has built in.
 BUILT_IN = {
     "activation_function": "gelu_new",
@@ -71,7 +71,7 @@ def base_hash(network: GPT2) -> str:
     for name, tensor in sorted(network.state_dict().items()):
         if not name.startswith("score."):
             digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}\n".encode())
-            digest.update(tensor.contiguous().view(torch.uint8).numpy())
+            digest.update(tensor.contiguous().view(torch.uint8).numpy().data)
     return digest.hexdigest()
 
 
@@ -132,7 +132,9 @@ def convert(tensors: Mapping[str, Tensor], model: Model, file: Path) -> dict[str
         path, _, kind = name.rpartition(".")
         if path.endswith("attn.c_attn"):  # (d, 3d) or (3d,)
             stem = path.removesuffix("c_attn")
-            for proj, part in zip(("q_proj", "k_proj", "v_proj"), tensor.chunk(3, -1), strict=True):
+            for proj, part in zip(
+                ("q_proj", "k_proj", "v_proj"), tensor.tensor_split(3, -1), strict=True
+            ):
                 state[f"{stem}{proj}.{kind}"] = part.t().contiguous() if part.ndim == 2 else part
             continue
         for theirs, ours in (
@@ -187,32 +189,42 @@ def check_sha256(file: Path, wanted: str) -> None:
             digest.update(chunk)
     if digest.hexdigest() != wanted:
         raise UserError(
-            f"{file} has sha256 {digest.hexdigest()}, not {wanted}: delete it and retry"
+            f"{file} has sha256 {digest.hexdigest()}, not {wanted}: "
+            f"delete {file.resolve()} and retry"  # a cache's file is a link to a blob
         )
 
 
 def hub_file(model: Model, name: str) -> Path:
     """A file of the pinned revision, from the user's Hugging Face cache or downloaded into it."""
+    others = (
+        "model.weights=FOLDER, or model.weights=random"
+        if name in (WEIGHTS, "config.json")
+        else "model.tokenizer=FOLDER, or model.tokenizer=bytes with model.vocab_size=257"
+    )
     if not model.repo:
-        raise UserError(
-            f"model={model.name} is not on the hub; use model.weights=random or a folder"
-        )
+        raise UserError(f"model={model.name} is not on the hub (no model.repo); set {others}")
     from huggingface_hub import constants, hf_hub_download
-    from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
+    from huggingface_hub.errors import (
+        EntryNotFoundError,
+        HfHubHTTPError,
+        HFValidationError,
+        LocalEntryNotFoundError,
+    )
 
     try:
         return Path(hf_hub_download(model.repo, name, revision=model.revision or None))
     except LocalEntryNotFoundError:
         raise UserError(
-            f"{name} of {model.repo} is not in {constants.HF_HUB_CACHE} and the hub cannot be reached; "
-            f"go online once, or set model.weights=FOLDER, or model.weights=random"
+            f"{name} of {model.repo} is not in {constants.HF_HUB_CACHE} and the hub cannot be "
+            f"reached; go online once, or set {others}"
         ) from None
-    except EntryNotFoundError as error:
-        raise UserError(f"{model.repo} has no {name}: {error}") from None
+    except (EntryNotFoundError, HfHubHTTPError, HFValidationError) as error:
+        reason = " ".join(str(error).split())  # theirs has several lines
+        raise UserError(f"cannot fetch {name} of {model.repo}: {reason}") from None
 
 
 def tokenizer_folder(model: Model) -> Path:
-    """The folder that holds the base's tokenizer files: its own, LORAEXP_DATA_DIR's, or the hub's."""
+    """The folder of the base's tokenizer files: its own, LORAEXP_DATA_DIR's, or the hub's."""
     if model.weights not in ("hub", "random"):
         return Path(model.weights)
     if data_dir := os.environ.get("LORAEXP_DATA_DIR"):

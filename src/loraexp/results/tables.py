@@ -5,7 +5,7 @@ import io
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from rich.console import Console
 from rich.table import Table as RichTable
@@ -56,8 +56,8 @@ def to_terminal(table: Table, width: int | None = None) -> str:
     """Aligned columns; cells that hold control characters are shown escaped."""
     grid = RichTable(box=None, padding=(0, 1, 0, 0), pad_edge=False, collapse_padding=True)
     for column in table.columns:
-        justify = "left" if column.words else "right"
-        grid.add_column(column.heading, justify=justify, overflow="fold")
+        align: Literal["left", "right"] = "left" if column.words else "right"
+        grid.add_column(column.heading, justify=align, overflow="fold")
     for row in table.text():
         grid.add_row(*(Text(printable(cell)) for cell in row))
     console = Console(file=io.StringIO(), width=width or Console().width, color_system=None)
@@ -110,11 +110,14 @@ def percent(digits: int) -> Callable[[float], str]:
 
 def size(bytes: int) -> str:
     """4,096 bytes are 4.1 kB: decimal units, as disks and networks count."""
-    for unit in ("B", "kB", "MB"):
-        if bytes < 1000:
-            return f"{bytes:.{0 if unit == 'B' else 1}f} {unit}"
-        bytes = bytes / 1000  # type: ignore[assignment]
-    return f"{bytes:.1f} GB"
+    if bytes < 1000:
+        return f"{bytes} B"
+    amount = bytes / 1000
+    for unit in ("kB", "MB"):
+        if round(amount, 1) < 1000:  # 999,999 bytes are 1.0 MB, not 1000.0 kB
+            return f"{amount:.1f} {unit}"
+        amount /= 1000
+    return f"{amount:.1f} GB"
 
 
 RUN_COLUMNS = (
@@ -147,9 +150,10 @@ def runs_table(records: Sequence[Record]) -> Table:
     """One row a run, in the order given; accuracies and F1 are shares of 1."""
     varied = [key for key in VARIED if len({str(setting(r, key)) for r in records}) > 1]
     extra = [
-        Column(key, key.rpartition(".")[2] if "." in key else key, words=True) for key in varied
+        Column(key, key.rpartition(".")[2] if "." in key else key, str, words=True)
+        for key in varied
     ]
-    rows = [[*(str(setting(r, key)) for key in varied), *run_cells(r)] for r in records]
+    rows = [[*(setting(r, key) for key in varied), *run_cells(r)] for r in records]
     return Table([*extra, *RUN_COLUMNS], rows)
 
 

@@ -59,8 +59,8 @@ def check_moved(module: torch.nn.Module) -> None:
     ]
     if still:
         raise UserError(
-            f"{still[0]} did not move in the first step ({len(still)} such tensors): no gradient "
-            "reaches it (with head.pooling=first, q_proj and k_proj never get one)"
+            f"{still[0]} did not move in the first step ({len(still)} such tensors): "
+            "no gradient reaches it"
         )
 
 

@@ -2,24 +2,40 @@
 
 import netrc
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from lightning.pytorch.loggers import CSVLogger, Logger, WandbLogger
 
 from loraexp.config import TrainConfig
 from loraexp.results.record import Record
 from loraexp.results.tables import runs_table
+from loraexp.training.naming import run_folder
 
 
-def curve_loggers(config: TrainConfig, folder: Path, group: str | None) -> list[Logger]:
-    """`logger=csv` leaves metrics.csv; `logger=wandb` sends the same to W&B too; `none` neither."""
-    if config.logger.name == "none":
-        return []
-    loggers: list[Logger] = [CSVLogger(folder, name="", version="")]
+@contextmanager
+def curve_loggers(config: TrainConfig, group: str | None) -> Iterator[list[Logger]]:
+    """`logger=csv` leaves metrics.csv; `logger=wandb` sends the same to W&B too; `none` neither.
+
+    A W&B run whose block fails is marked as failed there.
+    """
+    folder = run_folder(config)
+    loggers: list[Logger] = []
+    if config.logger.name != "none":
+        (folder / "metrics.csv").unlink(missing_ok=True)  # of a run that was cut short
+        loggers.append(CSVLogger(folder, name="", version=""))
     if config.logger.name == "wandb":
         loggers.append(wandb_logger(config, folder, group))
-    return loggers
+    try:
+        yield loggers
+    except BaseException:
+        for logger in loggers:
+            if isinstance(logger, WandbLogger):
+                logger.experiment.finish(exit_code=1)
+        raise
 
 
 def wandb_logger(config: TrainConfig, folder: Path, group: str | None) -> WandbLogger:
@@ -62,12 +78,13 @@ def publish(loggers: list[Logger], record: Record, folder: Path) -> None:
         run.summary.update({"texts_per_second": record.texts_per_second, **record.seconds})
         table = runs_table([record])
         confusion = record.metrics["test"]["confusion"]
-        rows = [[label, *counts] for label, counts in zip(record.labels, confusion, strict=True)]
+        columns: list[Any] = ["true \\ predicted", *record.labels]
+        rows = [(label, *counts) for label, counts in zip(record.labels, confusion, strict=True)]
         run.log(
             {
-                "run": wandb.Table(columns=table.header, data=table.text()),
-                "confusion": wandb.Table(columns=["true \\ predicted", *record.labels], data=rows),
+                "run": wandb.Table(columns=[*table.header], data=[*table.text()]),
+                "confusion": wandb.Table(columns=columns, data=[*rows]),
                 "loss": wandb.Image(str(folder / "loss.png")),
             }
         )
-        run.finish(quiet=True)
+        run.finish()

@@ -31,12 +31,18 @@ def measure_again(
     """
     trained, made = restore(run)
     config = choose(trained)
-    config = replace(config, trainer=replace(config.trainer, devices=1))
+    # How texts become tokens belongs to the run, not to the data it is measured on.
+    read = trained.data
+    config = replace(
+        config,
+        data=replace(config.data, max_length=read.max_length, pad_to=read.pad_to),
+        trainer=replace(config.trainer, devices=1),
+    )
     data = relabelled(load_data(config.data), made.labels)
     texts = datamodule(config, data, made)
     module = FineTuning(made.network, config.optim, len(made.labels))
     with quiet():
-        trainer = build_trainer(config, texts, [], [], progress=False)
+        trainer = build_trainer(config, texts, [], [], False)
         return evaluate(trainer, module, texts, split)
 
 

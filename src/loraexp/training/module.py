@@ -59,9 +59,9 @@ class FineTuning(LightningModule):
         self.measure(batch)
 
     def on_validation_epoch_end(self) -> None:
-        values = self.summary()
-        self.log("val_loss", values["loss"], prog_bar=True)
-        self.log("val_accuracy", values["accuracy"], prog_bar=True)
+        values = self.summary()  # the same in every process already; sync_dist only says so
+        self.log("val_loss", values["loss"], prog_bar=True, sync_dist=True)
+        self.log("val_accuracy", values["accuracy"], prog_bar=True, sync_dist=True)
 
     def measure(self, batch: Batch) -> None:
         logits = self(batch.tokens, batch.lengths).float()  # (B, C)
@@ -107,7 +107,7 @@ class FineTuning(LightningModule):
 
 
 def classification_metrics(n_classes: int) -> MetricCollection:
-    """What the tables show; takes chances (B,) of the second of two classes, or (B, C), and classes."""
+    """What the tables show: of chances (B,) of the second of two classes, or (B, C), and classes."""
     task: dict[str, Any] = {"task": "binary"}
     if n_classes > 2:
         task = {"task": "multiclass", "num_classes": n_classes}

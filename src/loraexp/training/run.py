@@ -19,7 +19,7 @@ from lightning.pytorch.callbacks import (
 from lightning.pytorch.loggers import Logger
 
 from loraexp.adapters.files import save_adapter
-from loraexp.adapters.inject import Counts, count
+from loraexp.adapters.inject import count
 from loraexp.atomic import write_whole
 from loraexp.config import TrainConfig, to_yaml
 from loraexp.data.files import SPLITS
@@ -33,7 +33,7 @@ from loraexp.training.guards import Guards, Meter
 from loraexp.training.loggers import curve_loggers, publish
 from loraexp.training.module import FineTuning
 from loraexp.training.naming import run_folder
-from loraexp.training.surroundings import claimed, quiet, restored_environment
+from loraexp.training.surroundings import claimed, is_main_process, quiet, restored_environment
 
 log = logging.getLogger("loraexp")
 # A larger training set's accuracy is that of its first texts.
@@ -56,46 +56,56 @@ def train(config: TrainConfig, group: str | None = None, progress: bool = False)
     if is_finished(folder):
         log.info(f"{folder} is finished already: its record is shown")
         return read_record(folder)
-    with claimed(folder), quiet(), restored_environment():
-        return run(config, folder, group, progress)
+    with claimed(folder), quiet(), restored_environment(), curve_loggers(config, group) as loggers:
+        record = run(config, folder, loggers, progress)
+        if is_main_process():
+            if loggers:
+                plot_loss(folder)
+            publish(loggers, record, folder)
+            record.write(folder)  # last: a folder with a record is a finished run
+    return record
 
 
-def run(config: TrainConfig, folder: Path, group: str | None, progress: bool) -> Record:
-    clock = Clock()
+def run(config: TrainConfig, folder: Path, loggers: list[Logger], progress: bool) -> Record:
+    """From data to a saved adapter; what it returns is the record, not yet written."""
+    started = time.perf_counter()
     hardware.reset_peak_memory()
     data = load_data(config.data)
     made = assemble(config, data.labels)
-    counts = count(made.network)
-    announce(config, data, counts)
-
+    announce(config, data, made)
     texts = datamodule(config, data, made)
     module = FineTuning(made.network, config.optim, len(data.labels))
-    loggers = curve_loggers(config, folder, group)
-    meter, best = Meter(), ModelCheckpoint(folder / "checkpoints", "best", monitor="val_loss")
-    callbacks = [Guards(), meter, best]
-    trainer = build_trainer(config, texts, loggers, callbacks, progress=progress)
+    meter, keeper = Meter(), checkpoints(config, folder)
+    trainer = build_trainer(config, texts, loggers, [Guards(), meter, keeper], progress)
     seed_everything(config.seed + trainer.global_rank, verbose=False)
-    clock.lap("load")
+    loaded = time.perf_counter()
+
     trainer.fit(module, datamodule=texts)
-    clock.lap("fit")
+    fitted = time.perf_counter()
 
     # weights_only: a checkpoint is data and never unpickled into code.
-    kept = torch.load(best.best_model_path, weights_only=True, map_location="cpu")
+    kept = torch.load(keeper.best_model_path, weights_only=True, map_location="cpu")
     module.load_state_dict(kept["state_dict"])
     metrics = {name: evaluate(trainer, module, texts, name) for name in SPLITS}
-    clock.lap("evaluate")
     adapter_sha256 = save(folder, config, made) if trainer.is_global_zero else ""
-    record = Record(
+    ended = time.perf_counter()
+
+    return Record(
         name=folder.name,
         config=asdict(config),
         labels=list(data.labels),
         data=describe(data, texts),
-        counts=describe_counts(counts),
+        counts=count(made.network).as_dict(),
         metrics=metrics,
         epochs=trainer.current_epoch,
         best_epoch=int(kept["epoch"]) + 1,
         steps=trainer.global_step,
-        seconds=clock.laps | {"total": clock.total()},
+        seconds={
+            "load": loaded - started,
+            "fit": fitted - loaded,
+            "evaluate": ended - fitted,
+            "total": ended - started,
+        },
         texts_per_second=meter.texts_per_second,
         peak_memory_bytes=hardware.peak_memory_bytes(config.trainer.accelerator),
         precision=made.precision,
@@ -110,36 +120,38 @@ def run(config: TrainConfig, folder: Path, group: str | None, progress: bool) ->
         },
         finished=datetime.now(UTC).isoformat(timespec="seconds"),
     )
-    if trainer.is_global_zero:
-        if loggers:
-            plot_loss(folder)
-        publish(loggers, record, folder)
-        record.write(folder)  # last: a folder with a record is a finished run
-    return record
+
+
+def checkpoints(config: TrainConfig, folder: Path) -> ModelCheckpoint:
+    """Keeps one epoch's trainable tensors and optimizer: the best, or the last."""
+    keep = config.trainer.keep
+    monitor = "val_loss" if keep == "best" else None
+    return ModelCheckpoint(
+        folder / "checkpoints", keep, monitor=monitor, enable_version_counter=False
+    )
 
 
 def build_trainer(
     config: TrainConfig,
-    texts: TextDataModule | None,
+    texts: TextDataModule,
     loggers: list[Logger],
     callbacks: list[Callback],
-    *,
     progress: bool,
 ) -> Trainer:
-    """Lightning's Trainer, told nothing of precision: the network itself knows what runs in bf16."""
-    settings, many = config.trainer, config.trainer.devices > 1
+    """Lightning's Trainer; it is told nothing of precision: the network knows what runs in bf16."""
+    settings = config.trainer
     if settings.patience is not None:
         callbacks.append(EarlyStopping("val_loss", patience=settings.patience))
     if loggers:
         callbacks.append(LearningRateMonitor("step"))
     if progress:
         callbacks.append(RichProgressBar(leave=True))
-    batches = len(texts.split("train")) // config.data.batch_size if texts else 1
     gpu = hardware.uses_gpu(settings.accelerator)
+    batches = len(texts.data.train) // config.data.batch_size
     return Trainer(
         accelerator="gpu" if gpu else "cpu",
         devices=settings.devices,
-        strategy="ddp" if many else "auto",
+        strategy="ddp" if settings.devices > 1 else "auto",
         max_epochs=settings.max_epochs,
         accumulate_grad_batches=settings.accumulate,
         gradient_clip_val=config.optim.grad_clip or None,
@@ -152,6 +164,7 @@ def build_trainer(
         num_sanity_val_steps=0,
         enable_progress_bar=progress,
         enable_model_summary=False,
+        enable_checkpointing=any(isinstance(c, ModelCheckpoint) for c in callbacks),
         use_distributed_sampler=False,  # our batches are cut and dealt by LengthGrouped
         deterministic="warn" if gpu else None,  # CPU products are deterministic as they are
     )
@@ -172,13 +185,16 @@ def datamodule(config: TrainConfig, data: TextData, made: Assembled) -> TextData
 
 
 def save(folder: Path, config: TrainConfig, made: Assembled) -> str:
+    """config.yaml and adapter/; returns the adapter's sha256."""
     write_whole(folder / "config.yaml", to_yaml(config))
     return save_adapter(made.network, folder / ADAPTER, adapter_card(config, made))
 
 
-def announce(config: TrainConfig, data: TextData, counts: Counts) -> None:
+def announce(config: TrainConfig, data: TextData, made: Assembled) -> None:
     """What a user wants to know before the first step."""
-    model = config.model.name
+    if not is_main_process():
+        return
+    counts, model = count(made.network), config.model.name
     if config.model.weights == "random":
         model += " with RANDOM weights (it has learnt nothing yet)"
     sizes = " + ".join(f"{len(data[name]):,}" for name in SPLITS)
@@ -192,6 +208,7 @@ def announce(config: TrainConfig, data: TextData, counts: Counts) -> None:
 
 
 def describe(data: TextData, texts: TextDataModule) -> dict[str, Any]:
+    """The data's part of a record."""
     return {
         "note": data.note,
         "synthetic": data.synthetic,
@@ -200,23 +217,3 @@ def describe(data: TextData, texts: TextDataModule) -> dict[str, Any]:
         "full_length": {name: texts.full_length(name) for name in SPLITS},
         "warnings": data.warnings(),
     }
-
-
-def describe_counts(counts: Counts) -> dict[str, Any]:
-    derived = {"percent": counts.percent, "adapter_bytes": counts.adapter_bytes}
-    return asdict(counts) | derived
-
-
-class Clock:
-    """Seconds of each stage, and of all."""
-
-    def __init__(self) -> None:
-        self.start = self.last = time.perf_counter()
-        self.laps: dict[str, float] = {}
-
-    def lap(self, name: str) -> None:
-        now = time.perf_counter()
-        self.laps[name], self.last = now - self.last, now
-
-    def total(self) -> float:
-        return time.perf_counter() - self.start

@@ -1,4 +1,4 @@
-"""Learning-rate schedules as a factor of the peak: linear warm-up, then constant, linear or cosine."""
+"""Learning-rate schedules: linear warm-up, then constant, linear or cosine."""
 
 import math
 from collections.abc import Callable

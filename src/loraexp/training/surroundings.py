@@ -17,8 +17,14 @@ KNOWN_WARNINGS = (
     ".*does not have many workers.*",
     ".*Experiment logs directory .* exists and is not empty.*",
     ".*Checkpoint directory .* exists and is not empty.*",
+    r".*isinstance\(treespec, LeafSpec\).*",  # Lightning's own call of torch
     ".*The number of training batches .* is smaller than the logging interval.*",
 )
+
+
+def is_main_process() -> bool:
+    """False in the further processes that Lightning starts for DDP."""
+    return os.environ.get("LOCAL_RANK", "0") == "0"
 
 
 @contextmanager
@@ -28,7 +34,7 @@ def claimed(folder: Path) -> Iterator[None]:
     Raises:
         UserError: another process holds it.
     """
-    if os.environ.get("LOCAL_RANK", "0") != "0":  # the main process of this run holds it
+    if not is_main_process():  # the main one holds it
         yield
         return
     folder.mkdir(parents=True, exist_ok=True)

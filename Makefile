@@ -1,0 +1,56 @@
+# loraexp: `make demo` shows it, `make test` proves it. Both set up .venv with the pinned versions first.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+RUN := $(BIN)/python -m loraexp
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo train sweep params test test-slow test-gpu check lock clean
+
+help:  ## this list
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## */\t/' | expand -t 12
+
+install: $(VENV)/installed  ## make .venv with the versions of requirements.lock
+
+$(VENV)/installed: requirements.lock pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed, this is " + sys.version.split()[0] if sys.version_info < (3, 11) else 0)'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+demo: install  ## three ranks on generated messages, offline, ending with a table
+	$(RUN) train lora.rank=4,8,16 -m $(ARGS)
+
+train: install  ## one run: make train ARGS="data=sms_spam lora.rank=16"
+	$(RUN) train $(ARGS)
+
+sweep: install  ## ranks 1 to 16: make sweep ARGS="data=sms_spam seed=0,1,2"
+	$(RUN) train experiment=rank_sweep $(ARGS)
+
+params: install  ## the trainable-parameter table of the README
+	$(RUN) params 'models=[gpt2,gpt2-large]' 'ranks=[4,8,16]' $(ARGS)
+
+test: install  ## the whole suite but what is marked slow or gpu
+	$(BIN)/python -m pytest $(ARGS)
+
+test-slow: install  ## what takes longer: two processes, wheel, real data at 124M
+	$(BIN)/python -m pytest -m slow $(ARGS)
+
+test-gpu: install  ## what needs a GPU
+	$(BIN)/python -m pytest -m gpu $(ARGS)
+
+check: install  ## format, lint, types, and who may import whom
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+lock: install  ## pin what .venv holds now in requirements.lock
+	$(BIN)/python -m pip freeze --exclude-editable | sed -E 's/^(torch==[0-9.]+)\+.*/\1/' > requirements.lock
+
+clean:  ## remove .venv, caches and everything in outputs/
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis dist build
+	find outputs -mindepth 1 ! -name .gitkeep -delete
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

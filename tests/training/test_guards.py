@@ -1,0 +1,91 @@
+"""Training that cannot teach anything stops at once and says why."""
+
+import re
+from typing import Any
+
+import pytest
+import torch
+
+from loraexp.adapters.branches import LowRank
+from loraexp.config import Model, Optim, TrainConfig
+from loraexp.errors import UserError
+from loraexp.training import module
+from loraexp.training.assemble import assemble
+from loraexp.training.guards import check_moved
+from loraexp.training.naming import run_folder
+from loraexp.training.run import train
+from loraexp.training.schedule import schedule
+
+
+def test_loss_that_is_not_finite_stops_the_run(
+    small: TrainConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(logits: torch.Tensor, classes: torch.Tensor, **_: Any) -> torch.Tensor:
+        return logits.sum() * float("nan")
+
+    monkeypatch.setattr(module.F, "cross_entropy", broken)
+    with pytest.raises(UserError, match="the loss is nan at step 1"):
+        train(small)
+    assert not (run_folder(small) / "record.json").exists()
+
+
+def test_head_that_is_missing_from_the_optimizer_stops_the_run(
+    small: TrainConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = module.adapter_tensors
+
+    def headless(network: torch.nn.Module) -> dict[str, torch.nn.Parameter]:
+        return {name: p for name, p in whole(network).items() if not name.startswith("score")}
+
+    monkeypatch.setattr(module, "adapter_tensors", headless)
+    with pytest.raises(UserError, match=re.escape("score.weight is missing from the optimizer")):
+        train(small)
+
+
+def test_branch_that_no_gradient_reaches_stops_the_run(
+    small: TrainConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def detached(self: LowRank, x: torch.Tensor, y: torch.Tensor, base: torch.nn.Linear) -> Any:
+        return y + self.merged(torch.zeros_like(base.weight)).detach().sum()
+
+    monkeypatch.setattr(LowRank, "forward", detached)
+    with pytest.raises(UserError, match=r"lora_B did not move in the first step \(8 such"):
+        train(small)
+
+
+def test_check_moved_names_the_tensor_that_is_still_zero(small: TrainConfig) -> None:
+    network = assemble(small, ("ham", "spam")).network
+    for name, parameter in network.named_parameters():
+        if name.endswith("lora_B") and "h.1.attn.v_proj" not in name:
+            torch.nn.init.ones_(parameter)
+    with pytest.raises(UserError, match=r"^h\.1\.attn\.v_proj\.lora_B .*\(1 such"):
+        check_moved(network)
+    torch.nn.init.ones_(network.get_parameter("h.1.attn.v_proj.branch.lora_B"))
+    check_moved(network)
+
+
+def test_bf16_run_keeps_its_adapter_and_head_in_float32(small: TrainConfig, tiny: Model) -> None:
+    small.trainer.precision = "bf16"
+    made = assemble(small, ("ham", "spam"))
+    assert made.precision == "bf16"
+    for name, parameter in made.network.named_parameters():
+        norm = ".ln_" in name or name.startswith("ln_f")
+        full = parameter.requires_grad or norm
+        assert parameter.dtype == (torch.float32 if full else torch.bfloat16), name
+    assert train(small).precision == "bf16"
+
+
+@pytest.mark.parametrize("shape", ["constant", "linear", "cosine"])
+def test_schedule_warms_up_linearly_then_takes_its_shape(shape: str) -> None:
+    factor = schedule(Optim(schedule=shape, warmup=4), 20)
+    rates = [factor(step) for step in range(20)]
+    assert rates[:4] == pytest.approx([0.2, 0.4, 0.6, 0.8])
+    assert rates[4] == max(rates) == 1.0
+    halfway = {"constant": 1.0, "linear": 0.5, "cosine": 0.5}
+    assert rates[12] == pytest.approx(halfway[shape])
+    assert all(rate > 0 for rate in rates)
+
+
+def test_warmup_below_one_is_a_share_of_all_steps() -> None:
+    share, steps = schedule(Optim(warmup=0.2), 50), schedule(Optim(warmup=10), 50)
+    assert [share(step) for step in range(50)] == [steps(step) for step in range(50)]

@@ -1,0 +1,126 @@
+"""Weights & Biases, with the real client, offline: what a run leaves for `wandb sync`."""
+
+import json
+import struct
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from loraexp.config import Logger, TrainConfig
+from loraexp.errors import UserError
+from loraexp.training import loggers
+from loraexp.training.guards import Guards
+from loraexp.training.naming import run_folder
+from loraexp.training.run import train
+
+
+@pytest.fixture
+def offline(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No key anywhere, as on a fresh machine."""
+    for name in ("WANDB_API_KEY", "WANDB_MODE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("WANDB_SILENT", "true")
+
+
+def log_records(content: bytes) -> Iterator[bytes]:
+    """The payloads of a LevelDB-style log: blocks of 32 KiB, chunks of crc, length, type, data."""
+    position, parts = 7, b""  # a header of seven bytes
+    while position + 7 <= len(content):
+        if 32768 - position % 32768 < 7:  # the rest of a block is padding
+            position += 32768 - position % 32768
+            continue
+        length, kind = struct.unpack_from("<HB", content, position + 4)
+        parts += content[position + 7 : position + 7 + length]
+        position += 7 + length
+        if kind in (1, 4):  # a whole record, or the last chunk of one
+            yield parts
+            parts = b""
+
+
+def read_offline(folder: Path) -> dict[str, Any]:
+    """The records the client wrote, by kind; history and summary by name."""
+    from wandb.proto import wandb_internal_pb2 as pb
+
+    (file,) = folder.glob("wandb/offline-run-*/*.wandb")
+    found = defaultdict(list)
+    for data in log_records(file.read_bytes()):
+        record = pb.Record()
+        record.ParseFromString(data)
+        if kind := record.WhichOneof("record_type"):
+            found[kind].append(getattr(record, kind))
+    items = [item for history in found["history"] for item in history.item]
+    summaries = [item for summary in found["summary"] for item in summary.update]
+    return {
+        "run": found["run"][0],
+        "exit": [exit.exit_code for exit in found["exit"]],
+        "history": {i.key or i.nested_key[0] for i in items},
+        "summary": {"/".join(i.nested_key) or i.key: json.loads(i.value_json) for i in summaries},
+    }
+
+
+def stop(*_: Any) -> None:
+    raise UserError("stopped")
+
+
+def wandb_config(config: TrainConfig) -> TrainConfig:
+    return replace(config, logger=Logger(name="wandb", project="tests"))
+
+
+@pytest.mark.usefixtures("offline")
+def test_run_without_a_login_is_kept_offline_with_config_curves_metrics_table_and_plot(
+    small: TrainConfig,
+) -> None:
+    config = wandb_config(small)
+    record = train(config, group="sweep-1")
+    kept = read_offline(run_folder(config))
+    assert kept["run"].project == "tests"
+    assert kept["run"].run_group == "sweep-1"
+    assert kept["run"].display_name == run_folder(config).name
+    saved = {item.key: json.loads(item.value_json) for item in kept["run"].config.update}
+    assert saved["lora"]["rank"] == config.lora.rank
+    assert {"train_loss", "val_loss", "loss", "run", "confusion"} <= kept["history"]
+    assert kept["summary"]["test/accuracy"] == record.metrics["test"]["accuracy"]
+    assert kept["summary"]["counts/trainable"] == record.counts["trainable"]
+    assert kept["exit"] == [0]
+
+
+@pytest.mark.usefixtures("offline")
+def test_jobs_of_a_sweep_are_separate_runs_of_one_group(small: TrainConfig) -> None:
+    jobs = [wandb_config(replace(small, seed=seed)) for seed in (0, 1)]
+    for job in jobs:
+        train(job, group="sweep-2")
+    first, second = (read_offline(run_folder(job))["run"] for job in jobs)
+    assert first.run_id != second.run_id
+    assert first.run_group == second.run_group == "sweep-2"
+    assert first.display_name != second.display_name
+
+
+@pytest.mark.usefixtures("offline")
+def test_run_that_fails_is_marked_as_failed(
+    small: TrainConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = wandb_config(small)
+    monkeypatch.setattr(Guards, "on_train_start", stop)
+    with pytest.raises(UserError):
+        train(config)
+    assert read_offline(run_folder(config))["exit"] == [1]
+
+
+def test_a_key_or_a_netrc_entry_counts_as_login(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for name in ("WANDB_API_KEY", "WANDB_MODE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert not loggers.logged_in()
+    (tmp_path / ".netrc").write_text("machine api.wandb.ai login user password " + 40 * "a")
+    (tmp_path / ".netrc").chmod(0o600)
+    assert loggers.logged_in()
+    (tmp_path / ".netrc").unlink()
+    monkeypatch.setenv("WANDB_API_KEY", 40 * "a")
+    assert loggers.logged_in()
