@@ -1,1 +1,36 @@
-"""loraexp: config-driven LoRA experiments on GPT-2 text classifiers."""
+"""loraexp: config-driven LoRA experiments on GPT-2 text classifiers.
+
+The names below are all that a notebook needs; each is imported when it is first used, so that
+`import loraexp` costs nothing.
+"""
+
+from importlib import import_module
+from typing import Any
+
+_WHERE = {
+    "configure": "loraexp.api",
+    "load_base": "loraexp.api",
+    "Predictor": "loraexp.training.measure",
+    "inject": "loraexp.adapters.inject",
+    "count": "loraexp.adapters.inject",
+    "merge": "loraexp.adapters.inject",
+    "save_adapter": "loraexp.adapters.files",
+    "load_adapter": "loraexp.adapters.files",
+    "train": "loraexp.training.run",
+    "restore": "loraexp.training.assemble",
+    "run_folder": "loraexp.training.naming",
+    "METHODS": "loraexp.adapters.methods",
+    "UserError": "loraexp.errors",
+}
+
+__all__ = sorted(_WHERE)  # noqa: PLE0605
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _WHERE:
+        raise AttributeError(f"module 'loraexp' has no attribute {name!r}")
+    return getattr(import_module(_WHERE[name]), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

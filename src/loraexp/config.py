@@ -5,6 +5,7 @@ would then refuse every override). Below the commands they are only read. No tor
 """
 
 import math
+import operator
 from collections.abc import Iterator, Mapping
 from dataclasses import Field, dataclass, field, fields, is_dataclass
 from typing import Any, TypeVar, cast, get_args
@@ -296,6 +297,9 @@ def check(config: Any) -> None:
     for name, value, rule in walk(config):
         for place, single in each(name, value):
             check_single(place, single, rule)
+    data = getattr(config, "data", None)
+    if data is not None and data.split == "book" and data.name != "sms_spam":
+        raise UserError(f"data.split=book belongs to data=sms_spam, got data={data.name}")
     if isinstance(config, TrainConfig):
         check_together(config)
 
@@ -316,9 +320,9 @@ def check_single(name: str, value: Any, rule: Mapping[str, Any]) -> None:
     if isinstance(value, float) and not math.isfinite(value):
         raise UserError(f"{name} must be a finite number, got {value}")
     for bound, word, holds in (
-        ("least", "at least", lambda v, b: v >= b),
-        ("above", "above", lambda v, b: v > b),
-        ("most", "at most", lambda v, b: v <= b),
+        ("least", "at least", operator.ge),
+        ("above", "above", operator.gt),
+        ("most", "at most", operator.le),
     ):
         if rule[bound] is not None and not holds(value, rule[bound]):
             raise UserError(f"{name} must be {word} {rule[bound]}, got {value}")
@@ -337,8 +341,6 @@ def check_together(config: TrainConfig) -> None:
     for name, value in (("data.max_length", data.max_length), ("data.pad_to", data.pad_to)):
         if value is not None and value > model.context:
             raise UserError(f"{name} must be at most model.context = {model.context}, got {value}")
-    if data.split == "book" and data.name != "sms_spam":
-        raise UserError(f"data.split=book belongs to data=sms_spam, got data={data.name}")
     if config.last_block.n > model.n_layer:
         raise UserError(
             f"last_block.n must be at most model.n_layer = {model.n_layer}, "

@@ -59,7 +59,7 @@ def plan(verb: str, arguments: list[str]) -> Plan:
     flags = [a for a in arguments if a.startswith("-")]
     for flag in flags:
         if flag not in (*MULTIRUN, *SHOW):
-            raise unknown("flag", flag, (*MULTIRUN, *SHOW, "--help"))
+            raise UserError(f"unknown flag {flag!r}: there are -m, --cfg=job and --help")
     with initialize_config_dir(str(conf_dir()), version_base="1.3"):
         overrides = [read(verb, a) for a in arguments if not a.startswith("-")]
         check_belonging(verb, [o.key_or_group for o in overrides])
@@ -133,7 +133,9 @@ def cannot_read(text: str) -> NoReturn:
 def parsed(text: str) -> Override | None:
     """Hydra's reading of an override, None where its grammar has none."""
     try:
-        return OverridesParser.create(GlobalHydra.instance().config_loader()).parse_override(text)
+        return OverridesParser.create(GlobalHydra.instance().config_loader()).parse_overrides(
+            [text]
+        )[0]
     except HydraException:
         return None
 
@@ -256,21 +258,23 @@ def to_typed(config: DictConfig) -> Any:
 
 def readable(error: BaseException) -> str:
     """Hydra's and OmegaConf's messages on one line, the key first."""
-    message = " ".join(str(error).partition("\n    full_key:")[0].split())
-    key = getattr(error, "full_key", None)
+    message, key = str(error), getattr(error, "full_key", None)
     if not key:
-        return message
-    if message.endswith("is not Optional"):
-        return f"{key} cannot be null"
-    for kind, words in KINDS.items():
-        if match := re.match(
-            rf"Value (.*) (of type .* could not be converted to|is not a valid) {kind}", message
-        ):
-            return f"{key} must be {words}, got {match[1]}"
-    return message if key in message else f"{key}: {message}"
+        return message.splitlines()[0]
+    for pattern, words in MESSAGES.items():
+        if match := re.search(pattern, message, re.DOTALL):
+            return f"{key} {words}" + "".join(f", got {value!r}" for value in match.groups())
+    return f"{key}: {message.splitlines()[0]}"
 
 
-KINDS = {"Integer": "a whole number", "Float": "a number", "bool": "true or false"}
+# What OmegaConf says of a value that does not fit, and how we put it.
+MESSAGES = {
+    r"Value '(.*)' of type .* could not be converted to Integer": "must be a whole number",
+    r"Value '(.*)' of type .* could not be converted to Float": "must be a number",
+    r"Value '(.*)' is not a valid bool": "must be true or false",
+    r"is not Optional": "cannot be null",
+    r"Cannot assign .* to Dict": r"must be like {v_proj:16}, with \ before a bracket in a name",
+}
 
 
 def sweep_folder(config: DictConfig) -> Path:

@@ -70,7 +70,10 @@ def to_csv(table: Table) -> str:
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(table.header)
-    writer.writerows([spreadsheet_safe(cell) for cell in row] for row in table.rows)
+    # Escaped: before Python 3.13 csv leaves a carriage return bare, and what follows is a new row.
+    for row in table.rows:
+        cells = (printable(cell) if isinstance(cell, str) else cell for cell in row)
+        writer.writerow([spreadsheet_safe(cell) for cell in cells])
     return out.getvalue().rstrip("\n")
 
 

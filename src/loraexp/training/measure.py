@@ -11,6 +11,7 @@ from loraexp.config import TrainConfig
 from loraexp.data.batching import LengthGrouped, collate
 from loraexp.data.splits import Split, TextData, load_data
 from loraexp.errors import UserError
+from loraexp.model.gpt2 import GPT2Classifier
 from loraexp.training.assemble import restore
 from loraexp.training.hardware import uses_gpu
 from loraexp.training.module import FineTuning
@@ -68,8 +69,8 @@ def relabelled(data: TextData, labels: tuple[str, ...]) -> TextData:
 class Predictor:
     """Labels texts with a finished run."""
 
-    def __init__(self, run: Path, batch_size: int) -> None:
-        self.config, self.made = restore(run)
+    def __init__(self, run: Path | str, batch_size: int = 32) -> None:
+        self.config, self.made = restore(Path(run))
         self.batch_size = batch_size
         self.device = "cuda" if uses_gpu(self.config.trainer.accelerator) else "cpu"
         self.made.network.eval().to(self.device)
@@ -77,6 +78,10 @@ class Predictor:
     @property
     def labels(self) -> tuple[str, ...]:
         return self.made.labels
+
+    @property
+    def network(self) -> GPT2Classifier:
+        return self.made.network
 
     @torch.inference_mode()
     def chances(self, texts: list[str]) -> torch.Tensor:

@@ -1,0 +1,27 @@
+"""A tiny classifier in which every bias counts, and a few texts for it."""
+
+import pytest
+import torch
+from torch import Tensor
+
+from loraexp.config import Head, Model
+from loraexp.model.gpt2 import GPT2Classifier
+from loraexp.model.weights import load_classifier
+
+
+@pytest.fixture
+def network(tiny: Model) -> GPT2Classifier:
+    """Random weights, and biases that are not zero: a lost or moved one changes the logits."""
+    network = load_classifier(tiny, Head(bias=True), 2, seed=0)
+    generator = torch.Generator().manual_seed(7)
+    with torch.no_grad():
+        for parameter in network.parameters():
+            if parameter.ndim == 1:
+                parameter += 0.1 * torch.randn(parameter.shape, generator=generator)
+    return network
+
+
+@pytest.fixture
+def tokens() -> Tensor:
+    """Three texts of twelve tokens."""
+    return torch.randint(0, 257, (3, 12), generator=torch.Generator().manual_seed(3))

@@ -1,0 +1,73 @@
+"""A file is written whole or stays as it was."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from loraexp.atomic import whole, write_whole
+
+
+def write_half(file: Path, error: type[BaseException]) -> None:
+    with whole(file) as partial:
+        partial.write_text("half")
+        raise error
+
+
+def names(folder: Path) -> list[str]:
+    return [path.name for path in folder.iterdir()]
+
+
+def test_the_file_appears_when_the_block_ends_and_nothing_else_does(tmp_path: Path) -> None:
+    file = tmp_path / "new" / "folder" / "file.txt"
+    with whole(file) as partial:
+        partial.write_text("half")
+        assert not file.exists()
+        partial.write_text("whole")
+    assert file.read_text() == "whole"
+    assert names(file.parent) == ["file.txt"]
+
+
+@pytest.mark.parametrize("error", [ValueError, OSError, KeyboardInterrupt])
+def test_a_failed_write_leaves_the_old_file_and_no_partial_one(
+    tmp_path: Path, error: type[BaseException]
+) -> None:
+    file = tmp_path / "file.txt"
+    file.write_text("old")
+    with pytest.raises(error):
+        write_half(file, error)
+    assert file.read_text() == "old"
+    assert names(tmp_path) == ["file.txt"]
+
+
+def test_a_failed_first_write_leaves_no_file(tmp_path: Path) -> None:
+    with pytest.raises(KeyError):
+        write_half(tmp_path / "file.txt", KeyError)
+    assert names(tmp_path) == []
+
+
+def test_a_block_that_writes_nothing_is_an_error_and_leaves_the_old_file(tmp_path: Path) -> None:
+    file = tmp_path / "file.txt"
+    file.write_text("old")
+    with pytest.raises(FileNotFoundError), whole(file):
+        pass
+    assert file.read_text() == "old"
+
+
+def test_two_processes_write_to_two_partial_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with whole(tmp_path / "file.txt") as first:
+        first.write_text("first")
+        monkeypatch.setattr(os, "getpid", lambda: -1)
+        with whole(tmp_path / "file.txt") as second:
+            second.write_text("second")
+        assert (tmp_path / "file.txt").read_text() == "second"
+    assert (tmp_path / "file.txt").read_text() == "first"
+
+
+@pytest.mark.parametrize("text", ["", "naïve £ 😀\n", "lone surrogate \ud800"])
+def test_write_whole_replaces_the_text(tmp_path: Path, text: str) -> None:
+    write_whole(tmp_path / "file.txt", "a longer text that was there before")
+    write_whole(tmp_path / "file.txt", text)
+    assert (tmp_path / "file.txt").read_bytes().decode("utf-8", "surrogatepass") == text
