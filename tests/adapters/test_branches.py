@@ -220,10 +220,12 @@ def test_a_bf16_input_leaves_the_branch_in_float32_and_the_output_in_bf16() -> N
     assert {parameter.dtype for parameter in branch.parameters()} == {torch.float32}
 
 
-def test_a_weight_in_bf16_is_rounded_once_when_merged() -> None:
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
+def test_a_weight_is_rounded_once_when_merged(dtype: torch.dtype) -> None:
     adapted = ours(1.5, torch.float32)
     lora_A, lora_B = (t.detach() for t in adapted.branch.parameters())
-    weight, delta = adapted.base.weight.bfloat16(), 1.5 * (lora_B @ lora_A)
+    weight, delta = adapted.base.weight.to(dtype), 1.5 * (lora_B @ lora_A)
     exact = weight.double() + 1.5 * (lora_B.double() @ lora_A.double())
-    assert torch.equal(adapted.branch.merged(weight), exact.bfloat16())
-    assert not torch.equal(weight + delta.bfloat16(), exact.bfloat16())  # rounded twice
+    assert torch.equal(adapted.branch.merged(weight), exact.to(dtype))
+    twice = (weight.double() + delta.to(dtype).double()).to(dtype)
+    assert not torch.equal(twice, exact.to(dtype))

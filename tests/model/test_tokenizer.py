@@ -179,7 +179,7 @@ def without(token: str) -> dict[str, int]:
         (without(END_OF_TEXT), MERGES, f"lacks 1 tokens of merges.txt: '{END_OF_TEXT}'"),
         (VOCAB, MERGES[:2], "does not fit merges.txt"),
         (VOCAB, MERGES[::-1], "does not fit merges.txt"),
-        (VOCAB, [*MERGES, MERGES[0]], "does not fit merges.txt"),
+        (VOCAB, [*MERGES[:2], MERGES[1]], "does not fit merges.txt"),
     ],
 )
 def test_damaged_files_are_refused_by_name(

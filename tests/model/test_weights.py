@@ -1,4 +1,4 @@
-"""Checkpoints in every published form load, damaged ones are refused by name, random ones repeat."""
+"""Checkpoints of every published form load, damaged ones are named, random ones repeat."""
 
 import json
 from dataclasses import replace
@@ -74,7 +74,7 @@ def test_a_checkpoint_loads_with_any_head_and_prefix(
 def test_mask_buffers_of_old_checkpoints_are_left_out(tiny: Model, folder: Path) -> None:
     expected = load(tiny, folder)
     buffers = {"attn.bias": torch.ones(1, 1, 64, 64), "attn.masked_bias": torch.tensor(-1e4)}
-    rewrite(folder, add={f"h.{n}.{name}": t for n in (0, 1) for name, t in buffers.items()})
+    rewrite(folder, add={f"h.{n}.{name}": t.clone() for n in (0, 1) for name, t in buffers.items()})
     assert load(tiny, folder).keys() == expected.keys()
 
 

@@ -15,7 +15,6 @@ from loraexp.results.record import Record
 from loraexp.results.tables import (
     FORMATS,
     RUN_COLUMNS,
-    VARIED,
     Column,
     Table,
     printable,
@@ -81,10 +80,13 @@ VALUES: dict[str, tuple[Any, Any]] = {
     "lora.dropout": (0.0, 0.1),
     "lora.scaling": ("alpha_over_r", "alpha"),
     "head.pooling": ("last_token", "mean"),
+    "last_block.n": (1, 2),
+    "trainer.max_epochs": (1, 5),
+    "model.weights": ("hub", "random"),
 }
 
 
-@pytest.mark.parametrize("key", VARIED)
+@pytest.mark.parametrize("key", VALUES)
 def test_a_setting_in_which_runs_differ_gets_its_column(make_record: MakeRecord, key: str) -> None:
     first, second = VALUES[key]
     table = runs_table([make_record({key: first}), make_record({key: second})])
@@ -93,6 +95,18 @@ def test_a_setting_in_which_runs_differ_gets_its_column(make_record: MakeRecord,
     assert [row[0] for row in table.text()] == [str(first), str(second)]
     same = runs_table([make_record({key: second}), make_record({key: second})])
     assert key not in same.header
+
+
+def test_models_are_told_apart_by_name_and_not_by_all_that_makes_them(
+    make_record: MakeRecord,
+) -> None:
+    larger = make_record({"model.name": "gpt2-medium", "model.n_layer": 24, "model.d_model": 1024})
+    assert runs_table([make_record(), larger]).header[:2] == ["model.name", "method"]
+
+
+def test_where_results_go_is_no_column(make_record: MakeRecord) -> None:
+    other = make_record({"output_dir": "elsewhere", "logger.name": "wandb"})
+    assert runs_table([make_record(), other]).header[0] == "method"
 
 
 def test_three_runs_of_a_sweep_fit_80_columns_a_line_each(make_record: MakeRecord) -> None:

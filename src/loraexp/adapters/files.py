@@ -11,7 +11,11 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from loraexp.adapters.inject import adapter_tensors, load_adapter_tensors
+from loraexp.adapters.inject import (
+    adapter_tensors,
+    check_adapter_tensors,
+    load_adapter_tensors,
+)
 from loraexp.atomic import whole, write_whole
 from loraexp.errors import UserError
 
@@ -62,11 +66,12 @@ def load_adapter(network: nn.Module, folder: Path) -> None:
     except (SafetensorError, OSError) as error:
         raise UserError(f"{file} is missing or damaged: {error}") from None
     try:
-        load_adapter_tensors(network, tensors)
+        check_adapter_tensors(network, tensors)
     except ValueError as error:
         raise UserError(f"{file} {error}") from None
     if tensors_hash(tensors) != read_card(folder).get("adapter_sha256"):
         raise UserError(f"{file} is not what {CARD} describes: adapter_sha256 differs")
+    load_adapter_tensors(network, tensors)
 
 
 def tensors_hash(tensors: Mapping[str, Tensor]) -> str:

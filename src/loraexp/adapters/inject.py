@@ -10,6 +10,7 @@ from loraexp.adapters.branches import Adapted
 from loraexp.adapters.methods import find_method
 from loraexp.adapters.targets import check_pattern, lookup, resolve
 from loraexp.config import Adaptation
+from loraexp.errors import UserError
 
 HEAD = "score"
 N = TypeVar("N", bound=nn.Module)
@@ -22,8 +23,10 @@ def inject(network: N, config: Adaptation, seed: int) -> N:
     the same seed gives the same adapter in every process.
 
     Raises:
-        UserError: an unknown method, or a target that matches nothing.
+        UserError: an adapted network, an unknown method, or a target that matches nothing.
     """
+    if any(isinstance(module, Adapted) for module in network.modules()):
+        raise UserError("this network has an adapter already: merge it, or load the base again")
     method = find_method(config.method)
     network.requires_grad_(False)
     base_names = [name for name, _ in network.named_parameters() if not in_head(name)]
@@ -69,7 +72,15 @@ def file_name(name: str) -> str:
 
 
 def load_adapter_tensors(network: nn.Module, tensors: dict[str, Tensor]) -> None:
-    """Copy `tensors` into the network's adapter; names and shapes must fit exactly.
+    """Copy `tensors` into the network's adapter, once they are checked."""
+    check_adapter_tensors(network, tensors)
+    with torch.no_grad():
+        for name, parameter in adapter_tensors(network).items():
+            parameter.copy_(tensors[name])
+
+
+def check_adapter_tensors(network: nn.Module, tensors: dict[str, Tensor]) -> None:
+    """Names and shapes must be exactly those of the network's adapter.
 
     Raises:
         ValueError: a missing, unexpected, misshaped or non-finite tensor, by name.
@@ -86,9 +97,6 @@ def load_adapter_tensors(network: nn.Module, tensors: dict[str, Tensor]) -> None
     ):
         if names:
             raise ValueError(f"{problem} {min(names)} ({len(names)} such tensors)")
-    with torch.no_grad():
-        for name, parameter in own.items():
-            parameter.copy_(tensors[name])
 
 
 @dataclass(frozen=True)

@@ -43,19 +43,23 @@ def run(config: PredictConfig, sweep: Path | None) -> None:
 
 
 def chunks(config: PredictConfig) -> Iterator[list[str]]:
-    if config.text is not None:
-        yield [config.text]
-    elif config.file is not None:
+    if config.file is not None:
         for frame in read_chunks(Path(config.file), [config.text_column], CHUNK):
-            yield [str(text) for text in frame[config.text_column]]
-    else:
-        lines = (line.rstrip("\r\n") for line in sys.stdin)
-        # A person or a program that waits for the answer gets it line by line.
-        try:
-            while some := list(islice(lines, 1 if sys.stdout.isatty() else CHUNK)):
-                yield some
-        except UnicodeDecodeError:
-            raise UserError("stdin is not UTF-8") from None
+            yield list(frame[config.text_column])
+        return
+    try:
+        for texts in stdin_lines() if config.text is None else [[config.text]]:
+            "".join(texts).encode("utf-8")  # fails where Python let other bytes pass
+            yield texts
+    except UnicodeError:
+        raise UserError(f"{'stdin' if config.text is None else 'text'} is not UTF-8") from None
+
+
+def stdin_lines() -> Iterator[list[str]]:
+    lines = (line.rstrip("\r\n") for line in sys.stdin)
+    # A person or a program that waits for the answer gets it line by line.
+    while some := list(islice(lines, 1 if sys.stdout.isatty() else CHUNK)):
+        yield some
 
 
 def pick_format(wanted: str, out: Path | None) -> str:

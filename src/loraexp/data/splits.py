@@ -69,7 +69,7 @@ class TextData:
         seen = set(self.train.classes)
         missing = [label for index, label in enumerate(self.labels) if index not in seen]
         if missing:
-            found.append(f"no training text for {len(missing)} classes, first {missing[0]!r}")
+            found.append(f"no training text has the label {missing[0]!r} ({len(missing)} such labels)")
         return found
 
 
@@ -94,7 +94,9 @@ def load_data(config: Data) -> TextData:
 
 def cut(source: Source, config: Data) -> dict[str, pd.DataFrame]:
     frame = source.frame
-    if config.split == "book" and source.read_by_tutorial is not None:
+    if config.split == "book":
+        if source.read_by_tutorial is None:
+            raise UserError(f"data.split=book belongs to data=sms_spam, got data={config.name}")
         frame = source.read_by_tutorial
     if config.dedupe:
         frame = frame.drop_duplicates("text")
@@ -114,7 +116,7 @@ def book(frame: pd.DataFrame, seed: int) -> dict[str, pd.DataFrame]:
 
 
 def stratified(frame: pd.DataFrame, seed: int) -> dict[str, pd.DataFrame]:
-    """70/10/20 within every class, rounded in the training set's favour, then shuffled."""
+    """70/10/20 within every class, each rounded to whole texts, then shuffled."""
     generator = np.random.default_rng(seed)
     parts: dict[str, list[int]] = {name: [] for name in SPLITS}
     for _, rows in sorted(frame.groupby("label").indices.items()):

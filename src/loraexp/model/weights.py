@@ -126,7 +126,6 @@ def convert(tensors: Mapping[str, Tensor], model: Model, file: Path) -> dict[str
     state: dict[str, Tensor] = {}
     for full_name, tensor in tensors.items():
         name = full_name.removeprefix("transformer.")
-        tensor = tensor.float()
         if name.endswith(NOT_BASE):
             continue
         path, _, kind = name.rpartition(".")

@@ -3,7 +3,7 @@
 import csv
 import io
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -137,27 +137,46 @@ RUN_COLUMNS = (
     Column("test_f1", "F1", percent(1)),
     Column("seconds", "s", lambda seconds: f"{seconds:.0f}"),
 )
-# Settings that get a column of their own when the runs of a table differ in them.
-VARIED = (
-    "seed",
-    "data.name",
-    "model.name",
-    "optim.lr",
-    "lora.dropout",
-    "lora.scaling",
-    "head.pooling",
-)
+# Settings that are in the columns above already, or that change no result.
+SHOWN = ("method", "lora.rank", "lora.alpha", "lora.target_modules", "output_dir", "logger.", "name")
 
 
 def runs_table(records: Sequence[Record]) -> Table:
-    """One row a run, in the order given; accuracies and F1 are shares of 1."""
-    varied = [key for key in VARIED if len({str(setting(r, key)) for r in records}) > 1]
-    extra = [
-        Column(key, key.rpartition(".")[2] if "." in key else key, str, words=True)
-        for key in varied
+    """One row a run, in the order given; accuracies and F1 are shares of 1.
+
+    Every other setting in which the runs differ gets a column of its own.
+    """
+    configs = [flat(record.config) for record in records]
+    varied = [key for key in configs[0] if not key.startswith(SHOWN) and differs(key, configs)]
+    # a model or a data set is told by its name, not by all that makes it
+    whole = tuple(key.removesuffix("name") for key in ("model.name", "data.name") if key in varied)
+    varied = [key for key in varied if not key.startswith(whole) or key.endswith(".name")]
+    extra = [Column(key, heading(key), str, words=True) for key in varied]
+    rows = [
+        [*(config[key] for key in varied), *run_cells(record)]
+        for config, record in zip(configs, records, strict=True)
     ]
-    rows = [[*(setting(r, key) for key in varied), *run_cells(r)] for r in records]
     return Table([*extra, *RUN_COLUMNS], rows)
+
+
+def flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested settings under dotted keys; lists and patterns as text."""
+    found: dict[str, Any] = {}
+    for key, value in config.items():
+        if isinstance(value, dict) and not key.endswith("_pattern"):
+            found |= flat(value, f"{prefix}{key}.")
+        else:
+            found[prefix + key] = str(value) if isinstance(value, (list, dict)) else value
+    return found
+
+
+def differs(key: str, configs: Sequence[Mapping[str, Any]]) -> bool:
+    return len({str(config.get(key)) for config in configs}) > 1
+
+
+def heading(key: str) -> str:
+    """model.name -> model, optim.lr -> lr, seed -> seed."""
+    return key.removesuffix(".name").rpartition(".")[2]
 
 
 def run_cells(record: Record) -> list[Cell]:
@@ -175,13 +194,6 @@ def run_cells(record: Record) -> list[Cell]:
         record.metrics["test"]["f1"],
         record.seconds["total"],
     ]
-
-
-def setting(record: Record, key: str) -> Any:
-    value: Any = record.config
-    for part in key.split("."):
-        value = value[part]
-    return value
 
 
 def short_targets(targets: Any) -> str:

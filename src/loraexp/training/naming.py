@@ -5,6 +5,7 @@ from dataclasses import asdict
 from hashlib import sha256
 from pathlib import Path
 
+from loraexp.adapters.methods import find_method
 from loraexp.config import TrainConfig
 
 
@@ -14,8 +15,8 @@ def run_folder(config: TrainConfig) -> Path:
 
 
 def run_name(config: TrainConfig) -> str:
-    lora = f"-r{config.lora.rank}" if config.method not in ("full", "head", "last_block") else ""
-    parts = f"{config.data.name}-{config.model.name}-{config.method}{lora}-seed{config.seed}"
+    rank = f"-r{config.lora.rank}" if find_method(config.method).branch else ""
+    parts = f"{config.data.name}-{config.model.name}-{config.method}{rank}-seed{config.seed}"
     prefix = f"{config.name}-" if config.name else ""
     return f"{prefix}{parts}-{config_hash(config)}"
 

@@ -1,0 +1,98 @@
+"""`loraexp eval` gives a run's own numbers again, and those of other data rightly numbered."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from loraexp.commands import eval as command
+from loraexp.commands import prepare
+from loraexp.config import Data, EvalConfig, PrepareConfig
+from loraexp.data.files import SPLITS
+from loraexp.data.splits import Split, TextData, load_data
+from loraexp.errors import UserError
+from loraexp.results.record import read_record
+from loraexp.training import measure
+from loraexp.training.measure import measure_again, relabelled
+
+
+@pytest.fixture
+def own_copy(finished: Path, tmp_path: Path) -> Data:
+    """The run's own texts as a stranger's files."""
+    own = Data(**read_record(finished).config["data"])
+    prepare.run(PrepareConfig(data=own, out=str(tmp_path / "copy")), None)
+    return Data(name="csv", path=str(tmp_path / "copy"))
+
+
+def swapped(data: TextData) -> TextData:
+    """The same texts and labels, the labels numbered the other way round."""
+    parts = {n: Split(data[n].texts, [1 - c for c in data[n].classes]) for n in SPLITS}
+    return replace(data, labels=data.labels[::-1], **parts)
+
+
+@pytest.mark.parametrize("split", SPLITS)
+def test_own_data_give_the_records_metrics_to_the_digit(split: str, finished: Path) -> None:
+    assert measure_again(finished, split, lambda own: own) == read_record(finished).metrics[split]
+
+
+def test_splits_have_different_metrics(finished: Path) -> None:
+    metrics = read_record(finished).metrics
+    assert len({metrics[split]["loss"] for split in SPLITS}) == 3
+
+
+def test_command_prints_the_metrics_as_json(
+    finished: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command.run(EvalConfig(run=str(finished), split="validation"), None)
+    shown = json.loads(capsys.readouterr().out)
+    wanted = {"run": str(finished), "split": "validation"}
+    assert shown == wanted | read_record(finished).metrics["validation"]
+
+
+def test_same_texts_in_other_files_give_the_same_metrics(
+    finished: Path, own_copy: Data, capsys: pytest.CaptureFixture[str]
+) -> None:
+    capsys.readouterr()
+    command.run(EvalConfig(run=str(finished), data=own_copy), None)
+    shown = json.loads(capsys.readouterr().out)
+    assert {key: shown[key] for key in shown if key not in ("run", "split")} == read_record(
+        finished
+    ).metrics["test"]
+
+
+@pytest.mark.parametrize("key", ["pad_to", "max_length"])
+def test_texts_are_read_as_the_run_read_them(key: str, finished: Path, own_copy: Data) -> None:
+    other = replace(own_copy, **{key: 20})  # type: ignore[arg-type]
+    measured = measure_again(finished, "test", lambda own: replace(own, data=other))
+    assert measured == read_record(finished).metrics["test"]
+
+
+def test_labels_in_another_order_are_numbered_as_the_run_numbers_them(
+    finished: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wanted = read_record(finished).metrics["test"]
+    monkeypatch.setattr(measure, "load_data", lambda config: swapped(load_data(config)))
+    assert measure_again(finished, "test", lambda own: own) == wanted
+    monkeypatch.setattr(measure, "relabelled", lambda data, labels: data)
+    assert measure_again(finished, "test", lambda own: own) != wanted
+
+
+def test_renumbering_changes_no_label_of_a_text() -> None:
+    data = load_data(Data(limit=9))
+    assert relabelled(swapped(data), data.labels) == data
+    assert relabelled(data, ("spam", "eggs", "ham")).sha256 == data.sha256
+
+
+def test_label_the_run_does_not_know_is_refused(finished: Path, tmp_path: Path) -> None:
+    for split in SPLITS:
+        file = tmp_path / f"{split}.csv"
+        file.write_text("text,label\na,ham\nb,eggs\n", encoding="utf-8")
+    other = Data(name="csv", path=str(tmp_path))
+    with pytest.raises(UserError, match="the run has no label 'eggs'; it knows ham, spam"):
+        measure_again(finished, "test", lambda own: replace(own, data=other))
+
+
+def test_folder_that_is_no_run_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="no adapter in"):
+        command.run(EvalConfig(run=str(tmp_path)), None)

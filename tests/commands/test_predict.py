@@ -1,0 +1,252 @@
+"""`loraexp predict` labels every text once, in order, and writes its file whole or not at all."""
+
+import csv
+import io
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+
+from loraexp.commands import predict
+from loraexp.config import PredictConfig
+from loraexp.data.splits import load_data
+from loraexp.errors import UserError
+from loraexp.training.assemble import restore
+from loraexp.training.measure import Predictor
+
+Row = tuple[str, float, str]
+
+
+@pytest.fixture(scope="module")
+def texts(finished: Path) -> list[str]:
+    """Texts of the run's own test split, and some that are hard to carry."""
+    config, _ = restore(finished)
+    hard = [
+        "",
+        " ",
+        "a, b",
+        'say "no"',
+        "two\nlines",
+        "a\rb",
+        "\0",
+        "😀",
+        "<|endoftext|>",
+        "x" * 500,
+    ]
+    return load_data(config.data).test.texts + hard
+
+
+def run(finished: Path, **settings: object) -> None:
+    predict.run(PredictConfig(run=str(finished), **settings), None)  # type: ignore[arg-type]
+
+
+def as_lines(texts: list[str]) -> str:
+    return "".join(json.dumps({"text": text, "n": 1}) + "\n" for text in texts)
+
+
+def csv_rows(written: str) -> list[Row]:
+    header, *rows = csv.reader(io.StringIO(written, newline=""), strict=True)
+    assert header == ["label", "probability", "text"]
+    return [(label, float(chance), text) for label, chance, text in rows]
+
+
+def json_rows(written: str) -> list[Row]:
+    rows = [json.loads(line) for line in written.splitlines()]
+    return [(row["label"], row["probability"], row["text"]) for row in rows]
+
+
+def label_file(finished: Path, texts: list[str], folder: Path) -> list[Row]:
+    (folder / "in.jsonl").write_text(as_lines(texts), encoding="utf-8")
+    run(finished, file=str(folder / "in.jsonl"), out=str(folder / "out.jsonl"), batch_size=4)
+    return json_rows((folder / "out.jsonl").read_text(encoding="utf-8"))
+
+
+def alone(finished: Path, text: str) -> Row:
+    """The oracle: one forward pass of one text that holds nothing but its own tokens."""
+    _, made = restore(finished)
+    tokens = list(text.encode())[: made.max_length]
+    row = torch.tensor([tokens or [made.tokenizer.pad]])
+    with torch.inference_mode():
+        chances = made.network.eval()(row, torch.tensor([len(tokens)])).double().softmax(-1)[0]
+    return made.labels[int(chances.argmax())], float(chances.max()), text
+
+
+def test_file_gives_each_text_its_own_label_and_probability_in_order(
+    finished: Path, texts: list[str], tmp_path: Path
+) -> None:
+    rows, wanted = label_file(finished, texts, tmp_path), [alone(finished, t) for t in texts]
+    assert [row[2] for row in rows] == texts
+    assert [row[0] for row in rows] == [row[0] for row in wanted]
+    chances = pytest.approx([row[1] for row in wanted], abs=2e-6)
+    assert [row[1] for row in rows] == chances
+    # in the order of the batches, longest text first, they would not be the same
+    by_length = sorted(rows, key=lambda row: -len(row[2].encode()))
+    assert [row[1] for row in by_length] != chances
+
+
+def test_one_text_alone_is_labelled_as_in_a_file(
+    finished: Path, texts: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(finished, text=texts[0], format="json")
+    (row,) = json_rows(capsys.readouterr().out)
+    among = label_file(finished, texts, tmp_path)[0]
+    assert row[1] == pytest.approx(among[1], abs=2e-6)
+    assert (row[0], row[2]) == (among[0], among[2])
+
+
+@pytest.mark.parametrize("kind", ["csv", "jsonl"])
+def test_csv_file_in_gives_a_row_a_text_out(
+    kind: str, finished: Path, texts: list[str], tmp_path: Path
+) -> None:
+    with (tmp_path / "in.csv").open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, quoting=csv.QUOTE_ALL)
+        writer.writerows([["id", "words"], *enumerate(texts)])
+    out = tmp_path / f"new/folder/out.{kind}"
+    run(finished, file=str(tmp_path / "in.csv"), text_column="words", out=str(out))
+    read = csv_rows if kind == "csv" else json_rows
+    with out.open(encoding="utf-8", newline="") as file:
+        assert [text for _, _, text in read(file.read())] == texts
+
+
+def test_text_file_has_a_text_a_line(
+    finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "in.txt").write_text("one, two\n\n=three\n", encoding="utf-8")
+    run(finished, file=str(tmp_path / "in.txt"), format="json")
+    assert [text for _, _, text in json_rows(capsys.readouterr().out)] == ["one, two", "", "=three"]
+
+
+def test_stdin_has_a_text_a_line(
+    finished: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "stdin", io.StringIO('first "text"\n\nthird\n'))
+    run(finished)
+    assert [text for _, _, text in csv_rows(capsys.readouterr().out)] == [
+        'first "text"',
+        "",
+        "third",
+    ]
+
+
+@pytest.mark.parametrize("errors", ["strict", "surrogateescape"])  # of most locales; of C
+def test_stdin_that_is_not_utf8_is_refused(
+    errors: str, finished: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bytes_in = io.BytesIO("é\n".encode("latin-1"))
+    stdin = io.TextIOWrapper(bytes_in, encoding="utf-8", errors=errors)
+    monkeypatch.setattr(sys, "stdin", stdin)
+    with pytest.raises(UserError, match="stdin is not UTF-8"):
+        run(finished)
+
+
+def test_text_that_is_not_utf8_is_refused(finished: Path) -> None:
+    with pytest.raises(UserError, match="text is not UTF-8"):
+        run(finished, text=b"caf\xe9".decode("utf-8", "surrogateescape"))
+
+
+def test_terminal_without_a_text_is_told_what_to_give(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = io.StringIO()
+    monkeypatch.setattr(terminal, "isatty", lambda: True)
+    monkeypatch.setattr(sys, "stdin", terminal)
+    with pytest.raises(UserError, match=r"predict needs text=.*file=FILE, or lines on stdin"):
+        run(Path("any"))
+
+
+def test_text_and_file_together_are_refused() -> None:
+    with pytest.raises(UserError, match="text= or file=, not both"):
+        run(Path("any"), text="a", file="b.csv")
+
+
+def test_folder_that_is_no_run_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"^no adapter in .*nowhere.*$"):
+        run(tmp_path / "nowhere", text="a")
+
+
+def test_out_that_is_a_folder_is_refused(finished: Path, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"out=.* is a folder"):
+        run(finished, text="a", out=str(tmp_path))
+
+
+def test_missing_column_lists_those_there_are(finished: Path, tmp_path: Path) -> None:
+    (tmp_path / "in.csv").write_text("words,label\na,b\n", encoding="utf-8")
+    with pytest.raises(UserError, match="no column 'text'; it has words, label"):
+        run(finished, file=str(tmp_path / "in.csv"))
+
+
+@pytest.mark.parametrize("older", [None, "of yesterday"])
+def test_a_bad_row_leaves_no_file_and_keeps_an_older_one(
+    older: str | None, finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(predict, "CHUNK", 1)  # so that two rows are written before
+    source, out = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
+    source.write_text(as_lines(["one", "two"]) + "{three\n", encoding="utf-8")
+    if older:
+        out.write_text(older)
+    with pytest.raises(UserError, match=r"in\.jsonl, row 3: no valid JSON"):
+        run(finished, file=str(source), out=str(out))
+    left = {file.name: file.read_text() for file in tmp_path.iterdir() if file != source}
+    assert left == ({"out.jsonl": older} if older else {})
+
+
+FORMULAS = ['=HYPERLINK("http://example.com")', "+1", "-1", "@SUM(A1)", "\tx", "\r=1"]
+
+
+@pytest.mark.parametrize("formula", FORMULAS)
+def test_csv_neutralises_formulas_and_json_keeps_the_text(
+    formula: str, finished: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(finished, text=formula, format="csv")
+    ((_, _, in_csv),) = csv_rows(capsys.readouterr().out)
+    run(finished, text=formula, format="json")
+    ((_, _, in_json),) = json_rows(capsys.readouterr().out)
+    assert (in_csv, in_json) == (f"'{formula}", formula)
+
+
+def test_table_is_a_line_a_text_and_cannot_steer_the_terminal(
+    finished: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "60")
+    for text in ("\x1b[31mred\x07\nnext\u202e", "x" * 5000):
+        run(finished, text=text, format="table")
+        (line,) = capsys.readouterr().out.splitlines()
+        assert line.isprintable()
+        assert len(line) <= 60
+        assert r"\x1b[31mred\x07\nnext\u202e" in line or line.endswith("x…")
+
+
+def test_text_longer_than_the_context_is_labelled_by_its_start(
+    finished: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    long = "".join(chr(33 + i % 90) for i in range(200))
+    for text in (long, long[:64], long[:63]):
+        run(finished, text=text, format="json")
+    whole, start, shorter = json_rows(capsys.readouterr().out)
+    assert whole[:2] == start[:2]
+    assert whole[:2] != shorter[:2]
+
+
+def test_only_a_chunk_of_a_long_file_is_read_ahead(
+    finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "in.txt"
+    file.write_text("".join(f"text {i}\n" for i in range(20_000)), encoding="utf-8")
+    config, read = PredictConfig(file=str(file)), []
+
+    def counted() -> Iterator[list[str]]:
+        for chunk in predict.chunks(config):
+            read.append(len(chunk))
+            yield chunk
+
+    def guess(self: Predictor, texts: list[str]) -> torch.Tensor:
+        return torch.tensor([[0.25, 0.75]]).expand(len(texts), 2)
+
+    monkeypatch.setattr(Predictor, "chances", guess)
+    labelled = Predictor(finished, 32).stream(counted())
+    for done, (text, label, chance) in enumerate(labelled):
+        assert (text, label, chance) == (f"text {done}", "spam", 0.75)
+        assert len(read) == done // predict.CHUNK + 1
+    assert sum(read) == 20_000
+    assert max(read) == predict.CHUNK

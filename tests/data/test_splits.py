@@ -1,0 +1,233 @@
+"""A split is fixed by its seed, loses no text, and is the book's where it says so."""
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from loraexp.config import Data
+from loraexp.data.files import SPLITS
+from loraexp.data.sources import find_source
+from loraexp.data.splits import Split, TextData, book, cut, load_data, stratified
+from loraexp.errors import UserError
+
+
+@pytest.fixture(scope="module")
+def sms(real_data: Path) -> Data:
+    return Data(name="sms_spam", path=str(real_data / "sms_spam"), split="book")
+
+
+@pytest.fixture(scope="module")
+def recipe(real_data: Path) -> dict[str, pd.DataFrame]:
+    """The book's recipe written down independently: balance, shuffle, cut at 0.7 and 0.1."""
+    file = real_data / "sms_spam" / "SMSSpamCollection"
+    everything = pd.read_csv(file, sep="\t", header=None, names=["Label", "Text"])
+    count = (everything["Label"] == "spam").sum()
+    ham = everything[everything["Label"] == "ham"].sample(count, random_state=123)
+    balanced = pd.concat([ham, everything[everything["Label"] == "spam"]])
+    balanced = balanced.sample(frac=1, random_state=123).reset_index(drop=True)
+    train_end = int(len(balanced) * 0.7)
+    validation_end = train_end + int(len(balanced) * 0.1)
+    return {
+        "ham": ham,
+        "train": balanced[:train_end],
+        "validation": balanced[train_end:validation_end],
+        "test": balanced[validation_end:],
+    }
+
+
+def frame_of(labels: Sequence[str]) -> pd.DataFrame:
+    return pd.DataFrame({"label": labels, "text": [f"text {i}" for i in range(len(labels))]})
+
+
+def own(folder: Path, rows: Sequence[tuple[str, str]], **settings: object) -> Data:
+    folder.mkdir(parents=True, exist_ok=True)
+    pd.DataFrame(rows, columns=["text", "label"]).to_csv(folder / "own.csv", index=False)
+    return Data(name="csv", path=str(folder / "own.csv"), **settings)  # type: ignore[arg-type]
+
+
+def texts_of(data: TextData) -> list[str]:
+    return [text for name in SPLITS for text in data[name].texts]
+
+
+def named(data: TextData, name: str) -> list[tuple[str, str]]:
+    labels = [data.labels[index] for index in data[name].classes]
+    return list(zip(data[name].texts, labels, strict=True))
+
+
+def test_book_split_has_1045_149_and_300_texts(sms: Data) -> None:
+    data = load_data(sms)
+    assert [len(data[name]) for name in SPLITS] == [1045, 149, 300]
+
+
+@pytest.mark.parametrize("name", SPLITS)
+def test_book_split_is_that_of_the_recipe(
+    name: str, sms: Data, recipe: dict[str, pd.DataFrame]
+) -> None:
+    wanted = recipe[name]
+    assert named(load_data(sms), name) == list(zip(wanted["Text"], wanted["Label"], strict=True))
+
+
+def test_another_seed_is_another_split_than_the_recipe(
+    sms: Data, recipe: dict[str, pd.DataFrame]
+) -> None:
+    other = load_data(Data(name=sms.name, path=sms.path, split="book", split_seed=124))
+    assert sorted(other.train.texts) != sorted(recipe["train"]["Text"])
+
+
+def test_sampled_ham_starts_with_the_published_rows(
+    sms: Data, recipe: dict[str, pd.DataFrame]
+) -> None:
+    published = [4307, 4138, 4831, 4461, 5440]
+    assert list(recipe["ham"].index[:5]) == published
+    read = find_source(sms).read_by_tutorial
+    assert read is not None
+    rows = pd.concat(book(read, 123).values()).index
+    assert set(published) <= set(rows)
+    # rows sampled from the 5,574 messages, where the two joined ones stand apart, are others
+    frame = find_source(sms).frame
+    assert not set(published) <= set(pd.concat(book(frame, 123).values()).index)
+
+
+def test_37_of_the_books_test_texts_stand_in_train_and_it_is_said(sms: Data) -> None:
+    data = load_data(sms)
+    assert data.repeats()["test"] == 37
+    assert any(line.startswith("37 of 300 test texts stand verbatim") for line in data.warnings())
+
+
+@pytest.mark.parametrize("split", ["book", "stratified"])
+def test_dedupe_leaves_no_repeat(split: str, sms: Data) -> None:
+    config = Data(name=sms.name, path=sms.path, split=split)
+    assert len(set(texts_of(load_data(config)))) < len(texts_of(load_data(config)))
+    config.dedupe = True
+    data = load_data(config)
+    assert len(set(texts_of(data))) == len(texts_of(data))
+    assert data.repeats() == {"validation": 0, "test": 0}
+    assert data.warnings() == []
+
+
+def test_dedupe_keeps_every_text_once(sms: Data) -> None:
+    config = Data(name=sms.name, path=sms.path, dedupe=True)
+    assert set(texts_of(load_data(config))) == set(find_source(config).frame["text"])
+
+
+def test_book_split_of_other_data_is_refused(tmp_path: Path) -> None:
+    rows = [("a", "ham"), ("b", "spam"), ("c", "spam")]
+    with pytest.raises(UserError, match=r"data\.split=book belongs to data=sms_spam"):
+        load_data(own(tmp_path, rows, split="book"))
+
+
+SIZES = st.dictionaries(st.sampled_from("abcdef"), st.integers(1, 60), min_size=1)
+
+
+@settings(deadline=None, max_examples=50)
+@given(sizes=SIZES, seed=st.integers(0, 2**32 - 1))
+def test_stratified_split_keeps_proportions_and_loses_nothing(
+    sizes: dict[str, int], seed: int
+) -> None:
+    frame = frame_of([label for label, n in sizes.items() for _ in range(n)])
+    parts = stratified(frame, seed)
+    assert sorted(pd.concat(parts.values()).index) == list(range(len(frame)))
+    for name, share in zip(SPLITS, (0.7, 0.1, 0.2), strict=True):
+        counts = Counter(parts[name]["label"])
+        for label, n in sizes.items():
+            assert abs(counts[label] - share * n) <= 1, (name, label)
+
+
+def test_a_split_blind_to_labels_would_not_keep_proportions() -> None:
+    frame = frame_of(["rare"] * 10 + ["common"] * 990)
+    blind = frame.sample(frac=1, random_state=0)[:700]
+    assert abs(Counter(blind["label"])["common"] - 693) > 1
+    assert Counter(stratified(frame, 0)["train"]["label"]) == {"rare": 7, "common": 693}
+
+
+def test_split_depends_on_split_seed_only() -> None:
+    same = [load_data(Data(batch_size=size)).sha256 for size in (1, 8)]
+    assert same[0] == same[1]
+    assert load_data(Data(split_seed=7)).sha256 != same[0]
+
+
+def test_classes_are_mixed_within_a_split() -> None:
+    head = load_data(Data()).train.classes[:200]
+    assert 60 <= sum(head) <= 140
+
+
+def test_split_of_demo_messages_has_no_repeat_and_no_warning() -> None:
+    data = load_data(Data())
+    assert data.warnings() == []
+    assert [len(data[name]) for name in SPLITS] == [1680, 240, 480]
+
+
+@pytest.mark.parametrize("n", [1, 2])
+def test_class_with_one_or_two_texts_goes_to_train(n: int, tmp_path: Path) -> None:
+    rows = [(f"common {i}", "common") for i in range(40)] + [
+        (f"rare {i}", "rare") for i in range(n)
+    ]
+    data = load_data(own(tmp_path, rows))
+    assert [data[name].classes.count(1) for name in SPLITS] == [n, 0, 0]
+    assert sorted(texts_of(data)) == sorted(text for text, _ in rows)
+
+
+@pytest.mark.parametrize(("n", "left_out"), [(1, "validation"), (2, "validation"), (4, "valid")])
+def test_too_few_texts_name_the_split_left_empty(n: int, left_out: str, tmp_path: Path) -> None:
+    rows = [(f"{label} {i}", label) for label in ("a", "b") for i in range(n)]
+    with pytest.raises(UserError, match=rf"own\.csv: no text is left for {left_out}"):
+        load_data(own(tmp_path, rows))
+
+
+def test_limit_keeps_the_first_texts_of_each_split() -> None:
+    full, some = load_data(Data()), load_data(Data(limit=5))
+    for name in SPLITS:
+        assert named(some, name) == named(full, name)[:5]
+
+
+def test_folder_with_three_files_is_split_as_it_says(tmp_path: Path) -> None:
+    rows = {name: [(f"{name} b", "b"), (f"{name} a", "a")] for name in SPLITS}
+    for name, content in rows.items():
+        frame = pd.DataFrame(content, columns=["text", "label"])
+        frame.to_csv(tmp_path / f"{name}.csv", index=False)
+    data = load_data(Data(name="csv", path=str(tmp_path)))
+    assert {name: named(data, name) for name in SPLITS} == rows
+
+
+def test_class_without_training_text_is_warned_about(tmp_path: Path) -> None:
+    for name, label in zip(SPLITS, ("a", "b", "a"), strict=True):
+        (tmp_path / f"{name}.csv").write_text(f"text,label\n{name},{label}\n", encoding="utf-8")
+    data = load_data(Data(name="csv", path=str(tmp_path)))
+    assert data.warnings() == ["no training text has the label 'b' (1 such labels)"]
+
+
+def test_hash_names_texts_labels_order_and_split() -> None:
+    one, swapped, relabelled = Split(["a", "b"], [0, 1]), Split(["b", "a"], [1, 0]), [1, 1]
+    variants = [
+        (one, one, ("ham", "spam")),
+        (one, swapped, ("ham", "spam")),
+        (swapped, one, ("ham", "spam")),
+        (one, Split(one.texts, relabelled), ("ham", "spam")),
+        (one, one, ("spam", "ham")),
+    ]
+    hashes = [
+        TextData(train, one, test, labels, "", False).sha256 for train, test, labels in variants
+    ]
+    assert len(set(hashes)) == len(variants)
+
+
+def test_hash_does_not_depend_on_how_labels_are_numbered() -> None:
+    one, other = Split(["a", "b"], [0, 1]), Split(["a", "b"], [1, 0])
+    first = TextData(one, one, one, ("ham", "spam"), "here", False)
+    second = TextData(other, other, other, ("spam", "ham"), "there", True)
+    assert first.sha256 == second.sha256
+
+
+def test_unknown_split_names_those_there_are() -> None:
+    with pytest.raises(UserError, match="unknown split 'tset'; did you mean 'test'"):
+        load_data(Data(limit=1))["tset"]
+
+
+def test_cut_moves_no_text_between_two_reads(sms: Data) -> None:
+    first, second = (cut(find_source(sms), sms) for _ in range(2))
+    assert all(first[name].equals(second[name]) for name in SPLITS)
