@@ -8,11 +8,12 @@ import pytest
 from loraexp.config import Model
 
 os.environ.setdefault("WANDB_MODE", "offline")  # no test reaches the network
+os.environ.setdefault("GOMP_SPINCOUNT", "1000")  # as the command line sets it
 
 
 @pytest.fixture
 def tiny() -> Model:
-    """Two blocks of width 16 on bytes, with random weights: everything a test needs, in milliseconds."""
+    """Two blocks of width 16 on bytes, with random weights: milliseconds a test."""
     return Model(
         name="tiny",
         weights="random",

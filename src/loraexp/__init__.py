@@ -23,7 +23,7 @@ _WHERE = {
     "UserError": "loraexp.errors",
 }
 
-__all__ = sorted(_WHERE)  # noqa: PLE0605
+__all__ = sorted(_WHERE)
 
 
 def __getattr__(name: str) -> Any:

@@ -2,12 +2,11 @@
 
 from collections.abc import Sequence
 
-from hydra import compose, initialize_config_dir
-
 from loraexp.config import TrainConfig
+from loraexp.errors import UserError
 from loraexp.model.gpt2 import GPT2Classifier
 from loraexp.model.weights import load_classifier
-from loraexp.overrides import plan, typed
+from loraexp.overrides import plan
 
 
 def configure(*overrides: str) -> TrainConfig:
@@ -16,10 +15,10 @@ def configure(*overrides: str) -> TrainConfig:
     Raises:
         UserError: an unknown key, option or value.
     """
-    planned = plan("train", list(overrides))
-    with initialize_config_dir(str(planned.conf), version_base="1.3"):
-        config: TrainConfig = typed(compose("train", planned.arguments[1:]))
-    return config
+    jobs: list[TrainConfig] = plan("train", list(overrides)).jobs
+    if len(jobs) > 1:
+        raise UserError(f"a config is of one run, and these overrides make {len(jobs)}")
+    return jobs[0]
 
 
 def load_base(config: TrainConfig, labels: Sequence[str]) -> GPT2Classifier:

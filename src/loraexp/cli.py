@@ -10,7 +10,7 @@ from typing import Any
 
 from loraexp.errors import UserError, unknown
 
-# verb -> what `--help` says of it; its code is loraexp/commands/<verb>.py, its config conf/<verb>.yaml
+# verb -> what `--help` says of it; code in loraexp/commands/<verb>.py, config in conf/<verb>.yaml
 VERBS = {
     "train": "train an adapter, or with -m one for every combination of values",
     "eval": "measure a finished run again, on its own data or on other data",
@@ -23,6 +23,9 @@ EXAMPLE = "python -m loraexp train lora.rank=4,8,16 -m"
 
 def main() -> None:
     """Entry point of `python -m loraexp` and `loraexp`; exits with 2 on a user's mistake."""
+    # OpenMP threads that wait by spinning bring a step to a crawl (40 times slower, measured) as
+    # soon as any other process wants a core; this must be set before torch is imported.
+    os.environ.setdefault("GOMP_SPINCOUNT", "1000")
     logging.basicConfig(format="%(message)s", stream=sys.stderr, level=logging.WARNING)
     logging.getLogger("loraexp").setLevel(logging.INFO)
     try:
@@ -69,11 +72,17 @@ def run_hydra(verb: str, arguments: list[str]) -> None:
         sys.argv[1:] = job_arguments(verb)
         try:
             command(typed(config), planned.sweep)
-        except UserError as error:
-            # Inside Hydra any other exception would end in a traceback.
+        except BrokenPipeError:
+            raise
+        except (UserError, OSError) as error:  # a full disk, a folder that cannot be written
+            # Raised through Hydra it would end in a traceback.
             print(f"error: {error}", file=sys.stderr)
             sys.exit(2)
 
+    if planned.sweep is not None:
+        from loraexp.commands.train import check_jobs
+
+        check_jobs(planned.jobs)
     sys.argv[1:] = planned.arguments
     hydra.main(version_base="1.3", config_path=str(planned.conf), config_name=verb)(task)()
     if planned.sweep is not None:

@@ -5,7 +5,7 @@ from difflib import get_close_matches
 
 
 class UserError(Exception):
-    """A mistake the user can mend. The command line prints it without a traceback and exits with 2."""
+    """A mistake the user can mend; the command line prints it alone and exits with 2."""
 
 
 def unknown(kind: str, value: object, known: Iterable[str]) -> UserError:

@@ -9,38 +9,37 @@ from functools import cache
 from pathlib import Path
 from typing import Any, NoReturn, get_args
 
-from hydra import compose, initialize_config_dir
+from hydra import initialize_config_dir
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
-from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
-from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
+from omegaconf import DictConfig, OmegaConf, open_dict
 
-from loraexp.config import SCHEMAS, check, group_in, keys
+from loraexp.compose import composed, readable, register_schemas, to_typed
+from loraexp.config import SCHEMAS
 from loraexp.errors import UserError, unknown
+from loraexp.rules import check, group_in, keys
 
 # Keys whose value is text as typed: commas, quotes and brackets in it are no grammar.
 FREE_TEXT = {"text", "file", "out", "run"}
 MULTIRUN = ("-m", "--multirun")
-SHOW = (
-    "--cfg=job",
-    "--cfg=hydra",
-    "--cfg=all",
-    "--resolve",
-)  # Hydra's: print the config, run nothing
+SHOW = ("--cfg=job", "--cfg=hydra", "--cfg=all", "--resolve")  # Hydra's: print, run nothing
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What to hand to Hydra; `sweep` is the folder of a sweep, None for a single run."""
+    """What to hand to Hydra, and the checked config of each job that this will run.
+
+    `sweep` is the folder of a sweep, None for a single run.
+    """
 
     arguments: list[str]
     conf: Path
     sweep: Path | None
+    jobs: list[Any]
 
 
 def conf_dir() -> Path:
@@ -65,24 +64,26 @@ def plan(verb: str, arguments: list[str]) -> Plan:
         check_belonging(verb, [o.key_or_group for o in overrides])
         fixed = [line(o) for o in overrides if not o.is_sweep_override()]
         swept = [o for o in overrides if o.is_sweep_override()]
-        shell = composed(verb, fixed, shell=True)
-        multirun = (
-            any(flag in MULTIRUN for flag in flags) or str(shell.hydra.mode) == "RunMode.MULTIRUN"
-        )
+        config = composed(verb, fixed, shell=True)
+        with open_dict(config):
+            shell = config.pop("hydra")
+        multirun = bool({*flags} & {*MULTIRUN}) or str(shell.mode) == "RunMode.MULTIRUN"
         if multirun and verb != "train":
             raise UserError(f"only train makes sweeps (-m), not {verb}")
+        if multirun and {*flags} & {*SHOW}:
+            raise UserError("--cfg shows one job: leave out -m and what makes a sweep")
         if swept and not multirun:
             raise several(verb, swept[0])
-        for job in jobs(shell.hydra, overrides) if multirun else [fixed]:
-            check(to_typed(composed(verb, job)))
-    sweep = sweep_folder(shell) if multirun else None
-    hydras = [flag for flag in flags if flag not in MULTIRUN]
+        grid = [composed(verb, job) for job in jobs(shell, overrides)] if multirun else [config]
+        configs = [typed(job) for job in grid]
+    sweep = sweep_folder(config) if multirun else None
     written = [line(override) for override in overrides]
-    if sweep is not None:
-        hydras.append("-m")
-        if not any(o.key_or_group == "hydra.sweep.dir" for o in overrides):
-            written.append(f"hydra.sweep.dir={quoted(str(sweep))}")
-    return Plan([f"--config-name={verb}", *hydras, *written], conf_dir(), sweep)
+    if sweep is not None and not any(o.key_or_group == "hydra.sweep.dir" for o in overrides):
+        written.append(f"hydra.sweep.dir={quoted(str(sweep))}")
+    shown = [flag for flag in flags if flag not in MULTIRUN]
+    multi = ["-m"] if multirun else []
+    arguments = [f"--config-name={verb}", *shown, *multi, *written]
+    return Plan(arguments, conf_dir(), sweep, configs)
 
 
 def typed(config: DictConfig) -> Any:
@@ -95,11 +96,6 @@ def typed(config: DictConfig) -> Any:
 def job_arguments(verb: str) -> list[str]:
     """Arguments that run the current job alone, also when it is one of a sweep."""
     return [f"--config-name={verb}", *HydraConfig.get().overrides.task, "hydra.mode=RUN"]
-
-
-def register_schemas() -> None:
-    for verb, schema in SCHEMAS.items():
-        ConfigStore.instance().store(name=f"{verb}_schema", node=schema)
 
 
 def read(verb: str, text: str) -> Override:
@@ -133,9 +129,8 @@ def cannot_read(text: str) -> NoReturn:
 def parsed(text: str) -> Override | None:
     """Hydra's reading of an override, None where its grammar has none."""
     try:
-        return OverridesParser.create(GlobalHydra.instance().config_loader()).parse_overrides(
-            [text]
-        )[0]
+        loader = GlobalHydra.instance().config_loader()  # for glob(...)
+        return OverridesParser.create(loader).parse_overrides([text])[0]
     except HydraException:
         return None
 
@@ -152,11 +147,12 @@ def literal(kind: Any, value: str) -> str:
 
 
 def quoted(value: str) -> str:
-    """`value` as a string that neither Hydra's grammar nor OmegaConf's interpolation changes."""
-    plain = re.sub(r"(\\*)\$\{", r"\1\1\\${", value)  # OmegaConf: only \${ is no interpolation
-    closed = re.sub(
-        r'(\\*)"', r'\1\1\\"', plain + '"'
-    )  # Hydra: backslashes count before quotes only
+    """`value` as a string that neither Hydra's grammar nor OmegaConf's interpolation changes.
+
+    To OmegaConf a backslash is special before ${ only, to Hydra before a quote only.
+    """
+    plain = re.sub(r"(\\*)\$\{", r"\1\1\\${", value)
+    closed = re.sub(r'(\\*)"', r'\1\1\\"', plain + '"')
     return f'"{closed[:-2]}"'
 
 
@@ -226,55 +222,12 @@ def jobs(shell: DictConfig, overrides: list[Override]) -> list[list[str]]:
     params = shell.sweeper.get("params") or {}
     given = [parsed(text) or cannot_read(text) for text in (f"{k}={v}" for k, v in params.items())]
     try:
-        return list(itertools.chain(*BasicSweeper.split_arguments([*given, *overrides], None)))
+        grid = list(itertools.chain(*BasicSweeper.split_arguments([*given, *overrides], None)))
     except HydraException as error:
         raise UserError(readable(error)) from None
-
-
-def composed(verb: str, overrides: list[str], shell: bool = False) -> DictConfig:
-    try:
-        return compose(verb, overrides, return_hydra_config=shell)
-    except HydraException as error:
-        cause = error.__cause__ or error
-        raise UserError(readable(cause)) from None
-    except OmegaConfBaseException as error:
-        raise UserError(readable(error)) from None
-
-
-def to_typed(config: DictConfig) -> Any:
-    marks = "text" in config and OmegaConf.is_missing(config, "text")
-    if marks:
-        config.text = ""  # ??? is a text, but to OmegaConf it says that there is none
-    try:
-        result = OmegaConf.to_object(config)
-    except MissingMandatoryValue as error:
-        raise UserError(f"{error.full_key} is required: {error.full_key}=...") from None
-    except OmegaConfBaseException as error:
-        raise UserError(readable(error)) from None
-    if marks:
-        result.text = "???"  # type: ignore[union-attr]
-    return result
-
-
-def readable(error: BaseException) -> str:
-    """Hydra's and OmegaConf's messages on one line, the key first."""
-    message, key = str(error), getattr(error, "full_key", None)
-    if not key:
-        return message.splitlines()[0]
-    for pattern, words in MESSAGES.items():
-        if match := re.search(pattern, message, re.DOTALL):
-            return f"{key} {words}" + "".join(f", got {value!r}" for value in match.groups())
-    return f"{key}: {message.splitlines()[0]}"
-
-
-# What OmegaConf says of a value that does not fit, and how we put it.
-MESSAGES = {
-    r"Value '(.*)' of type .* could not be converted to Integer": "must be a whole number",
-    r"Value '(.*)' of type .* could not be converted to Float": "must be a number",
-    r"Value '(.*)' is not a valid bool": "must be true or false",
-    r"is not Optional": "cannot be null",
-    r"Cannot assign .* to Dict": r"must be like {v_proj:16}, with \ before a bracket in a name",
-}
+    if not grid:
+        raise UserError("the sweep is empty: one of its keys has no value")
+    return grid
 
 
 def sweep_folder(config: DictConfig) -> Path:

@@ -32,9 +32,7 @@ def records(folder: Path, *arguments: str) -> list[dict[str, object]]:
 def test_two_processes_give_the_metrics_of_one_that_takes_both_halves(tmp_path: Path) -> None:
     (alone,) = records(tmp_path / "one", "trainer=cpu", "data.batch_size=16")
     # a sweep of two jobs: each must start its own group of processes
-    together = records(
-        tmp_path / "two", "trainer=ddp_cpu", "data.batch_size=8", "seed=0,1", "-m"
-    )
+    together = records(tmp_path / "two", "trainer=ddp_cpu", "data.batch_size=8", "seed=0,1", "-m")
     assert len(together) == 2
     assert together[0]["steps"] == alone["steps"] == 3
     for split in ("train", "validation", "test"):

@@ -1,9 +1,15 @@
 """loraexp VERB --help: the groups with their options and the keys with their defaults."""
 
+from dataclasses import MISSING, Field, fields
+from textwrap import wrap
 from typing import Any
 
-from loraexp.config import SCHEMAS, walk
+from loraexp.config import SCHEMAS
 from loraexp.overrides import groups_of
+from loraexp.rules import group_in, keys
+
+WIDTH = 100
+LEFT = 38  # of it for keys and defaults
 
 
 def verb_help(verb: str, summary: str) -> str:
@@ -12,24 +18,41 @@ def verb_help(verb: str, summary: str) -> str:
     groups = groups_of(verb)
     if groups:
         lines += ["Groups (group=option):"]
-        lines += [f"  {name:<12}{' | '.join(options)}" for name, options in groups.items()]
+        for name, options in groups.items():
+            lines += [f"  {name:<12}{' | '.join(options)}", *note(SCHEMAS[verb], name)]
         lines.append("")
     lines.append("Keys (key=value), with the default; a group's option may set its own:")
-    rows = [(f"{key}={show(value)}", rule["help"]) for key, value, rule in walk(SCHEMAS[verb]())]
-    width = min(38, max(len(left) for left, _ in rows))
+    rows = [(f"{key}={show(default(f))}", f.metadata["help"]) for key, f in keys(SCHEMAS[verb])]
+    width = min(LEFT, max(len(left) for left, _ in rows))
     for left, right in rows:
+        first, *more = wrap(right, WIDTH - width - 4)
         if len(left) > width:
             lines.append(f"  {left}")
             left = ""
-        lines.append(f"  {left:<{width}}  {right}")
+        lines.append(f"  {left:<{width}}  {first}")
+        lines += [f"  {'':<{width}}  {words}" for words in more]
     if verb == "train":
         lines += ["", "Several values and -m make a sweep: lora.rank=4,8,16 seed=0,1,2 -m"]
     return "\n".join(lines)
 
 
+def note(schema: type[Any], group: str) -> list[str]:
+    """What a group is for that may be left out: its keys alone do not say."""
+    optional = [
+        f for f in fields(schema) if f.name == group and group_in(f.type) and f.default is None
+    ]
+    return [f"  {'':<12}{f.metadata['help']}" for f in optional]
+
+
+def default(field: Field[Any]) -> Any:
+    return field.default if field.default_factory is MISSING else field.default_factory()
+
+
 def show(value: Any) -> str:
     if value is None:
         return "null"
+    if value == "???":
+        return "(required)"
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, list):

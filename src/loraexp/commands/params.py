@@ -48,7 +48,7 @@ def read_model(name: str) -> Model:
     """The geometry in conf/model/<name>.yaml."""
     from loraexp.overrides import conf_dir
 
-    file = conf_dir() / "model" / f"{name}.yaml"
-    if not file.is_file():
-        raise unknown("model", name, [path.stem for path in file.parent.glob("*.yaml")])
-    return Model(**yaml.safe_load(file.read_text(encoding="utf-8")))
+    files = {file.stem: file for file in (conf_dir() / "model").glob("*.yaml")}
+    if name not in files:
+        raise unknown("model", name, files)
+    return Model(**yaml.safe_load(files[name].read_text(encoding="utf-8")))

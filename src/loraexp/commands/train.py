@@ -1,6 +1,7 @@
 """loraexp train: one run, or one job of a sweep, and the table at the end."""
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from loraexp.atomic import write_whole
@@ -24,6 +25,29 @@ def run(config: TrainConfig, sweep: Path | None) -> None:
     else:
         # Jobs may run in other processes: the sweep finds its runs through these files.
         write_whole(sweep / "jobs" / f"{record.name}.txt", f"{folder.resolve()}\n")
+
+
+def check_jobs(configs: Sequence[TrainConfig]) -> None:
+    """Find what only the data and the model can tell (no such file, no such target) before any
+    job of a sweep trains.
+
+    Raises:
+        UserError: of the first job that could not run.
+    """
+    from loraexp.adapters.inject import inject
+    from loraexp.data.splits import load_data
+    from loraexp.model.gpt2 import empty_classifier
+    from loraexp.model.weights import load_tokenizer
+
+    labels = {}
+    for config in configs:
+        data, model = repr(config.data), repr(config.model)
+        if data not in labels:
+            labels[data] = load_data(config.data).labels
+        if model not in labels:
+            load_tokenizer(config.model)
+            labels[model] = ()
+        inject(empty_classifier(config.model, config.head, len(labels[data])), config, config.seed)
 
 
 def show_sweep(sweep: Path) -> None:

@@ -69,7 +69,9 @@ class TextData:
         seen = set(self.train.classes)
         missing = [label for index, label in enumerate(self.labels) if index not in seen]
         if missing:
-            found.append(f"no training text has the label {missing[0]!r} ({len(missing)} such labels)")
+            found.append(
+                f"no training text has the label {missing[0]!r} ({len(missing)} such labels)"
+            )
         return found
 
 

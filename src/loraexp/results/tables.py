@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -138,7 +139,15 @@ RUN_COLUMNS = (
     Column("seconds", "s", lambda seconds: f"{seconds:.0f}"),
 )
 # Settings that are in the columns above already, or that change no result.
-SHOWN = ("method", "lora.rank", "lora.alpha", "lora.target_modules", "output_dir", "logger.", "name")
+SHOWN = (
+    "method",
+    "lora.rank",
+    "lora.alpha",
+    "lora.target_modules",
+    "output_dir",
+    "logger.",
+    "name",
+)
 
 
 def runs_table(records: Sequence[Record]) -> Table:
@@ -197,9 +206,9 @@ def run_cells(record: Record) -> list[Cell]:
 
 
 def short_targets(targets: Any) -> str:
-    """q_proj,v_proj -> q,v."""
+    """q_proj,v_proj -> q,v; anything else as it is."""
     names = [targets] if isinstance(targets, str) else targets
-    return ",".join(str(name).removesuffix("_proj") for name in names)
+    return ",".join(re.sub(r"^(q|k|v|out)_proj$", r"\1", str(name)) for name in names)
 
 
 def printable(text: str) -> str:

@@ -6,11 +6,12 @@ from typing import Any
 
 from loraexp.adapters.files import load_adapter, read_card
 from loraexp.adapters.inject import inject
-from loraexp.config import TrainConfig, from_dict
+from loraexp.config import TrainConfig
 from loraexp.errors import UserError
 from loraexp.model.gpt2 import GPT2Classifier
 from loraexp.model.tokenizer import Tokenizer
 from loraexp.model.weights import base_hash, load_classifier, load_tokenizer
+from loraexp.rules import from_dict
 from loraexp.training.hardware import DTYPES, pick_precision
 
 ADAPTER = "adapter"
@@ -58,7 +59,7 @@ def restore(run: Path) -> tuple[TrainConfig, Assembled]:
     """The config and the trained network of a finished run.
 
     Raises:
-        UserError: no adapter there, a damaged one, or another base or tokenizer than it was trained on.
+        UserError: no adapter there, a damaged one, or not the base or tokenizer it was trained on.
     """
     card = read_card(run / ADAPTER)
     try:

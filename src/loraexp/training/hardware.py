@@ -2,6 +2,7 @@
 
 import platform
 import subprocess
+from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
 
@@ -39,22 +40,18 @@ def reset_peak_memory() -> None:
     """Start a new peak, so that a sweep's job does not report an earlier job's."""
     if torch.cuda.is_available():
         torch.cuda.reset_peak_memory_stats()
-    try:
+    with suppress(OSError):  # not Linux, or not allowed: the peak is then the process's
         Path("/proc/self/clear_refs").write_text("5")
-    except OSError:
-        pass  # not Linux, or not allowed: the peak is then the process's
 
 
 def peak_memory_bytes(accelerator: str) -> int:
     """Largest memory since `reset_peak_memory`: of the GPU, else resident memory of the process."""
     if uses_gpu(accelerator):
         return int(torch.cuda.max_memory_allocated())
-    try:
+    with suppress(OSError):
         for line in Path("/proc/self/status").read_text().splitlines():
             if line.startswith("VmHWM:"):
                 return int(line.split()[1]) * 1024
-    except OSError:
-        pass
     import resource  # not on Windows
 
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

@@ -107,7 +107,7 @@ class FineTuning(LightningModule):
 
 
 def classification_metrics(n_classes: int) -> MetricCollection:
-    """What the tables show: of chances (B,) of the second of two classes, or (B, C), and classes."""
+    """What the tables show, of chances (B,) of the second of two classes, or (B, C)."""
     task: dict[str, Any] = {"task": "binary"}
     if n_classes > 2:
         task = {"task": "multiclass", "num_classes": n_classes}

@@ -14,25 +14,26 @@ from lightning.pytorch.callbacks import (
     EarlyStopping,
     LearningRateMonitor,
     ModelCheckpoint,
-    RichProgressBar,
 )
 from lightning.pytorch.loggers import Logger
 
 from loraexp.adapters.files import save_adapter
 from loraexp.adapters.inject import count
 from loraexp.atomic import write_whole
-from loraexp.config import TrainConfig, to_yaml
+from loraexp.config import TrainConfig
 from loraexp.data.files import SPLITS
 from loraexp.data.module import TextDataModule
 from loraexp.data.splits import TextData, load_data
 from loraexp.results.plots import plot_loss
 from loraexp.results.record import Record, is_finished, read_record
+from loraexp.rules import to_yaml
 from loraexp.training import hardware
 from loraexp.training.assemble import ADAPTER, Assembled, adapter_card, assemble
 from loraexp.training.guards import Guards, Meter
 from loraexp.training.loggers import curve_loggers, publish
 from loraexp.training.module import FineTuning
 from loraexp.training.naming import run_folder
+from loraexp.training.progress import Progress
 from loraexp.training.surroundings import claimed, is_main_process, quiet, restored_environment
 
 log = logging.getLogger("loraexp")
@@ -145,7 +146,7 @@ def build_trainer(
     if loggers:
         callbacks.append(LearningRateMonitor("step"))
     if progress:
-        callbacks.append(RichProgressBar(leave=True))
+        callbacks.append(Progress())
     gpu = hardware.uses_gpu(settings.accelerator)
     batches = len(texts.data.train) // config.data.batch_size
     return Trainer(

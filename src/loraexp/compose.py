@@ -1,0 +1,67 @@
+"""Hydra's composition of conf/ and overrides into a typed object; what goes wrong is one line."""
+
+import re
+from typing import Any
+
+from hydra import compose
+from hydra.core.config_store import ConfigStore
+from hydra.errors import HydraException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
+
+from loraexp.config import SCHEMAS
+from loraexp.errors import UserError
+
+
+def register_schemas() -> None:
+    for verb, schema in SCHEMAS.items():
+        ConfigStore.instance().store(name=f"{verb}_schema", node=schema)
+
+
+def composed(verb: str, overrides: list[str], shell: bool = False) -> DictConfig:
+    """Hydra's config of a verb with overrides; with `shell`, Hydra's own settings in it too."""
+    try:
+        return compose(verb, overrides, return_hydra_config=shell)
+    except HydraException as error:
+        cause = error.__cause__ or error
+        raise UserError(readable(cause)) from None
+    except (OmegaConfBaseException, ValueError, AttributeError) as error:
+        # The last two: what is typed for Hydra's own keys, as hydra/launcher=null.
+        raise UserError(readable(error)) from None
+
+
+def to_typed(config: DictConfig) -> Any:
+    """The dataclass of a composed config; its rules are not checked yet."""
+    marks = OmegaConf.is_missing(config, "text")  # ??? is a text, to OmegaConf the lack of one
+    if marks:
+        config.text = ""
+    try:
+        result: Any = OmegaConf.to_object(config)
+    except MissingMandatoryValue as error:
+        raise UserError(f"{error.full_key} is required: {error.full_key}=...") from None
+    except OmegaConfBaseException as error:
+        raise UserError(readable(error)) from None
+    if marks:
+        result.text = "???"
+    return result
+
+
+def readable(error: BaseException) -> str:
+    """Hydra's and OmegaConf's messages on one line, the key first."""
+    message, key = str(error), getattr(error, "full_key", None)
+    if not key:
+        return message.splitlines()[0]
+    for pattern, words in MESSAGES.items():
+        if match := re.search(pattern, message, re.DOTALL):
+            return f"{key} {words}" + "".join(f", got {value!r}" for value in match.groups())
+    return f"{key}: {message.splitlines()[0]}"
+
+
+# What OmegaConf says of a value that does not fit, and how we put it.
+MESSAGES = {
+    r"Value '(.*)' of type .* could not be converted to Integer": "must be a whole number",
+    r"Value '(.*)' of type .* could not be converted to Float": "must be a number",
+    r"Value '(.*)' is not a valid bool": "must be true or false",
+    r"is not Optional": "cannot be null",
+    r"Cannot assign .* to Dict": r"must be like {v_proj:16}, with \ before a bracket in a name",
+}

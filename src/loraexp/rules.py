@@ -1,0 +1,118 @@
+"""What holds for the configuration as a whole: walk it, check it, to and from plain data."""
+
+import math
+import operator
+from collections.abc import Iterator, Mapping
+from dataclasses import Field, asdict, fields, is_dataclass
+from typing import Any, TypeVar, cast, get_args
+
+import yaml
+
+from loraexp.config import TrainConfig
+from loraexp.errors import UserError, unknown
+
+C = TypeVar("C")
+
+
+def keys(schema: type[Any], prefix: str = "") -> Iterator[tuple[str, Field[Any]]]:
+    """Every leaf key of a schema: (dotted key, its field); a group that may be null counts too."""
+    for f in fields(schema):
+        group = group_in(f.type)
+        if group is None:
+            yield prefix + f.name, f
+        else:
+            yield from keys(group, f"{prefix}{f.name}.")
+
+
+def group_in(kind: Any) -> type[Any] | None:
+    """The dataclass in an annotation: Data in `Data` and in `Data | None`."""
+    return next((t for t in (kind, *get_args(kind)) if is_dataclass(t)), None)  # type: ignore[return-value]
+
+
+def from_dict(kind: type[C], content: Mapping[str, Any]) -> C:
+    """The inverse of dataclasses.asdict. Raises TypeError on a missing or unknown key."""
+    known = {f.name: f for f in fields(cast(Any, kind))}
+    if content.keys() != known.keys():
+        raise TypeError(f"{kind.__name__}: keys differ: {sorted(content.keys() ^ known.keys())}")
+    values = {}
+    for name, value in content.items():
+        group = group_in(known[name].type)
+        values[name] = value if group is None or value is None else from_dict(group, value)
+    return kind(**values)
+
+
+def to_yaml(config: Any) -> str:
+    """Every key and its value as YAML; a text with ${ in it is a text."""
+    return yaml.safe_dump(asdict(config), sort_keys=False, allow_unicode=True)
+
+
+def walk(config: Any, prefix: str = "") -> Iterator[tuple[str, Any, Mapping[str, Any]]]:
+    """Every leaf key of a config object: (dotted key, value, its rule)."""
+    for f in fields(config):
+        value = getattr(config, f.name)
+        if is_dataclass(value):
+            yield from walk(value, f"{prefix}{f.name}.")
+        else:
+            yield prefix + f.name, value, f.metadata
+
+
+def check(config: Any) -> None:
+    """Hold every key to its rule.
+
+    Raises:
+        UserError: the first key that breaks one, as typed, with its rule and its value.
+    """
+    for name, value, rule in walk(config):
+        for place, single in each(name, value):
+            check_single(place, single, rule)
+    data = getattr(config, "data", None)
+    if data is not None and data.split == "book" and data.name != "sms_spam":
+        raise UserError(f"data.split=book belongs to data=sms_spam, got {data.name!r}")
+    if isinstance(config, TrainConfig):
+        check_together(config)
+
+
+def each(name: str, value: Any) -> Iterator[tuple[str, Any]]:
+    """The values a rule is about: one, those of a list, or those of a dict with their names."""
+    if isinstance(value, dict):
+        yield from ((f"{name}.{target}", single) for target, single in value.items())
+    elif isinstance(value, list):
+        yield from ((name, single) for single in value)
+    elif value is not None:
+        yield name, value
+
+
+def check_single(name: str, value: Any, rule: Mapping[str, Any]) -> None:
+    if rule["choices"] and value not in rule["choices"]:
+        raise unknown(name, value, rule["choices"])
+    if isinstance(value, float) and not math.isfinite(value):
+        raise UserError(f"{name} must be a finite number, got {value}")
+    for bound, word, holds in (
+        ("least", "at least", operator.ge),
+        ("above", "above", operator.gt),
+        ("most", "at most", operator.le),
+    ):
+        limit = rule[bound]
+        # A dict that is given as a reference to another key may turn out to be a text.
+        if limit is not None and not (isinstance(value, (int, float)) and holds(value, limit)):
+            raise UserError(f"{name} must be {word} {limit}, got {value}")
+
+
+def check_together(config: TrainConfig) -> None:
+    """The rules that bind two keys, and the one for a key of more than one type."""
+    model, data, targets = config.model, config.data, config.lora.target_modules
+    if not targets or not isinstance(targets, (str, list)):
+        raise UserError(f"lora.target_modules must be a name or a list of names, got {targets!r}")
+    if model.d_model % model.n_head:
+        raise UserError(
+            "model.d_model must be a multiple of model.n_head, "
+            f"got {model.d_model} and {model.n_head}"
+        )
+    for name, value in (("data.max_length", data.max_length), ("data.pad_to", data.pad_to)):
+        if value is not None and value > model.context:
+            raise UserError(f"{name} must be at most model.context = {model.context}, got {value}")
+    if config.last_block.n > model.n_layer:
+        raise UserError(
+            f"last_block.n must be at most model.n_layer = {model.n_layer}, "
+            f"got {config.last_block.n}"
+        )

@@ -1,0 +1,60 @@
+"""--help lists every key and every group, fits a terminal, and starts without torch."""
+
+import re
+
+import pytest
+
+from loraexp.cli import VERBS, overview
+from loraexp.commands.help import verb_help
+from loraexp.config import SCHEMAS
+from loraexp.overrides import groups_of
+from loraexp.rules import keys
+
+
+@pytest.fixture(params=VERBS)
+def verb(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+def test_help_lists_every_key_once_and_no_other(verb: str) -> None:
+    listed = re.findall(r"^  ([\w.]+)=", verb_help(verb, ""), re.M)
+    assert listed == [name for name, _ in keys(SCHEMAS[verb])]
+    assert len(set(listed)) == len(listed)
+
+
+def test_help_lists_every_group_with_its_options(verb: str) -> None:
+    text = verb_help(verb, "")
+    for group, options in groups_of(verb).items():
+        assert re.search(rf"^  {group} +{re.escape(' | '.join(options))}$", text, re.M)
+
+
+def test_help_has_words_beside_or_below_every_key(verb: str) -> None:
+    lines = verb_help(verb, "").splitlines()
+    for key, field in keys(SCHEMAS[verb]):
+        (at,) = [i for i, line in enumerate(lines) if line.startswith(f"  {key}=")]
+        shown = " ".join(lines[at : at + 3]).split()
+        assert set(field.metadata["help"].split()) <= set(shown)
+
+
+def test_no_line_is_wider_than_a_hundred_columns(verb: str) -> None:
+    assert max(map(len, verb_help(verb, VERBS[verb]).splitlines())) <= 100
+
+
+@pytest.mark.parametrize(
+    ("verb", "line"),
+    [
+        ("train", "  optim.lr=0.001 "),
+        ("train", "  data.dedupe=false "),
+        ("train", "  data.path=null "),
+        ("train", "  lora.target_modules=[q_proj,k_proj,v_proj,out_proj]\n"),
+        ("eval", "  run=(required) "),
+    ],
+)
+def test_help_shows_defaults_as_they_are_typed(verb: str, line: str) -> None:
+    assert line in verb_help(verb, "")
+
+
+def test_the_overview_lists_every_verb_and_what_it_does() -> None:
+    text = overview()
+    assert re.findall(r"^  (\w+) +(.+)$", text, re.M) == list(VERBS.items())
+    assert max(map(len, text.splitlines())) <= 100

@@ -1,0 +1,134 @@
+"""A user's mistake is one line that names the nearest valid name."""
+
+import pytest
+from hydra.core.global_hydra import GlobalHydra
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from loraexp.errors import UserError, unknown
+from loraexp.overrides import plan
+
+NAMES = ["rank", "alpha", "dropout"]
+
+
+@pytest.mark.parametrize(
+    ("typed", "nearest"), [("rnk", "rank"), ("alpa", "alpha"), ("dropuot", "dropout")]
+)
+def test_a_near_miss_is_told_the_nearest_name(typed: str, nearest: str) -> None:
+    assert f"did you mean {nearest!r}?" in str(unknown("key", typed, NAMES))
+
+
+def test_a_far_name_gets_no_guess() -> None:
+    assert "did you mean" not in str(unknown("key", "zzz", NAMES))
+
+
+def test_all_known_names_are_listed_in_order() -> None:
+    assert str(unknown("key", "zzz", NAMES)).endswith("known: alpha, dropout, rank")
+
+
+@settings(deadline=None, max_examples=50)
+@given(st.text())
+def test_the_error_is_one_line_whatever_was_typed(typed: str) -> None:
+    assert len(str(unknown("key", typed, NAMES)).splitlines()) == 1
+
+
+# verb, what is typed, and how the one line starts
+MISTAKES: list[tuple[str, list[str], str]] = [
+    ("train", ["lora.rnk=4"], "unknown key 'lora.rnk'; did you mean 'lora.rank'?"),
+    ("train", ["rank=4"], "unknown key 'rank'; did you mean 'lora.rank'?"),
+    ("train", ["+new.thing=1"], "unknown key 'new.thing'; python -m loraexp train --help"),
+    ("train", ["lora.rank.x=1"], "unknown key 'lora.rank.x'; did you mean 'lora.rank'?"),
+    ("train", ["lora.rank =4"], "unknown key 'lora.rank '; did you mean 'lora.rank'?"),
+    ("train", ["=4"], "unknown key ''"),
+    ("predict", ["run=a", "txt=b"], "unknown key 'txt'; did you mean 'text'?"),
+    (
+        "train",
+        ["model=gtp2"],
+        "unknown model 'gtp2'; did you mean 'gpt2'? known: distilgpt2, gpt2,",
+    ),
+    ("train", ["method=drora"], "unknown method 'drora'; did you mean 'lora'? known: "),
+    ("train", ["data=null"], "unknown data 'null'; known: csv, sms_demo, sms_spam"),
+    ("train", ["model=[gpt2,nano]"], "unknown model "),
+    ("train", ["method=lora,ful", "-m"], "unknown method 'ful'; did you mean 'full'?"),
+    ("train", ["hydra/launcher=jobb"], "In 'hydra/config': Could not find 'hydra/launcher/jobb'"),
+    ("train", ["optim.schedule=cosin"], "unknown optim.schedule 'cosin'; did you mean 'cosine'?"),
+    ("train", ["lora.rank=four"], "lora.rank must be a whole number, got 'four'"),
+    ("train", ["lora.rank=1.5"], "lora.rank must be a whole number, got '1.5'"),
+    ("train", ["lora.rank="], "lora.rank must be a whole number, got ''"),
+    ("train", ["lora.rank=4\n5"], r"lora.rank must be a whole number, got '4\n5'"),
+    ("train", ["lora.rank=null"], "lora.rank cannot be null"),
+    ("train", ["trainer.max_epochs=abc"], "trainer.max_epochs must be a whole number, got 'abc'"),
+    ("train", ["optim.lr=fast"], "optim.lr must be a number, got 'fast'"),
+    ("train", ["lora.alpha=${lora.rank"], "lora.alpha must be a number, got '${lora.rank'"),
+    ("train", ["lora.alpha=${lora.r}"], "lora.alpha: Interpolation key 'lora.r' not found"),
+    ("train", ["head.bias=maybe"], "head.bias must be true or false, got 'maybe'"),
+    ("train", ["lora.rank_pattern=4"], "lora.rank_pattern must be like {v_proj:16}"),
+    ("train", ["lora.rank_pattern={h.(0|1):4}"], "lora.rank_pattern must be like {v_proj:16}"),
+    ("train", ["lora.rank_pattern={v_proj:0}"], "lora.rank_pattern.v_proj must be at least 1"),
+    ("train", ["lora.rank_pattern=${name}x"], "lora.rank_pattern must be at least 1, got Nonex"),
+    ("train", ["hydra/launcher=null"], "Config group override must be a string"),
+    ("train", ["lora.rank=0"], "lora.rank must be at least 1, got 0"),
+    ("train", ["lora.alpha=-1"], "lora.alpha must be above 0, got -1.0"),
+    ("train", ["lora.dropout=1.5"], "lora.dropout must be at most 0.99, got 1.5"),
+    ("train", ["optim.lr=0"], "optim.lr must be above 0, got 0.0"),
+    ("train", ["optim.lr=nan"], "optim.lr must be a finite number, got nan"),
+    ("train", ["optim.lr=inf"], "optim.lr must be a finite number, got inf"),
+    ("train", ["data.batch_size=0"], "data.batch_size must be at least 1, got 0"),
+    ("train", ["data.pad_to=513"], "data.pad_to must be at most model.context = 512, got 513"),
+    (
+        "train",
+        ["data=csv", "data.split=book"],
+        "data.split=book belongs to data=sms_spam, got 'csv",
+    ),
+    ("train", ["model.d_model=130"], "model.d_model must be a multiple of model.n_head, got 130"),
+    ("train", ["lora.target_modules=[]"], "lora.target_modules must be a name or a list of names"),
+    ("train", ["lora=4"], "lora is a group of keys: set one of lora.rank, lora.alpha,"),
+    ("params", ["trainer=cpu"], "trainer is a group of keys: set one of trainer.max_epochs,"),
+    ("train", ["foo"], "'foo' is no override: write key=value"),
+    ("train", ["~method"], "'~method' is no override: write key=value"),
+    ("train", ["--fast"], "unknown flag '--fast': there are -m"),
+    ("train", ["lora.rank=4,8"], "lora.rank has several values: add -m to sweep over them"),
+    ("train", ["data.path=a,b"], "data.path has several values: add -m to sweep over them, or quo"),
+    (
+        "train",
+        ["lora.target_modules=fc1,fc2"],
+        "lora.target_modules has several values: add -m to sweep over them, or write "
+        "lora.target_modules=[fc1,fc2]",
+    ),
+    ("params", ["format=csv,json"], "format has several values: give one"),
+    ("eval", ["run=a", "split=test,train", "-m"], "only train makes sweeps (-m), not eval"),
+    ("params", ["experiment=rank_sweep"], "only train makes sweeps (-m), not params"),
+    ("train", ["seed=range(0)", "-m"], "the sweep is empty"),
+    ("train", ["lora.rank=interval(1,8)", "-m"], "BasicSweeper does not support sweep type"),
+    ("train", ["-m", "--cfg=job"], "--cfg shows one job"),
+    ("train", ["lora.rank=4,8,0", "-m"], "lora.rank must be at least 1, got 0"),
+    ("eval", [], "run is required: run=..."),
+    ("predict", ["text=hi"], "run is required: run=..."),
+    ("eval", ["run=a", "data.path=b.csv"], "data.path needs data=... beside it, one of csv,"),
+    ("prepare", ["data=csv", "data.split=book"], "data.split=book belongs to data=sms_spam"),
+    ("params", ["ranks=[4,0]"], "ranks must be at least 1, got 0"),
+]
+
+
+@pytest.mark.parametrize(("verb", "typed", "line"), MISTAKES, ids=lambda v: str(v)[:40])
+def test_a_mistake_is_one_short_line(verb: str, typed: list[str], line: str) -> None:
+    GlobalHydra.instance().clear()
+    with pytest.raises(UserError) as error:
+        plan(verb, typed)
+    said = str(error.value)
+    assert said.startswith(line)
+    assert len(said.splitlines()) == 1
+    assert len(said) <= 250
+
+
+@pytest.mark.parametrize("key", ["text", "batch_size", "format", "text_column"])
+@settings(deadline=None, max_examples=6)
+@given(st.text(st.sampled_from("a,=[](){}${'\"\\ :~+-019.\n"), max_size=8))
+def test_no_value_makes_more_than_one_line(key: str, value: str) -> None:
+    GlobalHydra.instance().clear()
+    said = ""
+    try:
+        plan("predict", ["run=a", f"{key}={value}"])
+    except UserError as error:
+        said = str(error)
+    assert len(said.splitlines()) <= 1
