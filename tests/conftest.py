@@ -8,7 +8,7 @@ import pytest
 from loraexp.config import Model
 
 os.environ.setdefault("WANDB_MODE", "offline")  # no test reaches the network
-os.environ.setdefault("GOMP_SPINCOUNT", "1000")  # as the command line sets it
+os.environ.setdefault("GOMP_SPINCOUNT", "10000")  # as the command line sets it
 
 
 @pytest.fixture

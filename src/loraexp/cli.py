@@ -23,9 +23,9 @@ EXAMPLE = "python -m loraexp train lora.rank=4,8,16 -m"
 
 def main() -> None:
     """Entry point of `python -m loraexp` and `loraexp`; exits with 2 on a user's mistake."""
-    # OpenMP threads that wait by spinning bring a step to a crawl (40 times slower, measured) as
+    # OpenMP threads that wait by spinning bring a step to a crawl (13.7 s for 0.36 s, measured) as
     # soon as any other process wants a core; this must be set before torch is imported.
-    os.environ.setdefault("GOMP_SPINCOUNT", "1000")
+    os.environ.setdefault("GOMP_SPINCOUNT", "10000")
     logging.basicConfig(format="%(message)s", stream=sys.stderr, level=logging.WARNING)
     logging.getLogger("loraexp").setLevel(logging.INFO)
     try:
