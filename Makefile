@@ -35,7 +35,7 @@ params: install  ## the trainable-parameter table of the README
 test: install  ## the whole suite but what is marked slow or gpu
 	$(BIN)/python -m pytest $(ARGS)
 
-test-slow: install  ## what takes longer: two processes, wheel, real data at 124M
+test-slow: install  ## what takes longer: the tokenizer on every Unicode plane
 	$(BIN)/python -m pytest -m slow $(ARGS)
 
 test-gpu: install  ## what needs a GPU

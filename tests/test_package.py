@@ -73,7 +73,6 @@ def test_an_installed_package_reads_its_own_conf(installed: Path, tmp_path: Path
     assert Path(found) == installed / "loraexp" / "conf"
 
 
-@pytest.mark.slow
 def test_an_installed_command_runs_in_an_empty_folder(installed: Path, tmp_path: Path) -> None:
     arguments = ["loraexp", "params", "models=[gpt2]", "ranks=[8]", "format=csv"]
     script = f"sys.argv = {arguments!r}; from loraexp.cli import main; main()"

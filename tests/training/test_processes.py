@@ -28,7 +28,6 @@ def records(folder: Path, *arguments: str) -> list[dict[str, object]]:
     return [json.loads(file.read_text()) for file in sorted(folder.glob("train/*/record.json"))]
 
 
-@pytest.mark.slow
 def test_two_processes_give_the_metrics_of_one_that_takes_both_halves(tmp_path: Path) -> None:
     (alone,) = records(tmp_path / "one", "trainer=cpu", "data.batch_size=16")
     # a sweep of two jobs: each must start its own group of processes
