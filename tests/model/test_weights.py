@@ -12,6 +12,7 @@ from transformers import GPT2Config, GPT2ForSequenceClassification, GPT2LMHeadMo
 
 from loraexp.config import Head, Model
 from loraexp.errors import UserError
+from loraexp.model.gpt2 import GPT2
 from loraexp.model.weights import base_hash, load_classifier, load_tokenizer, random_state
 
 KINDS = [GPT2Model, GPT2LMHeadModel, GPT2ForSequenceClassification]
@@ -66,9 +67,9 @@ def test_a_checkpoint_loads_with_any_head_and_prefix(
     base = getattr(theirs, "transformer", theirs)
     ours = load_classifier(replace(tiny, weights=str(tmp_path)), Head(), 2, seed=0)
     tokens = torch.tensor([[5, 6, 7, 256]])
-    torch.testing.assert_close(ours.hidden(tokens), base(tokens).last_hidden_state)
+    torch.testing.assert_close(GPT2.forward(ours, tokens), base(tokens).last_hidden_state)
     base.h[1].attn.c_attn.bias.data[0] += 1
-    assert not torch.allclose(ours.hidden(tokens), base(tokens).last_hidden_state, atol=1e-3)
+    assert not torch.allclose(GPT2.forward(ours, tokens), base(tokens).last_hidden_state, atol=1e-3)
 
 
 def test_mask_buffers_of_old_checkpoints_are_left_out(tiny: Model, folder: Path) -> None:

@@ -69,8 +69,11 @@ class LowRank(Branch):
         return cls(lora_A, lora_B, SCALINGS[config.scaling](alpha, rank), config.dropout)
 
     def forward(self, x: Tensor, y: Tensor, base: nn.Linear) -> Tensor:
-        low = F.linear(self.dropout(x), self.lora_A.to(x.dtype))  # (..., r)
-        return y + F.linear(low, self.lora_B.to(x.dtype)) * self.scaling
+        low = F.linear(self.dropout(x), self.lora_A.to(x.dtype)).flatten(0, -2)  # (n, r)
+        lora_B = self.lora_B.to(x.dtype)
+        # one pass over the output instead of three: product, scaling and sum
+        out = torch.addmm(y.flatten(0, -2), low, lora_B.t(), alpha=self.scaling)  # (n, out)
+        return out.view(y.shape)
 
     def merged(self, weight: Tensor) -> Tensor:
         delta = self.scaling * (self.lora_B.double() @ self.lora_A.double())  # (out, in)

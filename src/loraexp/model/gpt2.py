@@ -1,7 +1,8 @@
 """GPT-2 (Radford et al. 2019) with a classification head, in reading order.
 
 Module names are the checkpoint's (wte, wpe, h, ln_1, attn, ln_2, mlp, ln_f), but every projection
-is its own linear layer, so each can be adapted alone. B texts, T tokens, d width, H heads, D = d/H.
+is its own linear layer, so each can be adapted alone. B texts of at most T tokens, N tokens in all
+(no padding: see packing.py), d width, H heads, D = d/H.
 
 Two dtypes: the residual stream and all tensors that train keep full precision (float32, or float64
 in tests); matrix products run in `compute_dtype`. See `GPT2Classifier.compute_in`.
@@ -15,6 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from loraexp.config import Head, Model
+from loraexp.model.packing import Packing
 
 # Longest text for which softmax(QK')V written out is used on a CPU in bf16: torch's fused kernel is
 # slower there by up to 5x (measured at T = 40; they meet near 256). Elsewhere the fused one wins.
@@ -45,14 +47,19 @@ class Attention(nn.Module):
         self.q_proj, self.k_proj, self.v_proj = Linear(d, d), Linear(d, d), Linear(d, d)
         self.out_proj = Linear(d, d)
 
-    def forward(self, x: Tensor) -> Tensor:  # (B, T, d) -> (B, T, d)
-        B, T, d = x.shape
-        q, k, v = (
-            proj(x).view(B, T, self.n_head, d // self.n_head).transpose(1, 2)  # (B, H, T, D)
-            for proj in (self.q_proj, self.k_proj, self.v_proj)
-        )
-        y = causal_attention(q, k, v, self.dropout if self.training else 0.0)
-        return self.out_proj(y.transpose(1, 2).reshape(B, T, d))
+    def forward(self, x: Tensor, packing: Packing, last: Tensor | None) -> Tensor:
+        """Attend within each text: (N, d) -> (N, d), or (B, d) if only `last` (B,) asks."""
+        B, T, H = packing.texts, packing.width, self.n_head
+        dropout = self.dropout if self.training else 0.0
+        k, v = (packing.unpack(proj(x)).view(B, T, H, -1) for proj in (self.k_proj, self.v_proj))
+        k, v = k.transpose(1, 2), v.transpose(1, 2)  # (B, H, T, D)
+        if last is None:
+            q = packing.unpack(self.q_proj(x)).view(B, T, H, -1).transpose(1, 2)  # (B, H, T, D)
+            y = causal_attention(q, k, v, dropout)
+            return self.out_proj(packing.pack(y.transpose(1, 2).reshape(B, T, -1)))
+        q = self.q_proj(x[last]).view(B, H, 1, -1)  # (B, H, 1, D)
+        y = F.scaled_dot_product_attention(q, k, v, packing.seen_by(last), dropout)
+        return self.out_proj(y.reshape(B, -1))
 
 
 class MLP(nn.Module):
@@ -61,7 +68,7 @@ class MLP(nn.Module):
         self.fc1 = Linear(config.d_model, 4 * config.d_model)
         self.fc2 = Linear(4 * config.d_model, config.d_model)
 
-    def forward(self, x: Tensor) -> Tensor:  # (B, T, d) -> (B, T, d)
+    def forward(self, x: Tensor) -> Tensor:  # (N, d) -> (N, d)
         return self.fc2(F.gelu(self.fc1(x), approximate="tanh"))
 
 
@@ -74,8 +81,12 @@ class Block(nn.Module):
         self.mlp = MLP(config)
         self.drop = nn.Dropout(config.dropout)
 
-    def forward(self, x: Tensor, dtype: torch.dtype) -> Tensor:  # (B, T, d) -> (B, T, d)
-        x = x + self.drop(self.attn(self.ln_1(x).to(dtype)))
+    def forward(
+        self, x: Tensor, packing: Packing, dtype: torch.dtype, last: Tensor | None = None
+    ) -> Tensor:
+        """(N, d) -> (N, d); with `last` (B,), only those rows come out: (B, d)."""
+        y = self.drop(self.attn(self.ln_1(x).to(dtype), packing, last))
+        x = (x if last is None else x[last]) + y
         return x + self.drop(self.mlp(self.ln_2(x).to(dtype)))
 
 
@@ -92,20 +103,26 @@ class GPT2(nn.Module):
         self.h = nn.ModuleList(Block(config) for _ in range(config.n_layer))
         self.ln_f = nn.LayerNorm(config.d_model, eps=1e-5)
 
-    def hidden(self, tokens: Tensor) -> Tensor:
-        """Hidden states after the last layer norm.
+    def hidden(self, tokens: Tensor, packing: Packing, last: Tensor | None = None) -> Tensor:
+        """Hidden states (N, d) of the packed tokens after the last layer norm.
 
-        Padding on the right needs no mask: under a causal mask no real token can see it.
+        Args:
+            last: (B,) the one packed token a text whose state is wanted: (B, d) comes out, and the
+                last block computes nothing else.
         """
         full = self.ln_f.weight.dtype
-        positions = torch.arange(tokens.shape[1], device=tokens.device)
-        x = self.drop(self.wte(tokens).to(full) + self.wpe(positions).to(full))  # (B, T, d)
-        for block in self.h:
-            x = block(x, self.compute_dtype or full)
-        return self.ln_f(x)
+        dtype = self.compute_dtype or full
+        positions = torch.arange(packing.width, device=tokens.device).expand(tokens.shape)
+        words, places = packing.pack(tokens[..., None]), packing.pack(positions[..., None])
+        x = self.drop(self.wte(words[:, 0]).to(full) + self.wpe(places[:, 0]).to(full))  # (N, d)
+        *blocks, final = self.h
+        for block in blocks:
+            x = block(x, packing, dtype)
+        return self.ln_f(final(x, packing, dtype, last))
 
     def forward(self, tokens: Tensor) -> Tensor:  # (B, T) -> (B, T, d)
-        return self.hidden(tokens)
+        packing = Packing.of(torch.full_like(tokens[:, 0], tokens.shape[1]), tokens.shape[1])
+        return packing.unpack(self.hidden(tokens, packing))
 
     def compute_in(self, dtype: torch.dtype) -> Self:
         """Run matrix products in `dtype`; hold what is frozen in it, leave what trains alone."""
@@ -129,11 +146,18 @@ class GPT2Classifier(GPT2):
     def forward(self, tokens: Tensor, lengths: Tensor | None = None) -> Tensor:
         """Logits (B, C) for token ids (B, T) of which the first `lengths` (B,) a row are real.
 
-        Texts without a token count as one token long: they are pooled at their first padding.
+        Padding is left out of all that follows, unless pooling asks for its state. Texts without a
+        token count as one token long: they are pooled at their first padding.
         """
-        if lengths is None:
-            lengths = torch.full_like(tokens[:, 0], tokens.shape[1])
-        pooled = pool(self.hidden(tokens), lengths.clamp(min=1), self.pooling)  # (B, d)
+        T = tokens.shape[1]
+        if lengths is None or self.pooling == "last_position":
+            lengths = torch.full_like(tokens[:, 0], T)
+        packing = Packing.of(lengths.clamp(min=1), T)
+        if self.pooling == "mean":
+            pooled = packing.unpack(self.hidden(tokens, packing)).sum(1) / packing.lengths[:, None]
+        else:
+            last = packing.firsts if self.pooling == "first" else packing.lasts
+            pooled = self.hidden(tokens, packing, last)  # (B, d)
         return self.score(pooled)
 
 
@@ -152,16 +176,3 @@ def causal_attention(q: Tensor, k: Tensor, v: Tensor, dropout: float) -> Tensor:
     scores = (q / math.sqrt(q.shape[-1])) @ k.transpose(-1, -2)  # (B, H, T, T)
     weights = scores.masked_fill(future, float("-inf")).softmax(-1, dtype=torch.float32)
     return F.dropout(weights, dropout).to(v.dtype) @ v  # (B, H, T, D)
-
-
-def pool(hidden: Tensor, lengths: Tensor, pooling: str) -> Tensor:
-    """One vector a text: hidden (B, T, d), lengths (B,) >= 1 -> (B, d)."""
-    if pooling == "first":
-        return hidden[:, 0]
-    if pooling == "last_position":
-        return hidden[:, -1]
-    if pooling == "last_token":
-        return hidden[torch.arange(len(hidden), device=hidden.device), lengths - 1]
-    positions = torch.arange(hidden.shape[1], device=hidden.device)
-    real = (positions < lengths[:, None]).to(hidden.dtype)  # (B, T)
-    return (hidden * real[..., None]).sum(1) / lengths[:, None]

@@ -87,7 +87,7 @@ class FineTuning(LightningModule):
     def configure_optimizers(self) -> Any:
         parameters = adapter_tensors(self.network).values()
         optimizer = torch.optim.AdamW(
-            parameters, lr=self.optim.lr, weight_decay=self.optim.weight_decay
+            parameters, lr=self.optim.lr, weight_decay=self.optim.weight_decay, fused=True
         )
         factor = schedule(self.optim, int(self.trainer.estimated_stepping_batches))
         lr = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
