@@ -6,7 +6,7 @@ RUN := $(BIN)/python -m loraexp
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo train sweep params test test-slow test-gpu check lock clean
+.PHONY: help install demo train sweep params test test-slow test-gpu bench check lock clean
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## */\t/' | expand -t 12
@@ -40,6 +40,9 @@ test-slow: install  ## what takes longer: the tokenizer on every Unicode plane
 
 test-gpu: install  ## what needs a GPU
 	$(BIN)/python -m pytest -m gpu $(ARGS)
+
+bench: install  ## texts/s beside peft + transformers, in turns (about 8 minutes; 124M geometry)
+	$(BIN)/python tests/benchmarks/speed.py --out outputs/bench.json $(ARGS)
 
 check: install  ## format, lint, types, and who may import whom
 	$(BIN)/ruff format --check .

@@ -10,6 +10,7 @@ import os
 import statistics
 import tempfile
 import time
+import warnings
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -17,11 +18,13 @@ from pathlib import Path
 os.environ.setdefault("GOMP_SPINCOUNT", "10000")  # as the command line sets it
 
 import torch
+import transformers
 from arms import Arm, Texts, ours, peft
 
 from loraexp.api import configure
+from loraexp.config import TrainConfig
 from loraexp.data.splits import load_data
-from loraexp.model.weights import load_tokenizer
+from loraexp.model.weights import load_tokenizer, tokenizer_folder
 from loraexp.results.tables import Column, Table, to_terminal
 from loraexp.training.hardware import device_name, versions
 
@@ -43,6 +46,8 @@ def main() -> None:
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
+    transformers.utils.logging.disable_progress_bar()
+    warnings.filterwarnings("ignore", category=FutureWarning)  # transformers' of itself
 
     config = configure(f"model={options.model}", "model.weights=random", "data=sms_spam")
     data = load_data(config.data)
@@ -62,9 +67,8 @@ def main() -> None:
                     )
                     rate = statistics.median(rates[way.name])
                     lines.append([what, size, way.name, rate, ratio])
-                    measured.append(
-                        dict(what=what, batch=size, way=way.name, rates=rates[way.name])
-                    )
+                    row = {"what": what, "batch": size, "way": way.name}
+                    measured.append(row | {"texts_per_second": rates[way.name]})
     tokens = sum(map(len, rows)) / len(rows)
     parameters = sum(p.numel() for p in ways[0].network.parameters())
     print(to_terminal(Table(COLUMNS, lines)))
@@ -72,8 +76,8 @@ def main() -> None:
     for _, size, _, rate, _ in (line for line in lines if line[0] == "train" and line[4] == 1.0):
         share = 4 * parameters * tokens * rate / roof
         print(
-            f"batch {size}: 4 x parameters x tokens/s is {share:.0%} of the {roof / 1e9:.0f} GFLOP/s "
-            "that a large matrix product reaches"
+            f"batch {size}: 4 x parameters x tokens/s is {share:.0%} of the "
+            f"{roof / 1e9:.0f} GFLOP/s of a large matrix product"
         )
     if options.out:
         device = device_name("cpu" if options.device == "cpu" else "gpu", 1)
@@ -89,28 +93,21 @@ def main() -> None:
         options.out.write_text(json.dumps(content, indent=2) + "\n")
 
 
-def build(config: object, folder: Path, texts: Texts, device: str) -> list[Arm]:
+def build(config: TrainConfig, folder: Path, texts: Texts, device: str) -> list[Arm]:
     """All ways on the same base: transformers writes it, both sides read it."""
-    from transformers import GPT2Config, GPT2ForSequenceClassification
-
     m = config.model
-    geometry = GPT2Config(n_layer=m.n_layer, n_head=m.n_head, n_embd=m.d_model, num_labels=2)
+    geometry = transformers.GPT2Config(
+        n_layer=m.n_layer, n_head=m.n_head, n_embd=m.d_model, num_labels=2
+    )
     torch.manual_seed(0)
-    GPT2ForSequenceClassification(geometry).save_pretrained(folder)
-    model = replace(m, weights=str(folder), tokenizer=tokenizer_folder(m))
-    precise = replace(config, model=model)
+    transformers.GPT2ForSequenceClassification(geometry).save_pretrained(folder)
+    model = replace(m, weights=str(folder), tokenizer=str(tokenizer_folder(m)))
     return [
-        ours(precise, texts, device),
+        ours(replace(config, model=model), texts, device),
         peft("peft, bf16 base", folder, texts, device, autocast=True, weights=torch.bfloat16),
         peft("peft, bf16 autocast", folder, texts, device, autocast=True),
         peft("tutorial: pad to 120, fp32", folder, texts, device, autocast=False, pad_to=120),
     ]
-
-
-def tokenizer_folder(model: object) -> str:
-    from loraexp.model.weights import tokenizer_folder as find
-
-    return str(find(model))
 
 
 def in_turns(

@@ -5,10 +5,9 @@ A branch owns the tensors that train and never the base's. Shapes: lora_A (r, in
 
 import math
 from abc import ABC, abstractmethod
-from typing import Self
+from typing import Any, Self
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from loraexp.config import Lora
@@ -69,15 +68,41 @@ class LowRank(Branch):
         return cls(lora_A, lora_B, SCALINGS[config.scaling](alpha, rank), config.dropout)
 
     def forward(self, x: Tensor, y: Tensor, base: nn.Linear) -> Tensor:
-        low = F.linear(self.dropout(x), self.lora_A.to(x.dtype)).flatten(0, -2)  # (n, r)
-        lora_B = self.lora_B.to(x.dtype)
-        # one pass over the output instead of three: product, scaling and sum
-        out = torch.addmm(y.flatten(0, -2), low, lora_B.t(), alpha=self.scaling)  # (n, out)
+        x = self.dropout(x).flatten(0, -2)  # (n, in)
+        out: Tensor = LowRankSum.apply(  # type: ignore[no-untyped-call]
+            x, y.flatten(0, -2), self.lora_A, self.lora_B, self.scaling
+        )
         return out.view(y.shape)
 
     def merged(self, weight: Tensor) -> Tensor:
         delta = self.scaling * (self.lora_B.double() @ self.lora_A.double())  # (out, in)
         return (weight.double() + delta).to(weight.dtype)
+
+
+class LowRankSum(torch.autograd.Function):
+    """y + s x A' B' with the gradient written out: six products, nothing else of y's size.
+
+    Left to autograd, the same takes three times as many operations, and on a CPU that is a sixth
+    of a training step. Products run in x's dtype, A and B keep theirs.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, y: Tensor, A: Tensor, B: Tensor, s: float) -> Tensor:
+        a, b = A.to(x.dtype), B.to(x.dtype)  # (r, in), (out, r)
+        low = x @ a.t()  # (n, r)
+        ctx.save_for_backward(x, low, a, b)
+        ctx.scaling, ctx.dtype = s, A.dtype
+        return torch.addmm(y, low, b.t(), alpha=s)  # (n, out)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        (g,) = gradients  # (n, out)
+        x, low, a, b = ctx.saved_tensors
+        g_low = (g @ b).mul_(ctx.scaling)  # (n, r)
+        g_x = g_low @ a if ctx.needs_input_grad[0] else None  # (n, in)
+        g_A = (g_low.t() @ x).to(ctx.dtype)  # (r, in)
+        g_B = (g.t() @ low).to(ctx.dtype).mul_(ctx.scaling)  # (out, r)
+        return g_x, g if ctx.needs_input_grad[1] else None, g_A, g_B, None
 
 
 class Adapted(nn.Module):

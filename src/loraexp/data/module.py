@@ -13,6 +13,8 @@ from loraexp.data.splits import TextData
 
 # Texts to lists of at most `max_length` token ids; the model's tokenizer brings one.
 Encode = Callable[[Sequence[str], int], list[list[int]]]
+# Without a backward pass a batch may be this much larger: it takes less memory than in training.
+EVALUATION = 4
 
 
 class TextDataModule(LightningDataModule):
@@ -53,7 +55,7 @@ class TextDataModule(LightningDataModule):
             texts = EncodedTexts(texts.rows[:first], texts.classes[:first])
         sampler = LengthGrouped(
             [len(row) for row in texts.rows],
-            self.config.batch_size,
+            self.config.batch_size * (1 if shuffle else EVALUATION),
             seed=self.seed if shuffle else None,
             rank=self.trainer.global_rank if self.trainer else 0,
             world=self.trainer.world_size if self.trainer else 1,

@@ -47,12 +47,15 @@ class Packing:
     def pack(self, grid: Tensor) -> Tensor:
         """(B, T, c) -> (N, c)."""
         flat = grid.reshape(-1, grid.shape[-1])
-        return flat if self.index is None else Taken.apply(flat, self.index)
+        if self.index is None:
+            return flat
+        return Taken.apply(flat, self.index)  # type: ignore[no-untyped-call]
 
     def unpack(self, rows: Tensor) -> Tensor:
         """(N, c) -> (B, T, c), zeros elsewhere."""
         if self.index is not None:
-            rows = Spread.apply(rows, self.index, self.texts * self.width)
+            size = self.texts * self.width
+            rows = Spread.apply(rows, self.index, size)  # type: ignore[no-untyped-call]
         return rows.view(self.texts, self.width, -1)
 
     def seen_by(self, tokens: Tensor) -> Tensor:
