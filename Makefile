@@ -41,7 +41,7 @@ test-slow: install  ## what takes longer: the tokenizer on every Unicode plane
 test-gpu: install  ## what needs a GPU
 	$(BIN)/python -m pytest -m gpu $(ARGS)
 
-bench: install  ## texts/s beside peft + transformers, in turns (about 8 minutes; 124M geometry)
+bench: install  ## texts/s beside peft + transformers, in turns (124M geometry, about 5 minutes)
 	$(BIN)/python tests/benchmarks/speed.py --out outputs/bench.json $(ARGS)
 
 check: install  ## format, lint, types, and who may import whom

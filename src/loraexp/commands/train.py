@@ -39,15 +39,12 @@ def check_jobs(configs: Sequence[TrainConfig]) -> None:
     from loraexp.model.gpt2 import empty_classifier
     from loraexp.model.weights import load_tokenizer
 
-    labels = {}
-    for config in configs:
-        data, model = repr(config.data), repr(config.model)
-        if data not in labels:
-            labels[data] = load_data(config.data).labels
-        if model not in labels:
-            load_tokenizer(config.model)
-            labels[model] = ()
-        inject(empty_classifier(config.model, config.head, len(labels[data])), config, config.seed)
+    for data in {repr(config.data): config.data for config in configs}.values():
+        load_data(data)
+    for model in {repr(config.model): config.model for config in configs}.values():
+        load_tokenizer(model)
+    for config in configs:  # on the meta device: names and shapes only
+        inject(empty_classifier(config.model, config.head, 2), config, config.seed)
 
 
 def show_sweep(sweep: Path) -> None:
