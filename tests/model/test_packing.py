@@ -4,7 +4,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from loraexp.model.packing import Packing
+from loraexp.model.packing import MULTIPLE, Packing
 
 LENGTHS = st.lists(st.integers(1, 7), min_size=1, max_size=6)
 
@@ -18,8 +18,11 @@ def test_pack_takes_the_real_rows_in_order_and_unpack_puts_them_back(
     grid = torch.randn(len(lengths), T, 3, dtype=torch.float64)
     packing = Packing.of(torch.tensor(lengths), T)
     rows = torch.cat([text[:n] for text, n in zip(grid, lengths, strict=True)])
-    assert torch.equal(packing.pack(grid), rows)
-    back = packing.unpack(rows)
+    packed = packing.pack(grid)
+    assert torch.equal(packed[: len(rows)], rows)
+    assert len(packed) % MULTIPLE == 0
+    assert not packed[len(rows) :].any()
+    back = packing.unpack(packed)
     for text, original, n in zip(back, grid, lengths, strict=True):
         assert torch.equal(text[:n], original[:n])
         assert not text[n:].any()
@@ -34,13 +37,13 @@ def test_gradients_of_pack_and_unpack_equal_numerical_ones(lengths: list[int]) -
     packing = Packing.of(torch.tensor(lengths), max(lengths) + 1)
     grid = torch.randn(len(lengths), packing.width, 2, dtype=torch.float64, requires_grad=True)
     rows = torch.randn(sum(lengths), 2, dtype=torch.float64, requires_grad=True)
-    assert torch.autograd.gradcheck(lambda g: packing.pack(g).square(), grid)
+    assert torch.autograd.gradcheck(lambda g: packing.pack(g)[: len(rows)].square(), grid)
     assert torch.autograd.gradcheck(lambda r: packing.unpack(r).square(), rows)
 
 
 def test_full_grid_is_neither_copied_nor_indexed() -> None:
-    packing = Packing.of(torch.tensor([3, 3]), 3)
-    grid = torch.randn(2, 3, 4)
+    packing = Packing.of(torch.tensor([MULTIPLE, MULTIPLE]), MULTIPLE)
+    grid = torch.randn(2, MULTIPLE, 4)
     assert packing.index is None
     assert packing.pack(grid).data_ptr() == grid.data_ptr()
 

@@ -1,4 +1,4 @@
-"""Texts of different lengths in one row of tokens: no padding goes through a matrix product.
+"""Texts of different lengths in one row of tokens: padding stays out of the matrix products.
 
 Only attention needs texts apart; for it, rows are spread out to (B, T, ...) and taken back.
 """
@@ -8,6 +8,10 @@ from typing import Any, Self
 
 import torch
 from torch import Tensor
+
+# Rows are filled up to a multiple of this: a CPU's matrix library prepares each new shape anew, and
+# with every batch of another size a step of `nano` took 46 ms instead of 36.
+MULTIPLE = 32
 
 
 @dataclass(frozen=True)
@@ -28,7 +32,8 @@ class Packing:
     def of(cls, lengths: Tensor, width: int) -> Self:
         filled = torch.arange(width, device=lengths.device) < lengths[:, None]  # (B, T)
         index = filled.flatten().nonzero()[:, 0]
-        return cls(lengths, width, None if len(index) == filled.numel() else index)
+        full = len(index) == filled.numel() and len(index) % MULTIPLE == 0
+        return cls(lengths, width, None if full else index)
 
     @property
     def texts(self) -> int:
@@ -45,7 +50,7 @@ class Packing:
         return self.lengths.cumsum(0) - self.lengths
 
     def pack(self, grid: Tensor) -> Tensor:
-        """(B, T, c) -> (N, c)."""
+        """(B, T, c) -> (N, c), with rows of zeros at the end up to a multiple of MULTIPLE."""
         flat = grid.reshape(-1, grid.shape[-1])
         if self.index is None:
             return flat
@@ -71,7 +76,7 @@ class Taken(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, flat: Tensor, index: Tensor) -> Tensor:  # (B T, c), (N,) -> (N, c)
         ctx.index, ctx.size = index, len(flat)
-        return flat.index_select(0, index)
+        return take(flat, index)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
@@ -83,13 +88,19 @@ class Spread(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, rows: Tensor, index: Tensor, size: int) -> Tensor:
-        ctx.index = index
+        ctx.index, ctx.rows = index, len(rows)
         return spread(rows, index, size)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
-        return gradients[0].index_select(0, ctx.index), None, None
+        return take(gradients[0], ctx.index)[: ctx.rows], None, None
+
+
+def take(flat: Tensor, index: Tensor) -> Tensor:
+    rows = flat.new_zeros(len(index) + -len(index) % MULTIPLE, flat.shape[-1])
+    torch.index_select(flat, 0, index, out=rows[: len(index)])
+    return rows
 
 
 def spread(rows: Tensor, index: Tensor, size: int) -> Tensor:
-    return rows.new_zeros(size, rows.shape[-1]).index_copy_(0, index, rows)
+    return rows.new_zeros(size, rows.shape[-1]).index_copy_(0, index, rows[: len(index)])
