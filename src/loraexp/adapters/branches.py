@@ -80,10 +80,9 @@ class LowRank(Branch):
 
 
 class LowRankSum(torch.autograd.Function):
-    """y + s x A' B' with the gradient written out: six products, nothing else of y's size.
+    """y + s x A' B' with the gradient written out, in fewer operations than autograd takes.
 
-    Left to autograd, the same takes three times as many operations, and on a CPU that is a sixth
-    of a training step. Products run in x's dtype, A and B keep theirs.
+    On a CPU small operations cost by their number. Products run in x's dtype, A and B keep theirs.
     """
 
     @staticmethod
