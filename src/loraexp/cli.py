@@ -17,6 +17,7 @@ VERBS = {
     "predict": "label texts with a finished run",
     "params": "count trainable parameters of models x methods x ranks, without weights",
     "prepare": "write a data set's train.csv, validation.csv and test.csv",
+    "pretrain": "train a small base of your own on plain text",
 }
 EXAMPLE = "python -m loraexp train lora.rank=4,8,16 -m"
 

@@ -35,8 +35,10 @@ class Model:
     """Geometry of the GPT-2 and where its weights and tokenizer come from (defaults: 124M)."""
 
     name: str = key("gpt2", "the name shown in tables")
-    weights: str = key("hub", "hub | random | a folder in Hugging Face format")
-    tokenizer: str = key("auto", "auto (the weights' own) | bytes | a folder with vocab.json")
+    weights: str = key("hub", "hub | embedded (nano) | random | a folder in Hugging Face format")
+    tokenizer: str = key(
+        "auto", "auto (the weights' own) | embedded (nano's) | bytes | a folder with vocab.json"
+    )
     repo: str = key("", "Hugging Face repository of the weights")
     revision: str = key("", "its pinned commit")
     sha256: str = key("", "of its model.safetensors, checked when given")
@@ -228,10 +230,46 @@ class PrepareConfig:
     out: str = key("outputs/data", "folder for train.csv, validation.csv, test.csv")
 
 
+@dataclass
+class Corpus:
+    """Plain text to learn the language from."""
+
+    text: list[str] = key([], "UTF-8 text files, or folders of *.txt; a blank line ends a document")
+    block: int = key(256, "tokens a block; at most model.context", least=2)
+    batch_size: int = key(16, "blocks a step on each device", least=1)
+    held_out: float = key(
+        0.005, "share of the blocks that is measured, not learnt", above=0, most=0.5
+    )
+
+
+@dataclass
+class Passes:
+    """How long and on what to pretrain."""
+
+    passes: float = key(1.0, "times the corpus is read", above=0)
+    checks: int = key(20, "times held-out loss is measured and a checkpoint kept", least=1)
+    precision: str = key("auto", "auto | fp32 | bf16", choices=("auto", "fp32", "bf16"))
+    accelerator: str = key("auto", "auto | cpu | gpu", choices=("auto", "cpu", "gpu"))
+
+
+@dataclass
+class PretrainConfig:
+    """loraexp pretrain"""
+
+    out: str = key("outputs/base", "folder of the new base, in Hugging Face format")
+    seed: int = seed_key(0, "seed of the weights' start, of the held-out blocks and of their order")
+    model: Model = key(Model(), "")
+    data: Corpus = key(Corpus(), "")
+    optim: Optim = key(Optim(), "")
+    trainer: Passes = key(Passes(), "")
+    logger: Logger = key(Logger(), "")
+
+
 SCHEMAS: dict[str, type[Any]] = {
     "train": TrainConfig,
     "eval": EvalConfig,
     "predict": PredictConfig,
     "params": ParamsConfig,
     "prepare": PrepareConfig,
+    "pretrain": PretrainConfig,
 }

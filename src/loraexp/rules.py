@@ -8,7 +8,7 @@ from typing import Any, TypeVar, cast, get_args
 
 import yaml
 
-from loraexp.config import TrainConfig
+from loraexp.config import Data, Model, PretrainConfig, TrainConfig
 from loraexp.errors import UserError, unknown
 
 C = TypeVar("C")
@@ -66,10 +66,12 @@ def check(config: Any) -> None:
         for place, single in each(name, value):
             check_single(place, single, rule)
     data = getattr(config, "data", None)
-    if data is not None and data.split == "book" and data.name != "sms_spam":
+    if isinstance(data, Data) and data.split == "book" and data.name != "sms_spam":
         raise UserError(f"data.split=book belongs to data=sms_spam, got {data.name!r}")
     if isinstance(config, TrainConfig):
         check_together(config)
+    if isinstance(config, PretrainConfig):
+        check_pretraining(config)
 
 
 def each(name: str, value: Any) -> Iterator[tuple[str, Any]]:
@@ -103,11 +105,7 @@ def check_together(config: TrainConfig) -> None:
     model, data, targets = config.model, config.data, config.lora.target_modules
     if not targets or not isinstance(targets, (str, list)):
         raise UserError(f"lora.target_modules must be a name or a list of names, got {targets!r}")
-    if model.d_model % model.n_head:
-        raise UserError(
-            "model.d_model must be a multiple of model.n_head, "
-            f"got {model.d_model} and {model.n_head}"
-        )
+    check_heads(model)
     for name, value in (("data.max_length", data.max_length), ("data.pad_to", data.pad_to)):
         if value is not None and value > model.context:
             raise UserError(f"{name} must be at most model.context = {model.context}, got {value}")
@@ -115,4 +113,23 @@ def check_together(config: TrainConfig) -> None:
         raise UserError(
             f"last_block.n must be at most model.n_layer = {model.n_layer}, "
             f"got {config.last_block.n}"
+        )
+
+
+def check_heads(model: Model) -> None:
+    if model.d_model % model.n_head:
+        raise UserError(
+            "model.d_model must be a multiple of model.n_head, "
+            f"got {model.d_model} and {model.n_head}"
+        )
+
+
+def check_pretraining(config: PretrainConfig) -> None:
+    check_heads(config.model)
+    if not config.data.text:
+        raise UserError("data.text is required: data.text=[FILE,FOLDER,...]")
+    if config.data.block > config.model.context:
+        raise UserError(
+            f"data.block must be at most model.context = {config.model.context}, "
+            f"got {config.data.block}"
         )

@@ -18,6 +18,7 @@ from loraexp.model.gpt2 import GPT2, GPT2Classifier, empty_classifier
 from loraexp.model.tokenizer import FILES, Tokenizer, from_bytes, from_folder
 
 WEIGHTS = "model.safetensors"
+ASSETS = Path(__file__).parents[1] / "assets"
 # Tensors of published checkpoints that are no part of the base: mask buffers and heads.
 NOT_BASE = (".attn.bias", ".attn.masked_bias", "lm_head.weight", "score.weight")
 # Settings of a Hugging Face config.json that our network has built in.
@@ -40,8 +41,7 @@ GEOMETRY = {
 def load_classifier(model: Model, head: Head, n_classes: int, seed: int) -> GPT2Classifier:
     """A classifier in float32: the base as `model` says, a fresh head drawn from `seed`."""
     network = empty_classifier(model, head, n_classes).to_empty(device="cpu")
-    state = random_state(model) if model.weights == "random" else checkpoint_state(model)
-    network.load_state_dict(state, strict=False)
+    network.load_state_dict(base_state(model), strict=False)
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         network.score.weight.normal_(0.0, 0.02, generator=generator)
@@ -50,10 +50,17 @@ def load_classifier(model: Model, head: Head, n_classes: int, seed: int) -> GPT2
     return network
 
 
+def base_state(model: Model) -> dict[str, Tensor]:
+    """The tensors of the base, under our names."""
+    return random_state(model) if model.weights == "random" else checkpoint_state(model)
+
+
 def load_tokenizer(model: Model) -> Tokenizer:
     """The tokenizer of a base; its size must be the model's vocabulary."""
     if model.tokenizer == "bytes":
         tokenizer = from_bytes()
+    elif model.tokenizer == "embedded":
+        tokenizer = from_folder(embedded(model))
     elif model.tokenizer != "auto":
         tokenizer = from_folder(Path(model.tokenizer))
     else:
@@ -106,13 +113,15 @@ def checkpoint_state(model: Model) -> dict[str, Tensor]:
         file, config_file = hub_file(model, WEIGHTS), hub_file(model, "config.json")
         check_sha256(file, model.sha256)
     else:
-        folder = Path(model.weights)
+        folder = embedded(model) if model.weights == "embedded" else Path(model.weights)
         file, config_file = folder / WEIGHTS, folder / "config.json"
         if not file.is_file():
             pickled = (
                 " (a .bin file is a pickle and never opened)" if [*folder.glob("*.bin")] else ""
             )
             raise UserError(f"model.weights={model.weights}: no {WEIGHTS} there{pickled}")
+    if model.weights == "embedded":
+        check_sha256(file, model.sha256)
     check_geometry(config_file, model)
     try:
         tensors = load_file(file)
@@ -158,6 +167,17 @@ def convert(tensors: Mapping[str, Tensor], model: Model, file: Path) -> dict[str
         if names:
             raise UserError(f"{file} {problem} {min(names)} ({len(names)} such tensors)")
     return state
+
+
+def embedded(model: Model) -> Path:
+    """The folder of a base that the package brings along."""
+    folders = {folder.name: folder for folder in ASSETS.iterdir() if folder.is_dir()}
+    if model.name not in folders:
+        raise UserError(
+            f"model={model.name} is not embedded, only {', '.join(sorted(folders))} is; "
+            "set model.weights to hub, random or a folder"
+        )
+    return folders[model.name]
 
 
 def check_geometry(config_file: Path, model: Model) -> None:
@@ -224,6 +244,8 @@ def hub_file(model: Model, name: str) -> Path:
 
 def tokenizer_folder(model: Model) -> Path:
     """The folder of the base's tokenizer files: its own, LORAEXP_DATA_DIR's, or the hub's."""
+    if model.weights == "embedded":
+        return embedded(model)
     if model.weights not in ("hub", "random"):
         return Path(model.weights)
     if data_dir := os.environ.get("LORAEXP_DATA_DIR"):

@@ -10,19 +10,19 @@ from typing import Any
 
 from lightning.pytorch.loggers import CSVLogger, Logger, WandbLogger
 
-from loraexp.config import TrainConfig
+from loraexp.config import PretrainConfig, TrainConfig
 from loraexp.results.record import Record
 from loraexp.results.tables import runs_table
-from loraexp.training.naming import run_folder
 
 
 @contextmanager
-def curve_loggers(config: TrainConfig, group: str | None) -> Iterator[list[Logger]]:
+def curve_loggers(
+    config: TrainConfig | PretrainConfig, folder: Path, group: str | None
+) -> Iterator[list[Logger]]:
     """`logger=csv` leaves metrics.csv; `logger=wandb` sends the same to W&B too; `none` neither.
 
     A W&B run whose block fails is marked as failed there.
     """
-    folder = run_folder(config)
     loggers: list[Logger] = []
     if config.logger.name != "none":
         (folder / "metrics.csv").unlink(missing_ok=True)  # of a run that was cut short
@@ -38,7 +38,9 @@ def curve_loggers(config: TrainConfig, group: str | None) -> Iterator[list[Logge
         raise
 
 
-def wandb_logger(config: TrainConfig, folder: Path, group: str | None) -> WandbLogger:
+def wandb_logger(
+    config: TrainConfig | PretrainConfig, folder: Path, group: str | None
+) -> WandbLogger:
     """One W&B run a job; a sweep's jobs share a group."""
     return WandbLogger(
         project=config.logger.project,

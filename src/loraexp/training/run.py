@@ -57,7 +57,12 @@ def train(config: TrainConfig, group: str | None = None, progress: bool = False)
     if is_finished(folder):
         log.info(f"{folder} is finished already: its record is shown")
         return read_record(folder)
-    with claimed(folder), quiet(), restored_environment(), curve_loggers(config, group) as loggers:
+    with (
+        claimed(folder),
+        quiet(),
+        restored_environment(),
+        curve_loggers(config, folder, group) as loggers,
+    ):
         record = run(config, folder, loggers, progress)
         if is_main_process():
             if loggers:

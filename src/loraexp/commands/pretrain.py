@@ -1,0 +1,20 @@
+"""loraexp pretrain: a base of one's own, and how well it foretells text it has not seen."""
+
+import sys
+from pathlib import Path
+
+from loraexp.config import PretrainConfig
+
+
+def run(config: PretrainConfig, sweep: Path | None) -> None:
+    from loraexp.training.pretrain import pretrain  # heavy: not at start
+
+    report = pretrain(config, progress=sys.stdout.isatty())
+    print(
+        f"{config.out}: {report['parameters']:,} parameters, {report['tokens_seen']:,} tokens in "
+        f"{report['seconds']['fit']:.0f} s\n"
+        f"held out: perplexity {report['perplexity']:.2f}, "
+        f"{report['bits_per_byte']:.3f} bits a byte\n"
+        f"use it: python -m loraexp train model={config.model.name} model.weights={config.out} "
+        "model.tokenizer=auto"
+    )

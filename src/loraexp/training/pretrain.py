@@ -1,0 +1,193 @@
+"""Pretraining in reading order: tokenizer, corpus, network, fit, a base in Hugging Face format."""
+
+import json
+import logging
+import math
+import time
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from lightning.pytorch import Trainer, seed_everything
+from lightning.pytorch.callbacks import Callback, LearningRateMonitor, ModelCheckpoint
+from lightning.pytorch.loggers import Logger
+
+from loraexp.atomic import write_whole
+from loraexp.config import PretrainConfig
+from loraexp.data.corpus import Blocks, corpus_files, documents, stream
+from loraexp.errors import UserError
+from loraexp.model.bpe import train_bpe
+from loraexp.model.checkpoint import save_base
+from loraexp.model.language import GPT2Language
+from loraexp.model.tokenizer import Tokenizer, from_folder
+from loraexp.model.weights import base_state, load_tokenizer
+from loraexp.rules import to_yaml
+from loraexp.training import hardware
+from loraexp.training.language import CorpusModule, LanguageModelling
+from loraexp.training.loggers import curve_loggers
+from loraexp.training.progress import Progress
+from loraexp.training.surroundings import claimed, quiet, restored_environment
+
+log = logging.getLogger("loraexp")
+REPORT, CONFIG, CHECKPOINTS = "pretraining.json", "pretrain.yaml", "checkpoints"
+
+
+def pretrain(config: PretrainConfig, progress: bool = False) -> dict[str, Any]:
+    """Pretrain a base into `config.out`; what was cut short goes on from its last check.
+
+    Returns what pretraining.json holds; of a finished folder, without training again.
+
+    Raises:
+        UserError: texts that cannot be read, or an `out` that holds another pretraining.
+    """
+    folder = Path(config.out)
+    with claimed(folder):
+        check_folder(config, folder)
+        if (folder / REPORT).is_file():
+            log.info(f"{folder} is finished already")
+            return read_report(folder)
+        write_whole(folder / CONFIG, settings(config))
+        with quiet(), restored_environment(), curve_loggers(config, folder, None) as loggers:
+            report = run(config, folder, loggers, progress)
+        write_whole(folder / REPORT, json.dumps(report, indent=2) + "\n")  # last: it is finished
+    return report
+
+
+def run(
+    config: PretrainConfig, folder: Path, loggers: list[Logger], progress: bool
+) -> dict[str, Any]:
+    started = time.perf_counter()
+    tokenizer = tokenizer_of(config, folder)
+    files = corpus_files(config.data.text)
+    tokens = stream(documents(files), lambda t: tokenizer.encode(t, 1 << 62), tokenizer.pad)
+    blocks = Blocks.of(tokens, config.data, config.seed)
+    a_step = config.data.batch_size * config.data.block
+    steps = max(1, round(config.trainer.passes * len(blocks.learnt) / config.data.batch_size))
+    checks = np.linspace(0, steps, min(steps, config.trainer.checks) + 1).round().astype(int)
+    log.info(
+        f"{len(files)} files, {len(tokens):,} tokens; {len(blocks.held_out):,} blocks held out; "
+        f"{steps:,} steps of {a_step:,} tokens"
+    )
+    network = fresh(config)
+    precision = hardware.pick_precision(config.trainer.precision, config.trainer.accelerator)
+    network.compute_in(hardware.DTYPES[precision])
+    module = LanguageModelling(network, config.optim, steps)
+    texts = CorpusModule(blocks, config.data, config.seed, checks.tolist())
+    trainer = build_trainer(config, folder, loggers, progress, len(checks) - 1)
+    seed_everything(config.seed, verbose=False)
+    last = folder / CHECKPOINTS / "last.ckpt"
+    fitting = time.perf_counter()
+    trainer.fit(module, texts, ckpt_path=last if last.is_file() else None, weights_only=True)
+    clock = next(c for c in trainer.callbacks if isinstance(c, Clock))  # type: ignore[attr-defined]
+    loss = float(trainer.validate(module, texts, verbose=False)[0]["held_out_loss"])
+    state = {name: t.detach().cpu().bfloat16() for name, t in network.state_dict().items()}
+    save_base(state, config.model, tokenizer.pad, folder)
+    return {
+        "config": asdict(config),
+        "files": [file.name for file in files],
+        "tokens": len(tokens),
+        "tokens_seen": steps * a_step,
+        "steps": steps,
+        "parameters": sum(p.numel() for p in network.parameters()),
+        "held_out_tokens": len(blocks.held_out) * config.data.block,
+        "held_out_loss": loss,
+        "perplexity": math.exp(loss),
+        "bits_per_byte": loss / math.log(2) / bytes_a_token(blocks, tokenizer),
+        "seconds": {"prepare": fitting - started, "fit": clock.seconds},
+        "precision": precision,
+        "device": hardware.device_name(config.trainer.accelerator, 1),
+        "versions": hardware.versions(),
+        "git_commit": hardware.git_commit(),
+    }
+
+
+def fresh(config: PretrainConfig) -> GPT2Language:
+    """The network at its start: random weights, or those of `model.weights` to go on from."""
+    model = replace(config.model, init_seed=config.seed)
+    with torch.device("meta"):
+        network = GPT2Language(model)
+    network.to_empty(device="cpu").load_state_dict(base_state(model))
+    return network
+
+
+def tokenizer_of(config: PretrainConfig, folder: Path) -> Tokenizer:
+    """`model.tokenizer=train` makes one from the texts, in `folder`; else the one that is named."""
+    if config.model.tokenizer != "train":
+        return load_tokenizer(config.model)
+    if not (folder / "merges.txt").is_file():
+        texts = documents(corpus_files(config.data.text))
+        train_bpe(texts, config.model.vocab_size, folder)
+    return from_folder(folder)
+
+
+def bytes_a_token(blocks: Blocks, tokenizer: Tokenizer) -> float:
+    """Mean bytes of UTF-8 that a held-out token stands for."""
+    lengths = np.zeros(len(tokenizer))
+    for token in tokenizer.encoding.token_byte_values():
+        lengths[tokenizer.encoding.encode_single_token(token)] = len(token)
+    return float(lengths[blocks.batch(blocks.held_out)[:, 1:].numpy()].mean())
+
+
+class Clock(Callback):
+    """Seconds of training over all starts: a checkpoint carries them."""
+
+    def __init__(self) -> None:
+        self.seconds, self.last = 0.0, 0.0
+
+    def on_fit_start(self, *_: Any) -> None:
+        self.last = time.perf_counter()
+
+    def state_dict(self) -> dict[str, Any]:
+        now = time.perf_counter()
+        self.seconds, self.last = self.seconds + now - self.last, now
+        return {"seconds": self.seconds}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.seconds, self.last = state_dict["seconds"], time.perf_counter()
+
+
+def build_trainer(
+    config: PretrainConfig, folder: Path, loggers: list[Logger], progress: bool, epochs: int
+) -> Trainer:
+    gpu = hardware.uses_gpu(config.trainer.accelerator)
+    keeper = ModelCheckpoint(folder / CHECKPOINTS, "last", enable_version_counter=False)
+    callbacks: list[Callback] = [Clock(), keeper]
+    if loggers:
+        callbacks.append(LearningRateMonitor("step"))
+    if progress:
+        callbacks.append(Progress())
+    return Trainer(
+        accelerator="gpu" if gpu else "cpu",
+        devices=1,
+        max_epochs=epochs,
+        gradient_clip_val=config.optim.grad_clip or None,
+        logger=loggers,
+        callbacks=callbacks,
+        reload_dataloaders_every_n_epochs=1,
+        log_every_n_steps=20,
+        num_sanity_val_steps=0,
+        enable_progress_bar=progress,
+        enable_model_summary=False,
+    )
+
+
+def settings(config: PretrainConfig) -> str:
+    """All that decides the result, as YAML: where it is written and logged does not."""
+    return to_yaml(replace(config, out="", logger=type(config.logger)()))
+
+
+def check_folder(config: PretrainConfig, folder: Path) -> None:
+    """`out` is empty or holds this very pretraining."""
+    file = folder / CONFIG
+    if file.is_file():
+        if file.read_text(encoding="utf-8") != settings(config):
+            raise UserError(f"out={folder} holds a pretraining with other settings; choose another")
+    elif (folder / "model.safetensors").exists():
+        raise UserError(f"out={folder} holds a model that was not made here; choose another")
+
+
+def read_report(folder: Path) -> dict[str, Any]:
+    report: dict[str, Any] = json.loads((folder / REPORT).read_text(encoding="utf-8"))
+    return report
