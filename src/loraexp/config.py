@@ -234,12 +234,21 @@ class PrepareConfig:
 class Corpus:
     """Plain text to learn the language from."""
 
-    text: list[str] = key([], "UTF-8 text files, or folders of *.txt; a blank line ends a document")
+    text: list[str] = key(
+        "???", "UTF-8 text files, or folders of *.txt; a blank line ends a document"
+    )
     block: int = key(256, "tokens a block; at most model.context", least=2)
     batch_size: int = key(16, "blocks a step on each device", least=1)
     held_out: float = key(
         0.005, "share of the blocks that is measured, not learnt", above=0, most=0.5
     )
+
+
+@dataclass
+class LanguageOptim(Optim):
+    """Muon for the blocks' matrices (Jordan et al. 2024), AdamW for all else; or AdamW alone."""
+
+    name: str = key("muon", "muon | adamw", choices=("muon", "adamw"))
 
 
 @dataclass
@@ -260,7 +269,7 @@ class PretrainConfig:
     seed: int = seed_key(0, "seed of the weights' start, of the held-out blocks and of their order")
     model: Model = key(Model(), "")
     data: Corpus = key(Corpus(), "")
-    optim: Optim = key(Optim(), "")
+    optim: LanguageOptim = key(LanguageOptim(), "")
     trainer: Passes = key(Passes(), "")
     logger: Logger = key(Logger(), "")
 

@@ -127,7 +127,7 @@ def check_heads(model: Model) -> None:
 def check_pretraining(config: PretrainConfig) -> None:
     check_heads(config.model)
     if not config.data.text:
-        raise UserError("data.text is required: data.text=[FILE,FOLDER,...]")
+        raise UserError("data.text must name a file or a folder, got []")
     if config.data.block > config.model.context:
         raise UserError(
             f"data.block must be at most model.context = {config.model.context}, "

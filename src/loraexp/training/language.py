@@ -1,4 +1,4 @@
-"""The LightningModule of pretraining: next-token loss, held-out bits a byte, AdamW."""
+"""The LightningModule of pretraining: next-token loss, Muon or AdamW."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -7,15 +7,21 @@ import torch
 import torch.nn.functional as F
 from lightning.pytorch import LightningDataModule, LightningModule
 from torch import Tensor
+from torch.optim import AdamW, Muon, Optimizer
 from torch.utils.data import DataLoader, IterableDataset
 from torchmetrics import MeanMetric
 
-from loraexp.config import Corpus, Optim
+from loraexp.config import Corpus, LanguageOptim
 from loraexp.data.corpus import Blocks
 from loraexp.model.language import GPT2Language
 from loraexp.training.schedule import schedule
 
 BETAS = (0.9, 0.95)  # of AdamW for language models (Brown et al. 2020, appendix B)
+
+
+def as_list(given: Any) -> list[Any]:
+    """What Lightning gives bare where there is only one."""
+    return given if isinstance(given, list) else [given]
 
 
 class LanguageModelling(LightningModule):
@@ -27,19 +33,29 @@ class LanguageModelling(LightningModule):
         steps: of the whole training.
     """
 
-    def __init__(self, network: GPT2Language, optim: Optim, steps: int) -> None:
+    def __init__(self, network: GPT2Language, optim: LanguageOptim, steps: int) -> None:
         super().__init__()
         self.network, self.optim, self.steps = network, optim, steps
+        self.automatic_optimization = False  # more than one optimizer
         self.held_out = MeanMetric()
 
     def loss(self, batch: Tensor) -> Tensor:  # (B, T + 1) -> (), nats a token
         logits = self.network(batch[:, :-1])  # (B T, V)
         return F.cross_entropy(logits.float(), batch[:, 1:].flatten())
 
-    def training_step(self, batch: Tensor, index: int) -> Tensor:
+    def training_step(self, batch: Tensor, index: int) -> None:
         loss = self.loss(batch)
         self.log("train_loss", loss, prog_bar=True, batch_size=len(batch))
-        return loss
+        optimizers, schedulers = as_list(self.optimizers()), as_list(self.lr_schedulers())
+        self.zero_grad()
+        self.manual_backward(loss)
+        if self.optim.grad_clip:
+            torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.optim.grad_clip)
+        optimizers[0].step()  # Lightning counts this one as the step
+        for optimizer in self.trainer.optimizers[1:]:
+            optimizer.step()
+        for scheduler in schedulers:
+            scheduler.step()
 
     def validation_step(self, batch: Tensor, index: int) -> None:
         self.held_out.update(self.loss(batch), weight=len(batch))
@@ -49,15 +65,34 @@ class LanguageModelling(LightningModule):
         self.held_out.reset()
 
     def configure_optimizers(self) -> Any:
-        matrices = [p for p in self.network.parameters() if p.ndim > 1]
-        vectors = [p for p in self.network.parameters() if p.ndim <= 1]  # never decayed
-        groups = [
-            {"params": matrices, "weight_decay": self.optim.weight_decay},
-            {"params": vectors, "weight_decay": 0.0},
-        ]
-        optimizer = torch.optim.AdamW(groups, lr=self.optim.lr, betas=BETAS, fused=True)
-        lr = torch.optim.lr_scheduler.LambdaLR(optimizer, schedule(self.optim, self.steps))
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": lr, "interval": "step"}}
+        optimizers = OPTIMIZERS[self.optim.name](self.network, self.optim)
+        factor = schedule(self.optim, self.steps)
+        return optimizers, [torch.optim.lr_scheduler.LambdaLR(o, factor) for o in optimizers]
+
+
+def adamw(network: GPT2Language, optim: LanguageOptim) -> list[Optimizer]:
+    vectors = [p for p in network.parameters() if p.ndim <= 1]  # never decayed
+    groups: list[dict[str, Any]] = [
+        {"params": [p for p in network.parameters() if p.ndim > 1]},
+        {"params": vectors, "weight_decay": 0.0},
+    ]
+    return [AdamW(groups, optim.lr, BETAS, weight_decay=optim.weight_decay, fused=True)]
+
+
+def muon(network: GPT2Language, optim: LanguageOptim) -> list[Optimizer]:
+    """Muon's steps are scaled to the size of AdamW's, so one learning rate serves both (Liu et al.
+    2025, section 2.2)."""
+    hidden = [p for p in network.h.parameters() if p.ndim > 1]
+    taken = {id(p) for p in hidden}
+    others = [p for p in network.parameters() if id(p) not in taken]
+    decay, scaled = optim.weight_decay, "match_rms_adamw"
+    return [
+        Muon(hidden, optim.lr, weight_decay=decay, adjust_lr_fn=scaled),
+        AdamW(others, optim.lr, BETAS, weight_decay=0.0, fused=True),
+    ]
+
+
+OPTIMIZERS = {"adamw": adamw, "muon": muon}
 
 
 class Steps(IterableDataset[Tensor]):

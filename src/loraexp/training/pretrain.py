@@ -162,7 +162,6 @@ def build_trainer(
         accelerator="gpu" if gpu else "cpu",
         devices=1,
         max_epochs=epochs,
-        gradient_clip_val=config.optim.grad_clip or None,
         logger=loggers,
         callbacks=callbacks,
         reload_dataloaders_every_n_epochs=1,
