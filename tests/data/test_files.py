@@ -186,9 +186,9 @@ def test_missing_file_is_refused(tmp_path: Path) -> None:
     assert refusal(tmp_path / "file.csv").startswith("no file ")
 
 
-def test_folder_without_its_three_files_is_refused(tmp_path: Path) -> None:
+def test_folder_without_test_texts_is_refused(tmp_path: Path) -> None:
     write_csv(NASTY, tmp_path / "train.csv")
-    with pytest.raises(UserError, match=r"no file .*validation\.csv"):
+    with pytest.raises(UserError, match=r"no file .*test\.csv"):
         read_labelled(tmp_path, "text", "label")
 
 

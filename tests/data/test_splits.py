@@ -231,3 +231,22 @@ def test_unknown_split_names_those_there_are() -> None:
 def test_cut_moves_no_text_between_two_reads(sms: Data) -> None:
     first, second = (cut(find_source(sms), sms) for _ in range(2))
     assert all(first[name].equals(second[name]) for name in SPLITS)
+
+
+def test_folder_without_validation_gives_a_tenth_of_each_class_of_train(tmp_path: Path) -> None:
+    def write(name: str, rows: list[tuple[str, str]]) -> None:
+        pd.DataFrame(rows, columns=["text", "label"]).to_csv(tmp_path / name, index=False)
+
+    rows = [(f"{label} {i}", label) for label in ("a", "b", "c") for i in range(20)]
+    write("train.csv", rows)
+    write("test.csv", [("a test", "a"), ("b test", "b")])
+    data = load_data(Data(name="csv", path=str(tmp_path)))
+    assert data.test.texts == ["a test", "b test"]
+    assert sorted(data.train.texts + data.validation.texts) == sorted(text for text, _ in rows)
+    assert Counter(data.validation.classes) == {0: 2, 1: 2, 2: 2}
+    other = load_data(Data(name="csv", path=str(tmp_path), split_seed=7))
+    assert other.validation.texts != data.validation.texts
+    write("validation.csv", [("a held out", "a")])
+    data = load_data(Data(name="csv", path=str(tmp_path)))
+    assert data.validation.texts == ["a held out"]
+    assert len(data.train) == 60

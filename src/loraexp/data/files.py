@@ -18,7 +18,9 @@ Row = tuple[int, list[str]]
 
 
 def read_labelled(path: Path, text_column: str, label_column: str) -> pd.DataFrame:
-    """Columns text and label of a file; of a folder as `prepare` writes it, also split.
+    """Columns text and label of a file; of a folder with a file for each split, also split.
+
+    A folder may lack validation.csv, as many published sets do.
 
     Raises:
         UserError: no file, not UTF-8, no rows, a missing column, an empty text or label (by row).
@@ -26,8 +28,10 @@ def read_labelled(path: Path, text_column: str, label_column: str) -> pd.DataFra
     if path.is_dir():
         parts = []
         for split in SPLITS:
-            part = read_labelled(path / f"{split}.csv", text_column, label_column)
-            parts.append(part.assign(split=split))
+            file = path / f"{split}.csv"
+            if split == "validation" and not file.exists():
+                continue
+            parts.append(read_labelled(file, text_column, label_column).assign(split=split))
         return pd.concat(parts, ignore_index=True)
     chunks = list(read_chunks(path, [text_column, label_column]))
     if not chunks:

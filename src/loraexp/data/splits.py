@@ -103,7 +103,8 @@ def cut(source: Source, config: Data) -> dict[str, pd.DataFrame]:
     if config.dedupe:
         frame = frame.drop_duplicates("text")
     if "split" in frame:
-        return {name: frame[frame["split"] == name] for name in SPLITS}
+        frames = {name: frame[frame["split"] == name] for name in SPLITS}
+        return with_validation(frames, config.split_seed)
     return SPLITTERS[config.split](frame, config.split_seed)
 
 
@@ -128,6 +129,19 @@ def stratified(frame: pd.DataFrame, seed: int) -> dict[str, pd.DataFrame]:
         parts["validation"] += list(rows[fifth : fifth + tenth])
         parts["train"] += list(rows[fifth + tenth :])
     return {name: frame.iloc[generator.permutation(rows)] for name, rows in parts.items()}
+
+
+def with_validation(frames: dict[str, pd.DataFrame], seed: int) -> dict[str, pd.DataFrame]:
+    """Where a set comes without validation texts, a tenth of each class's training texts."""
+    if not frames["validation"].empty:
+        return frames
+    train = frames["train"]
+    generator = np.random.default_rng(seed)
+    taken: list[int] = []
+    for _, rows in sorted(train.groupby("label").indices.items()):
+        taken += list(generator.permutation(rows)[: round(len(rows) * 0.1)])
+    rest = np.setdiff1d(np.arange(len(train)), taken)
+    return {**frames, "train": train.iloc[rest], "validation": train.iloc[np.sort(taken)]}
 
 
 SPLITTERS: dict[str, Callable[[pd.DataFrame, int], dict[str, pd.DataFrame]]] = {
