@@ -85,7 +85,7 @@ def run(
     state = {name: t.detach().cpu().bfloat16() for name, t in network.state_dict().items()}
     save_base(state, config.model, tokenizer.pad, folder)
     return {
-        "config": asdict(config),
+        "config": asdict(replace(config, out="", data=replace(config.data, text=[]))),
         "files": [file.name for file in files],
         "tokens": len(tokens),
         "tokens_seen": steps * a_step,
