@@ -71,3 +71,11 @@ def test_write_whole_replaces_the_text(tmp_path: Path, text: str) -> None:
     write_whole(tmp_path / "file.txt", "a longer text that was there before")
     write_whole(tmp_path / "file.txt", text)
     assert (tmp_path / "file.txt").read_bytes().decode("utf-8", "surrogatepass") == text
+
+
+def test_a_file_that_a_library_made_private_gets_the_mode_of_any_other(tmp_path: Path) -> None:
+    file, plain = tmp_path / "file.txt", tmp_path / "plain.txt"
+    plain.touch()
+    with whole(file) as partial:
+        partial.touch(mode=0o600)
+    assert file.stat().st_mode == plain.stat().st_mode != 0o100600

@@ -12,7 +12,11 @@ def whole(path: Path) -> Iterator[Path]:
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".partial-{os.getpid()}-{path.name}")
     try:
+        partial.touch()
+        mode = partial.stat().st_mode  # any new file's: some libraries make theirs private
+        partial.unlink()
         yield partial
+        partial.chmod(mode)
         with partial.open("rb") as stream:
             os.fsync(stream.fileno())
         partial.replace(path)

@@ -11,7 +11,8 @@ import yaml
 
 from loraexp.adapters.inject import adapter_tensors
 from loraexp.adapters.methods import METHODS
-from loraexp.config import TrainConfig
+from loraexp.config import Data, TrainConfig
+from loraexp.data.files import SPLITS
 from loraexp.errors import UserError
 from loraexp.results.record import Record, read_record
 from loraexp.training.assemble import assemble, restore
@@ -88,10 +89,14 @@ def test_checkpoints_hold_the_trainable_tensors_and_not_the_base(
     assert kept.keys() == adapter_tensors(network).keys()
 
 
-def test_adapter_is_the_best_epochs_and_not_the_last_ones(small: TrainConfig) -> None:
-    # so high a rate that validation loss rises again
-    optim = replace(small.optim, lr=1.0, grad_clip=0.0, schedule="constant")
-    config = replace(small, optim=optim)
+def test_adapter_is_the_best_epochs_and_not_the_last_ones(
+    small: TrainConfig, tmp_path: Path
+) -> None:
+    for split in SPLITS:  # validation says the contrary: the more is learnt, the worse its loss
+        names = ("spam", "ham") if split == "validation" else ("ham", "spam")
+        rows = [f"{word} {n},{names[i]}" for n in range(8) for i, word in enumerate(("me", "win"))]
+        (tmp_path / f"{split}.csv").write_text("\n".join(["text,label", *rows]) + "\n")
+    config = replace(small, data=Data(name="csv", path=str(tmp_path)))
     config.trainer.max_epochs = 6
     record = train(config)
     rows = (run_folder(config) / "metrics.csv").read_text().splitlines()
