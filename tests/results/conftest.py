@@ -25,6 +25,11 @@ def scores(accuracy: float) -> dict[str, Any]:
     }
 
 
+def predicted() -> list[int]:
+    """Those of `scores`: two ham texts called spam, five spam texts called ham."""
+    return [1] * 2 + [0] * 148 + [0] * 5 + [1] * 145
+
+
 def record(settings: Mapping[str, Any] | None = None, **changes: Any) -> Record:
     """LoRA of rank 8 on GPT-2 124M, as trained on the SMS texts.
 
@@ -56,6 +61,8 @@ def record(settings: Mapping[str, Any] | None = None, **changes: Any) -> Record:
             "validation": scores(0.9865771532058716),
             "test": scores(0.9733333587646484),
         },
+        predictions={"test": {"true": [0] * 150 + [1] * 150, "predicted": predicted()}},
+        mistakes=[{"text": "Free entry!", "true": 1, "predicted": 0, "chance": 0.98}],
         epochs=3,
         best_epoch=2,
         steps=393,

@@ -4,11 +4,23 @@ import json
 import math
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from loraexp.errors import UserError
-from loraexp.results.record import FILE, Record, is_finished, read_record, read_records
+from loraexp.results.record import (
+    FAILED,
+    FILE,
+    INSIDE,
+    Failure,
+    Record,
+    is_failed,
+    is_finished,
+    read_failure,
+    read_record,
+    read_records,
+)
 
 MakeRecord = Callable[..., Record]
 
@@ -31,8 +43,10 @@ def test_scores_that_are_not_defined_and_numbers_keep_every_digit(
     make_record: MakeRecord, tmp_path: Path
 ) -> None:
     scores = {"auroc": None, "accuracy": 0.1 + 0.2, "loss": 5e-324, "confusion": [[2, 0], [0, 1]]}
-    make_record(metrics={"test": scores}, texts_per_second=None).write(tmp_path)
-    assert read_record(tmp_path).metrics == {"test": scores}
+    scores |= {"n": 3, "f1": 1 / 3}
+    metrics = dict.fromkeys(("train", "validation", "test"), scores)
+    make_record(metrics=metrics, texts_per_second=None).write(tmp_path)
+    assert read_record(tmp_path).metrics == metrics
     assert read_record(tmp_path).texts_per_second is None
 
 
@@ -105,3 +119,68 @@ def test_a_record_cut_short_anywhere_is_refused(written: Path) -> None:
         written.write_bytes(content[:kept])
         with pytest.raises(UserError, match="is damaged"):
             read_record(written.parent)
+
+
+def at(content: dict[str, Any], path: str) -> tuple[dict[str, Any], str]:
+    """The dict that holds the last part of a dotted path, and that part."""
+    *groups, leaf = path.split(".")
+    for group in groups:
+        content = content[group]
+    return content, leaf
+
+
+@pytest.mark.parametrize("path", INSIDE)
+def test_what_a_table_reads_must_be_inside_and_of_its_type(written: Path, path: str) -> None:
+    content = json.loads(written.read_text())
+    place, leaf = at(content, path)
+    place[leaf] = {"a": "b"}
+    written.write_text(json.dumps(content))
+    with pytest.raises(UserError, match=r"is damaged: [\w.]+ is no "):
+        read_record(written.parent)
+    del place[leaf]
+    written.write_text(json.dumps(content))
+    with pytest.raises(UserError, match=f"is damaged: {path} is missing"):
+        read_record(written.parent)
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("steps", True),
+        ("steps", 1.5),
+        ("labels", ["ham", 1]),
+        ("git_commit", 7),
+        ("texts_per_second", "fast"),
+        ("predictions.test.true", [0, "1"]),
+        ("metrics.test.accuracy", "0.9"),
+        ("data", []),
+        ("hashes.base", 1),
+    ],
+    ids=str,
+)
+def test_a_value_of_another_type_is_one_line(written: Path, path: str, value: object) -> None:
+    content = json.loads(written.read_text())
+    place, leaf = at(content, path)
+    place[leaf] = value
+    written.write_text(json.dumps(content))
+    with pytest.raises(UserError, match=f"is damaged: {path.partition('.')[0]}"):
+        read_record(written.parent)
+
+
+def test_a_failure_comes_back_and_a_record_takes_its_place(
+    make_record: MakeRecord, tmp_path: Path
+) -> None:
+    failure = Failure("a-0123abcd", {"seed": 1}, "the loss is nan", "2026-11-23T19:02:03+00:00")
+    failure.write(tmp_path)
+    assert read_failure(tmp_path) == failure
+    assert is_failed(tmp_path)
+    assert not is_finished(tmp_path)
+    make_record().write(tmp_path)
+    assert not (tmp_path / FAILED).exists()
+    assert not is_failed(tmp_path)
+
+
+def test_a_damaged_failure_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / FAILED).write_text('{"format": 1}')
+    with pytest.raises(UserError, match=f"{FAILED} is not of format 1"):
+        read_failure(tmp_path)

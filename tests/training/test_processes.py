@@ -34,6 +34,8 @@ def test_two_processes_give_the_metrics_of_one_that_takes_both_halves(tmp_path: 
     together = records(tmp_path / "two", "trainer=ddp_cpu", "data.batch_size=8", "seed=0,1", "-m")
     assert len(together) == 2
     assert together[0]["steps"] == alone["steps"] == 3
+    # gathered over the processes, in the split's order
+    assert together[0]["predictions"] == alone["predictions"] != together[1]["predictions"]
     for split in ("train", "validation", "test"):
         left, right = alone["metrics"][split], together[0]["metrics"][split]  # type: ignore[index]
         assert left["n"] == right["n"] == 16

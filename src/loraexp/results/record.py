@@ -1,16 +1,18 @@
 """The record of a run: everything a table, a plot or a report may show, as one JSON file."""
 
 import json
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from types import UnionType
+from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 from loraexp.atomic import write_whole
 from loraexp.errors import UserError
 
-FILE = "record.json"
+FILE, FAILED = "record.json", "failed.json"
 FORMAT = 1
+F = TypeVar("F")
 
 
 @dataclass(frozen=True)
@@ -24,6 +26,8 @@ class Record:
         data: note, synthetic, n (texts a split), repeats (texts seen in train), warnings.
         counts: trainable, total, percent, adapter_bytes.
         metrics: split -> n, loss, accuracy, f1, precision, recall, auroc, confusion.
+        predictions: split -> true and predicted, a class index a text, in the split's order.
+        mistakes: wrong test texts, the most confident first: text, true, predicted, chance.
         seconds: load, fit, evaluate, total.
         texts_per_second: training speed (None for a run of one step).
         peak_memory_bytes: of the process, or of the GPU where there is one.
@@ -35,8 +39,10 @@ class Record:
     config: dict[str, Any]
     labels: list[str]
     data: dict[str, Any]
-    counts: dict[str, Any]
+    counts: dict[str, int | float]
     metrics: dict[str, dict[str, Any]]
+    predictions: dict[str, dict[str, list[int]]]
+    mistakes: list[dict[str, str | int | float]]
     epochs: int
     best_epoch: int
     steps: int
@@ -52,7 +58,52 @@ class Record:
     format: int = FORMAT
 
     def write(self, folder: Path) -> None:
-        write_whole(folder / FILE, json.dumps(asdict(self), indent=2, allow_nan=False) + "\n")
+        write(self, folder / FILE)
+        (folder / FAILED).unlink(missing_ok=True)
+
+
+@dataclass(frozen=True)
+class Failure:
+    """One job of a sweep that did not end in a record; a later success removes it.
+
+    Args:
+        name: the run's folder name.
+        config: the resolved configuration.
+        reason: one line.
+        finished: when, ISO 8601.
+    """
+
+    name: str
+    config: dict[str, Any]
+    reason: str
+    finished: str
+    format: int = FORMAT
+
+    def write(self, folder: Path) -> None:
+        write(self, folder / FAILED)
+
+
+SPLITS = ("train", "validation", "test")
+# What tables read of a record inside its top-level keys.
+INSIDE: dict[str, Any] = {
+    **dict.fromkeys(("config.method", "config.model.name", "config.data.name"), str),
+    **dict.fromkeys(("config.seed", "config.lora.rank"), int),
+    **dict.fromkeys(("config.optim.lr", "config.lora.alpha"), float),
+    "config.lora.target_modules": str | list[str],
+    "config.model.weights": str,
+    "data.note": str,
+    "data.synthetic": bool,
+    "data.n": dict[str, int],
+    **dict.fromkeys(("counts.trainable", "counts.adapter_bytes", "counts.adapted_modules"), int),
+    "counts.percent": float,
+    **{f"metrics.{split}.n": int for split in SPLITS},
+    **{f"metrics.{split}.{score}": float for split in SPLITS for score in ("accuracy", "f1")},
+    **{f"metrics.{split}.loss": float | None for split in SPLITS},
+    **{f"metrics.{split}.confusion": list[list[int]] for split in SPLITS},
+    "predictions.test.true": list[int],
+    "predictions.test.predicted": list[int],
+    "seconds.total": float,
+}
 
 
 def read_record(folder: Path) -> Record:
@@ -64,14 +115,16 @@ def read_record(folder: Path) -> Record:
     file = folder / FILE
     if not file.is_file():
         raise UserError(f"run={folder}: no finished run there ({FILE} is missing)")
-    try:
-        content = json.loads(file.read_text(encoding="utf-8"))
-        names = {field.name for field in fields(Record)}
-        if content["format"] != FORMAT or content.keys() != names:
-            raise UserError(f"{file} is not of format {FORMAT}")
-        return Record(**content)
-    except (ValueError, TypeError, KeyError) as error:
-        raise UserError(f"{file} is damaged: {error}") from None
+    return read(Record, file, INSIDE)
+
+
+def read_failure(folder: Path) -> Failure:
+    """Why the job of `folder` failed.
+
+    Raises:
+        UserError: a file that is missing or damaged.
+    """
+    return read(Failure, folder / FAILED, {})
 
 
 def is_finished(folder: Path) -> bool:
@@ -79,5 +132,56 @@ def is_finished(folder: Path) -> bool:
     return (folder / FILE).is_file()
 
 
+def is_failed(folder: Path) -> bool:
+    return not is_finished(folder) and (folder / FAILED).is_file()
+
+
 def read_records(folders: Iterable[Path]) -> list[Record]:
     return [read_record(folder) for folder in folders]
+
+
+def write(content: Record | Failure, file: Path) -> None:
+    write_whole(file, json.dumps(asdict(content), indent=2, allow_nan=False) + "\n")
+
+
+def read(kind: type[F], file: Path, inside: Mapping[str, Any]) -> F:
+    """A dataclass from its JSON file; a key or a type that is not as written is one clear line."""
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+        hints = get_type_hints(kind)
+        if content["format"] != FORMAT or content.keys() != hints.keys():
+            raise UserError(f"{file} is not of format {FORMAT}")
+        for path, hint in {**hints, **inside}.items():
+            if not fits(found(content, path), hint):
+                wanted = hint.__name__ if isinstance(hint, type) else hint
+                raise TypeError(f"{path} is no {wanted}")
+        return kind(**content)
+    except KeyError as error:
+        raise UserError(f"{file} is damaged: {error.args[0]} is missing") from None
+    except (ValueError, TypeError, OSError) as error:
+        raise UserError(f"{file} is damaged: {error}") from None
+
+
+def found(content: Any, path: str) -> Any:
+    """The value at a dotted path of nested dicts."""
+    for part in path.split("."):
+        if not isinstance(content, dict) or part not in content:
+            raise KeyError(path)
+        content = content[part]
+    return content
+
+
+def fits(value: Any, hint: Any) -> bool:
+    """Is a value read from JSON of an annotated type?"""
+    kind, inner = get_origin(hint) or hint, get_args(hint)
+    if kind is Any:
+        return True
+    if kind is UnionType:
+        return any(fits(value, option) for option in inner)
+    if kind is dict:
+        return isinstance(value, dict) and all(fits(v, inner[1]) for v in value.values())
+    if kind is list:
+        return isinstance(value, list) and all(fits(v, inner[0]) for v in value)
+    if isinstance(value, bool):
+        return kind is bool
+    return isinstance(value, (int, float) if kind is float else kind)

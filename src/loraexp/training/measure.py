@@ -13,9 +13,10 @@ from loraexp.data.splits import Split, TextData, load_data
 from loraexp.errors import UserError
 from loraexp.model.gpt2 import GPT2Classifier
 from loraexp.training.assemble import restore
+from loraexp.training.evaluation import evaluate
 from loraexp.training.hardware import uses_gpu
 from loraexp.training.module import FineTuning
-from loraexp.training.run import build_trainer, datamodule, evaluate
+from loraexp.training.run import build_trainer, datamodule
 from loraexp.training.surroundings import quiet
 
 
@@ -44,7 +45,7 @@ def measure_again(
     module = FineTuning(made.network, config.optim, len(made.labels))
     with quiet():
         trainer = build_trainer(config, texts, [], [], False)
-        return evaluate(trainer, module, texts, split)
+        return evaluate(trainer, module, texts, split).metrics
 
 
 def relabelled(data: TextData, labels: tuple[str, ...]) -> TextData:

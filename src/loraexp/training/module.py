@@ -39,6 +39,7 @@ class FineTuning(LightningModule):
         super().__init__()
         self.network, self.optim, self.n_classes = network, optim, n_classes
         self.loss, self.scores = MeanMetric(), classification_metrics(n_classes)
+        self.tested: list[Tensor] = []  # chances (B, C) of the test batches of this process
 
     def forward(self, tokens: Tensor, lengths: Tensor) -> Tensor:  # -> (B, C)
         logits: Tensor = self.network(tokens, lengths)
@@ -55,19 +56,24 @@ class FineTuning(LightningModule):
     def validation_step(self, batch: Batch, index: int) -> None:
         self.measure(batch)
 
+    def on_test_epoch_start(self) -> None:
+        self.tested = []
+
     def test_step(self, batch: Batch, index: int) -> None:
-        self.measure(batch)
+        self.tested.append(self.measure(batch).cpu())
 
     def on_validation_epoch_end(self) -> None:
         values = self.summary()  # the same in every process already; sync_dist only says so
         self.log("val_loss", values["loss"], prog_bar=True, sync_dist=True)
         self.log("val_accuracy", values["accuracy"], prog_bar=True, sync_dist=True)
 
-    def measure(self, batch: Batch) -> None:
+    def measure(self, batch: Batch) -> Tensor:
+        """Count a batch in the metrics; returns its chances (B, C)."""
         logits = self(batch.tokens, batch.lengths).float()  # (B, C)
         self.loss.update(F.cross_entropy(logits, batch.classes, reduction="none"))
         chances = logits.softmax(-1)
         self.scores.update(chances[:, 1] if self.n_classes == 2 else chances, batch.classes)
+        return chances
 
     def summary(self) -> dict[str, Any]:
         """The metrics of all batches since the last call, over all processes.

@@ -29,6 +29,7 @@ from loraexp.results.record import Record, is_finished, read_record
 from loraexp.rules import to_yaml
 from loraexp.training import hardware
 from loraexp.training.assemble import ADAPTER, Assembled, adapter_card, assemble
+from loraexp.training.evaluation import evaluate
 from loraexp.training.guards import Guards, Meter
 from loraexp.training.loggers import curve_loggers, publish
 from loraexp.training.module import FineTuning
@@ -37,8 +38,6 @@ from loraexp.training.progress import Progress
 from loraexp.training.surroundings import claimed, is_main_process, quiet, restored_environment
 
 log = logging.getLogger("loraexp")
-# A larger training set's accuracy is that of its first texts.
-TRAIN_EVALUATED = 10_000
 POINTS_AN_EPOCH = 50  # of the training curves
 
 
@@ -92,7 +91,7 @@ def run(config: TrainConfig, folder: Path, loggers: list[Logger], progress: bool
     # weights_only: a checkpoint is data and never unpickled into code.
     kept = torch.load(keeper.best_model_path, weights_only=True, map_location="cpu")
     module.load_state_dict(kept["state_dict"])
-    metrics = {name: evaluate(trainer, module, texts, name) for name in SPLITS}
+    measured = {name: evaluate(trainer, module, texts, name) for name in SPLITS}
     adapter_sha256 = save(folder, config, made) if trainer.is_global_zero else ""
     ended = time.perf_counter()
 
@@ -102,7 +101,9 @@ def run(config: TrainConfig, folder: Path, loggers: list[Logger], progress: bool
         labels=list(data.labels),
         data=describe(data, texts),
         counts=count(made.network).as_dict(),
-        metrics=metrics,
+        metrics={name: evaluation.metrics for name, evaluation in measured.items()},
+        predictions={"test": measured["test"].predictions()},
+        mistakes=measured["test"].mistakes(data.test.texts),
         epochs=trainer.current_epoch,
         best_epoch=int(kept["epoch"]) + 1,
         steps=trainer.global_step,
@@ -174,15 +175,6 @@ def build_trainer(
         use_distributed_sampler=False,  # our batches are cut and dealt by LengthGrouped
         deterministic="warn" if gpu else None,  # CPU products are deterministic as they are
     )
-
-
-def evaluate(
-    trainer: Trainer, module: FineTuning, texts: TextDataModule, split: str
-) -> dict[str, Any]:
-    """The metrics of one split."""
-    loader = texts.loader(split, first=TRAIN_EVALUATED if split == "train" else None)
-    trainer.test(module, loader, verbose=False)
-    return module.summary()
 
 
 def datamodule(config: TrainConfig, data: TextData, made: Assembled) -> TextDataModule:

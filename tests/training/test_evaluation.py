@@ -1,0 +1,68 @@
+"""What a record keeps of each test text is what the adapter predicts, in the split's order."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from loraexp.config import TrainConfig
+from loraexp.data.splits import load_data
+from loraexp.training.evaluation import MISTAKES, Evaluation
+from loraexp.training.measure import Predictor
+from loraexp.training.naming import run_folder
+from loraexp.training.run import train
+
+
+@pytest.fixture
+def uneven(small: TrainConfig) -> TrainConfig:
+    """Batches that do not divide the split, a model that is neither right nor wrong everywhere."""
+    return replace(small, data=replace(small.data, limit=53, batch_size=3))
+
+
+def test_predictions_are_the_predictors_in_the_splits_order(uneven: TrainConfig) -> None:
+    record = train(uneven)
+    test = load_data(uneven.data).test
+    predictor = Predictor(run_folder(uneven))
+    kept = record.predictions["test"]
+    assert kept["true"] == test.classes
+    assert kept["predicted"] == predictor.chances(test.texts).argmax(-1).tolist()
+    assert kept["predicted"] != sorted(kept["predicted"], reverse=True)  # an order can be wrong
+
+
+def test_predictions_make_the_metrics_confusion(uneven: TrainConfig) -> None:
+    record = train(uneven)
+    confusion = [[0, 0], [0, 0]]
+    kept = record.predictions["test"]
+    for true, predicted in zip(kept["true"], kept["predicted"], strict=True):
+        confusion[true][predicted] += 1
+    assert confusion == record.metrics["test"]["confusion"]
+
+
+def test_mistakes_are_the_wrong_texts_with_their_chances(uneven: TrainConfig) -> None:
+    record = train(uneven)
+    test = load_data(uneven.data).test
+    chances = Predictor(run_folder(uneven)).chances(test.texts).max(-1).values
+    kept = record.predictions["test"]
+    rows = zip(test.texts, kept["true"], kept["predicted"], chances.tolist(), strict=True)
+    wrong = {text: (true, said, chance) for text, true, said, chance in rows if true != said}
+    assert len(record.mistakes) == min(MISTAKES, len(wrong)) > 0
+    for mistake in record.mistakes:
+        true, said, chance = wrong[str(mistake["text"])]
+        assert (mistake["true"], mistake["predicted"]) == (true, said)
+        assert mistake["chance"] == pytest.approx(chance, abs=1e-6)
+
+
+def test_limited_batches_keep_the_texts_that_were_measured(uneven: TrainConfig) -> None:
+    uneven.trainer.limit_batches = 2
+    record = train(uneven)
+    test = load_data(uneven.data).test
+    assert len(record.predictions["test"]["true"]) == record.metrics["test"]["n"] < len(test)
+
+
+def test_mistakes_come_most_confident_first_and_no_more_than_twenty() -> None:
+    chances = torch.tensor([[0.5 + i / 100, 0.5 - i / 100] for i in range(1, 41)])
+    right_too = Evaluation({}, list(range(40)), [i % 2 for i in range(40)], chances)
+    mistakes = right_too.mistakes([f"text {i}" for i in range(40)])
+    assert [mistake["text"] for mistake in mistakes] == [f"text {i}" for i in range(39, 0, -2)]
+    assert len(mistakes) == MISTAKES
+    assert Evaluation({}, [0], [0], chances[:1]).mistakes(["right"]) == []
