@@ -126,7 +126,7 @@ def test_finished_run_is_shown_and_not_trained_again(
     assert "finished already" in caplog.text
 
 
-def test_run_that_was_cut_short_starts_over(small: TrainConfig) -> None:
+def test_run_that_lost_its_record_gives_it_again(small: TrainConfig) -> None:
     record = train(small)
     (run_folder(small) / "record.json").unlink()
     assert train(small).hashes == record.hashes

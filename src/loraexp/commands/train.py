@@ -12,11 +12,12 @@ from loraexp.results.tables import FORMATS, runs_table
 
 def run(config: TrainConfig, sweep: Path | None) -> None:
     from loraexp.training.naming import run_folder
+    from loraexp.training.progress import Progress
     from loraexp.training.run import train  # heavy: not at start
     from loraexp.training.surroundings import is_main_process
 
     group = sweep.name if sweep else None
-    record = train(config, group, progress=sys.stdout.isatty())
+    record = train(config, group, progress=Progress() if sys.stdout.isatty() else None)
     folder = run_folder(config)
     if not is_main_process():
         return

@@ -85,8 +85,9 @@ class LengthGrouped(Sampler[list[int]]):
         return -(-batches // self.world)
 
     def __iter__(self) -> Iterator[list[int]]:
+        # Lazily: a run that goes on at a later epoch makes its iterator before it sets the epoch.
         batches = self.evaluation() if self.seed is None else self.training(self.seed)
-        return iter(batches[self.rank :: self.world])
+        yield from batches[self.rank :: self.world]
 
     def evaluation(self) -> list[list[int]]:
         return self.cut(np.argsort(-self.lengths, kind="stable"))

@@ -10,7 +10,7 @@ from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 from loraexp.atomic import write_whole
 from loraexp.errors import UserError
 
-FILE, FAILED = "record.json", "failed.json"
+FILE, FAILED, SCORED = "record.json", "failed.json", "validation.json"
 FORMAT = 1
 F = TypeVar("F")
 
@@ -83,6 +83,25 @@ class Failure:
         write(self, folder / FAILED)
 
 
+@dataclass(frozen=True)
+class Trial:
+    """One job of a search: trained, and measured on the validation texts alone.
+
+    Args:
+        metrics: of the validation texts, as in a record.
+    """
+
+    name: str
+    config: dict[str, Any]
+    metrics: dict[str, Any]
+    finished: str
+    format: int = FORMAT
+
+    def write(self, folder: Path) -> None:
+        write(self, folder / SCORED)
+        (folder / FAILED).unlink(missing_ok=True)
+
+
 SPLITS = ("train", "validation", "test")
 # What tables read of a record inside its top-level keys.
 INSIDE: dict[str, Any] = {
@@ -127,6 +146,19 @@ def read_failure(folder: Path) -> Failure:
     return read(Failure, folder / FAILED, {})
 
 
+def read_trial(folder: Path) -> Trial:
+    """The validation metrics of a search's job.
+
+    Raises:
+        UserError: a file that is missing or damaged.
+    """
+    return read(Trial, folder / SCORED, {"metrics.loss": float | None, "metrics.accuracy": float})
+
+
+def is_scored(folder: Path) -> bool:
+    return (folder / SCORED).is_file()
+
+
 def is_finished(folder: Path) -> bool:
     """A record is written last, so a folder that has one is a finished run."""
     return (folder / FILE).is_file()
@@ -140,7 +172,7 @@ def read_records(folders: Iterable[Path]) -> list[Record]:
     return [read_record(folder) for folder in folders]
 
 
-def write(content: Record | Failure, file: Path) -> None:
+def write(content: Record | Failure | Trial, file: Path) -> None:
     write_whole(file, json.dumps(asdict(content), indent=2, allow_nan=False) + "\n")
 
 

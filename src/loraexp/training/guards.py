@@ -74,6 +74,12 @@ class Meter(Callback):
     def texts_per_second(self) -> float | None:
         return self.texts / self.seconds if self.seconds else None
 
+    def state_dict(self) -> dict[str, Any]:
+        return {"texts": self.texts, "seconds": self.seconds}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.texts, self.seconds = state_dict["texts"], state_dict["seconds"]
+
     def on_train_batch_start(
         self, trainer: Trainer, pl_module: LightningModule, batch: Batch, index: int
     ) -> None:

@@ -44,7 +44,7 @@ def measure_again(
     texts = datamodule(config, data, made)
     module = FineTuning(made.network, config.optim, len(made.labels))
     with quiet():
-        trainer = build_trainer(config, texts, [], [], False)
+        trainer = build_trainer(config, texts, [], [])
         return evaluate(trainer, module, texts, split).metrics
 
 

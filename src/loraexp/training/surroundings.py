@@ -27,12 +27,16 @@ def is_main_process() -> bool:
     return os.environ.get("LOCAL_RANK", "0") == "0"
 
 
+class Busy(UserError):
+    """Another process trains this run."""
+
+
 @contextmanager
-def claimed(folder: Path) -> Iterator[None]:
-    """Hold a run's folder: a second process that wants the same run is told so.
+def claimed(folder: Path, patient: bool = False) -> Iterator[None]:
+    """Hold a run's folder: a second process that wants the same run is told so, or waits.
 
     Raises:
-        UserError: another process holds it.
+        Busy: another process holds it, and `patient` is False.
     """
     if not is_main_process():  # the main one holds it
         yield
@@ -40,10 +44,14 @@ def claimed(folder: Path) -> Iterator[None]:
     folder.mkdir(parents=True, exist_ok=True)
     lock = FileLock(folder / ".lock")
     try:
-        with lock.acquire(timeout=0):
-            yield
+        lock.acquire(timeout=-1 if patient else 0)
     except Timeout:
-        raise UserError(f"{folder} is being trained by another process") from None
+        raise Busy(f"{folder} is being trained by another process") from None
+    with lock:
+        lock.release()  # the first of two holds
+        for partial in folder.rglob(".partial-*"):  # of a process that was killed while writing
+            partial.unlink()
+        yield
 
 
 @contextmanager
