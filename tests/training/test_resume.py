@@ -15,7 +15,7 @@ from loraexp.adapters.inject import adapter_tensors
 from loraexp.config import TrainConfig
 from loraexp.errors import UserError
 from loraexp.results.record import Record
-from loraexp.training import resume
+from loraexp.training import fitting, resume
 from loraexp.training import run as module
 from loraexp.training.assemble import assemble
 from loraexp.training.naming import run_folder
@@ -50,14 +50,14 @@ def four(small: TrainConfig) -> TrainConfig:
 @pytest.fixture
 def killed(monkeypatch: pytest.MonkeyPatch) -> Callable[[TrainConfig, int, int], None]:
     """Trains until it is killed in a batch of an epoch."""
-    build = module.build_trainer
+    build = fitting.build_trainer
 
     def run(config: TrainConfig, epoch: int, batch: int) -> None:
         def doomed(c: Any, t: Any, loggers: Any, callbacks: list[Callback]) -> Any:
             return build(c, t, loggers, [*callbacks, Kill(epoch, batch)])
 
         with monkeypatch.context() as patch:
-            patch.setattr(module, "build_trainer", doomed)
+            patch.setattr(fitting, "build_trainer", doomed)
             with pytest.raises(Killed):
                 train(config)
         assert not (run_folder(config) / "record.json").exists()
@@ -217,9 +217,11 @@ def test_scoring_reads_no_test_text_and_train_goes_on_from_it(
     four: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     measured: list[str] = []
-    real = module.evaluate
+    real = fitting.evaluate
     monkeypatch.setattr(
-        module, "evaluate", lambda t, m, x, split: (measured.append(split), real(t, m, x, split))[1]
+        fitting,
+        "evaluate",
+        lambda t, m, x, split: (measured.append(split), real(t, m, x, split))[1],
     )
     trial = module.score(four)
     assert measured == ["validation"]

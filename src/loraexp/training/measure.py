@@ -14,9 +14,9 @@ from loraexp.errors import UserError
 from loraexp.model.gpt2 import GPT2Classifier
 from loraexp.training.assemble import restore
 from loraexp.training.evaluation import evaluate
+from loraexp.training.fitting import build_trainer, datamodule
 from loraexp.training.hardware import uses_gpu
 from loraexp.training.module import FineTuning
-from loraexp.training.run import build_trainer, datamodule
 from loraexp.training.surroundings import quiet
 
 

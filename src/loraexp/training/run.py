@@ -1,22 +1,13 @@
-"""One run, in the order the README tells it: data, base, adapter, fit, test, record."""
+"""One run: its adapter is fitted, measured, saved, and told of in a record."""
 
 import logging
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import torch
-from lightning.pytorch import Trainer
-from lightning.pytorch.callbacks import (
-    Callback,
-    EarlyStopping,
-    LearningRateMonitor,
-    ModelCheckpoint,
-    ProgressBar,
-)
-from lightning.pytorch.loggers import Logger
+from lightning.pytorch.callbacks import Callback
 
 from loraexp.adapters.files import save_adapter
 from loraexp.adapters.inject import count
@@ -24,8 +15,7 @@ from loraexp.atomic import write_whole
 from loraexp.config import TrainConfig
 from loraexp.data.files import SPLITS
 from loraexp.data.module import TextDataModule
-from loraexp.data.splits import TextData, load_data
-from loraexp.errors import UserError
+from loraexp.data.splits import TextData
 from loraexp.results.plots import plot_loss
 from loraexp.results.record import (
     Record,
@@ -37,27 +27,14 @@ from loraexp.results.record import (
 )
 from loraexp.rules import to_yaml
 from loraexp.training import hardware
-from loraexp.training.assemble import ADAPTER, Assembled, adapter_card, assemble
-from loraexp.training.evaluation import Evaluation, evaluate
-from loraexp.training.guards import Guards, Meter
+from loraexp.training.assemble import ADAPTER, Assembled, adapter_card
+from loraexp.training.fitting import Fitted, fit_adapter
 from loraexp.training.loggers import curve_loggers, publish
-from loraexp.training.module import FineTuning
 from loraexp.training.naming import run_folder
-from loraexp.training.resume import (
-    Clock,
-    EpochSeeds,
-    Resumption,
-    WholeCheckpoints,
-    checkpoints,
-    fingerprint,
-    fit,
-    forget,
-    resumable,
-)
+from loraexp.training.resume import forget
 from loraexp.training.surroundings import claimed, is_main_process, quiet, restored_environment
 
 log = logging.getLogger("loraexp")
-POINTS_AN_EPOCH = 50  # of the training curves
 
 
 def train(
@@ -122,51 +99,6 @@ def score(
     return trial
 
 
-@dataclass(frozen=True)
-class Fitted:
-    """A trained adapter in its network, with all that a record says of how it came to be."""
-
-    config: TrainConfig
-    data: TextData
-    made: Assembled
-    texts: TextDataModule
-    module: FineTuning
-    trainer: Trainer
-    meter: Meter
-    clock: Clock
-    best_epoch: int
-    load_seconds: float
-
-    def measure(self, split: str) -> Evaluation:
-        return evaluate(self.trainer, self.module, self.texts, split)
-
-
-def fit_adapter(
-    config: TrainConfig, folder: Path, loggers: list[Logger], progress: Callback | None
-) -> Fitted:
-    """From data to the adapter of the epoch that is kept."""
-    started = time.perf_counter()
-    hardware.reset_peak_memory()
-    data = load_data(config.data)
-    check_sizes(data, config)
-    made = assemble(config, data.labels)
-    announce(config, data, made)
-    texts = datamodule(config, data, made)
-    module = FineTuning(made.network, config.optim, len(data.labels))
-    marks = fingerprint(made, data)
-    meter, clock, keepers = Meter(), Clock(), checkpoints(config, folder)
-    callbacks = [Guards(), meter, clock, EpochSeeds(config.seed), Resumption(marks), *keepers]
-    callbacks += [progress] if progress else []
-    trainer = build_trainer(config, texts, loggers, callbacks)
-    loaded = time.perf_counter()
-    fit(trainer, module, texts, resumable(folder, marks))
-    # weights_only: a checkpoint is data and never unpickled into code.
-    kept = torch.load(keepers[0].best_model_path, weights_only=True, map_location="cpu")
-    module.load_state_dict(kept["state_dict"])
-    best, load_seconds = int(kept["epoch"]) + 1, loaded - started
-    return Fitted(config, data, made, texts, module, trainer, meter, clock, best, load_seconds)
-
-
 def record_of(fitted: Fitted, folder: Path) -> Record:
     """Measure and save the adapter; what it returns is the record, not yet written."""
     config, data, made = fitted.config, fitted.data, fitted.made
@@ -208,87 +140,14 @@ def record_of(fitted: Fitted, folder: Path) -> Record:
     )
 
 
-def check_sizes(data: TextData, config: TrainConfig) -> None:
-    """Every process needs a text of each split.
-
-    Raises:
-        UserError: a split of fewer texts than trainer.devices.
-    """
-    for name in SPLITS:
-        if len(data[name]) < config.trainer.devices:
-            raise UserError(
-                f"trainer.devices must be at most the number of {name} texts = {len(data[name])}, "
-                f"got {config.trainer.devices}"
-            )
-
-
 def now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
-
-
-def build_trainer(
-    config: TrainConfig,
-    texts: TextDataModule,
-    loggers: list[Logger],
-    callbacks: list[Callback],
-) -> Trainer:
-    """Lightning's Trainer; it is told nothing of precision: the network knows what runs in bf16."""
-    settings = config.trainer
-    if settings.patience is not None:
-        callbacks.append(EarlyStopping("val_loss", patience=settings.patience))
-    if loggers:
-        callbacks.append(LearningRateMonitor("step"))
-    gpu = hardware.uses_gpu(settings.accelerator)
-    batches = len(texts.data.train) // config.data.batch_size
-    return Trainer(
-        accelerator="gpu" if gpu else "cpu",
-        devices=settings.devices,
-        strategy="ddp" if settings.devices > 1 else "auto",
-        max_epochs=settings.max_epochs,
-        accumulate_grad_batches=settings.accumulate,
-        gradient_clip_val=config.optim.grad_clip or None,
-        limit_train_batches=settings.limit_batches,
-        limit_val_batches=settings.limit_batches,
-        limit_test_batches=settings.limit_batches,
-        logger=loggers,
-        callbacks=callbacks,
-        plugins=[WholeCheckpoints()],
-        log_every_n_steps=max(1, batches // POINTS_AN_EPOCH),
-        num_sanity_val_steps=0,
-        enable_progress_bar=any(isinstance(c, ProgressBar) for c in callbacks),
-        enable_model_summary=False,
-        enable_checkpointing=any(isinstance(c, ModelCheckpoint) for c in callbacks),
-        use_distributed_sampler=False,  # our batches are cut and dealt by LengthGrouped
-        deterministic="warn" if gpu else None,  # CPU products are deterministic as they are
-    )
-
-
-def datamodule(config: TrainConfig, data: TextData, made: Assembled) -> TextDataModule:
-    encode, pad = made.tokenizer.encode, made.tokenizer.pad
-    return TextDataModule(data, config.data, encode, pad, made.max_length, config.seed)
 
 
 def save(folder: Path, config: TrainConfig, made: Assembled) -> str:
     """config.yaml and adapter/; returns the adapter's sha256."""
     write_whole(folder / "config.yaml", to_yaml(config))
     return save_adapter(made.network, folder / ADAPTER, adapter_card(config, made))
-
-
-def announce(config: TrainConfig, data: TextData, made: Assembled) -> None:
-    """What a user wants to know before the first step."""
-    if not is_main_process():
-        return
-    counts, model = count(made.network), config.model.name
-    if config.model.weights == "random":
-        model += " with RANDOM weights (it has learnt nothing yet)"
-    sizes = " + ".join(f"{len(data[name]):,}" for name in SPLITS)
-    log.info(f"{config.data.name}: {data.note}; {sizes} texts (train + validation + test)")
-    for warning in data.warnings():
-        log.warning(f"warning: {warning}")
-    log.info(
-        f"{config.method} on {model}: {counts.trainable:,} of {counts.total:,} parameters train "
-        f"({counts.percent:.2f} %), adapter {counts.adapter_bytes:,} bytes"
-    )
 
 
 def describe(data: TextData, texts: TextDataModule) -> dict[str, Any]:
