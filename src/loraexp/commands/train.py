@@ -1,31 +1,80 @@
 """loraexp train: one run, or one job of a sweep, and the table at the end."""
 
+import logging
 import sys
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from loraexp.atomic import write_whole
 from loraexp.config import TrainConfig
-from loraexp.results.record import Record, read_records
-from loraexp.results.tables import FORMATS, runs_table
+from loraexp.errors import UserError
+from loraexp.results.record import Failure, Record
+from loraexp.results.sweep import Sweep
+from loraexp.results.tables import FORMATS, printable, runs_table
+
+log = logging.getLogger("loraexp")
 
 
 def run(config: TrainConfig, sweep: Path | None) -> None:
-    from loraexp.training.naming import run_folder
+    """Train and show one run; as a job of a sweep, leave what the sweep's table needs.
+
+    Raises:
+        UserError: a single run that cannot be trained. A sweep notes that and goes on.
+    """
     from loraexp.training.progress import Progress
     from loraexp.training.run import train  # heavy: not at start
     from loraexp.training.surroundings import is_main_process
 
-    group = sweep.name if sweep else None
-    record = train(config, group, progress=Progress() if sys.stdout.isatty() else None)
-    folder = run_folder(config)
-    if not is_main_process():
+    progress = Progress() if sys.stdout.isatty() else None
+    if sweep is not None:
+        run_job(config, Sweep(sweep), progress)
         return
-    if sweep is None:
-        show([record], folder)
-    else:
-        # Jobs may run in other processes: the sweep finds its runs through these files.
-        write_whole(sweep / "jobs" / f"{record.name}.txt", f"{folder.resolve()}\n")
+    record = train(config, progress=progress)
+    if is_main_process():
+        show([record], run_folder(config))
+
+
+def run_job(config: TrainConfig, sweep: Sweep, progress: Any) -> None:
+    from hydra.core.hydra_config import HydraConfig
+
+    from loraexp.training.run import now, train
+    from loraexp.training.surroundings import Busy, is_main_process
+
+    folder, number = run_folder(config), HydraConfig.get().job.num
+    if is_main_process():
+        sweep.begin(number, folder)
+        log.info(sweep.standing(number))
+    try:
+        train(config, sweep.folder.name, progress, patient=True)
+    except Busy:
+        raise
+    except Exception as error:  # whatever it is: the other jobs can still be trained
+        if not is_main_process():
+            raise
+        reason = " ".join(str(error).split()) or type(error).__name__
+        if not isinstance(error, (UserError, OSError)):
+            reason = f"{type(error).__name__}: {reason}"
+            log.debug("", exc_info=error)
+        log.error(f"failed: {reason}")
+        Failure(folder.name, asdict(config), reason, now()).write(folder)
+
+
+def run_folder(config: TrainConfig) -> Path:
+    from loraexp.training.naming import run_folder
+
+    return run_folder(config)
+
+
+def begin_sweep(folder: Path, configs: Sequence[TrainConfig]) -> None:
+    """Check every job, then note what is planned.
+
+    Raises:
+        UserError: of the first job that could not run.
+    """
+    check_jobs(configs)
+    Sweep(folder).plan([run_folder(config) for config in configs])
 
 
 def check_jobs(configs: Sequence[TrainConfig]) -> None:
@@ -48,20 +97,31 @@ def check_jobs(configs: Sequence[TrainConfig]) -> None:
         inject(empty_classifier(config.model, config.head, 2), config, config.seed)
 
 
-def show_sweep(sweep: Path) -> None:
-    """The table over all runs of a sweep, in the order they ended."""
-    files = sorted((sweep / "jobs").glob("*.txt"), key=lambda file: file.stat().st_mtime_ns)
-    show(read_records(Path(file.read_text().strip()) for file in files), sweep)
+def show_sweep(folder: Path) -> bool:
+    """The table over all jobs of a sweep; False if one of them failed."""
+    outcomes = Sweep(folder).outcomes()
+    show(outcomes, folder)
+    failed = [outcome for outcome in outcomes if isinstance(outcome, Failure)]
+    if failed:
+        print(
+            f"{len(failed)} of {len(outcomes)} jobs failed; the same command tries these again",
+            file=sys.stderr,
+        )
+    return not failed
 
 
-def show(records: list[Record], folder: Path) -> None:
+def show(outcomes: Sequence[Record | Failure], folder: Path) -> None:
     """Print the table of runs and leave it as table.csv and table.md."""
-    table = runs_table(records)
+    table = runs_table(outcomes)
     write_whole(folder / "table.csv", FORMATS["csv"](table) + "\n")
     write_whole(folder / "table.md", FORMATS["markdown"](table) + "\n")
     print()
-    print(FORMATS["table"](table))
+    print(FORMATS["table"](table.without("failed")))  # reasons are long
     print()
+    records = [outcome for outcome in outcomes if isinstance(outcome, Record)]
+    for outcome in outcomes:
+        if isinstance(outcome, Failure):
+            print(f"Failed: {outcome.name}: {printable(outcome.reason)}")
     for note in sorted({record.data["note"] for record in records if record.data["synthetic"]}):
         print(f"Data: {note}.")
     if any(record.config["model"]["weights"] == "random" for record in records):

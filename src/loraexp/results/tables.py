@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from loraexp.results.record import Record
+from loraexp.results.record import Failure, Record
 
 Cell = str | int | float | None
 
@@ -41,6 +41,12 @@ class Table:
     @property
     def header(self) -> list[str]:
         return [column.name for column in self.columns]
+
+    def without(self, name: str) -> "Table":
+        """The same rows without one column, if it is there."""
+        kept = [i for i, column in enumerate(self.columns) if column.name != name]
+        rows = [[row[i] for i in kept] for row in self.rows]
+        return Table([self.columns[i] for i in kept], rows)
 
     def text(self) -> list[list[str]]:
         """The cells as shown."""
@@ -150,22 +156,28 @@ SHOWN = (
 )
 
 
-def runs_table(records: Sequence[Record]) -> Table:
+def runs_table(outcomes: Sequence[Record | Failure]) -> Table:
     """One row a run, in the order given; accuracies and F1 are shares of 1.
 
-    Every other setting in which the runs differ gets a column of its own.
+    Every other setting in which the runs differ gets a column of its own. A job that failed has
+    its reason in place of figures.
     """
-    configs = [flat(record.config) for record in records]
+    configs = [flat(outcome.config) for outcome in outcomes]
     varied = [key for key in configs[0] if not key.startswith(SHOWN) and differs(key, configs)]
     # a model or a data set is told by its name, not by all that makes it
     whole = tuple(key.removesuffix("name") for key in ("model.name", "data.name") if key in varied)
     varied = [key for key in varied if not key.startswith(whole) or key.endswith(".name")]
     extra = [Column(key, heading(key), str, words=True) for key in varied]
     rows = [
-        [*(config[key] for key in varied), *run_cells(record)]
-        for config, record in zip(configs, records, strict=True)
+        [*(config[key] for key in varied), *run_cells(outcome)]
+        for config, outcome in zip(configs, outcomes, strict=True)
     ]
-    return Table([*extra, *RUN_COLUMNS], rows)
+    columns = [*extra, *RUN_COLUMNS]
+    if any(isinstance(outcome, Failure) for outcome in outcomes):
+        columns.append(Column("failed", "failed", words=True))
+        for row, outcome in zip(rows, outcomes, strict=True):
+            row.append(outcome.reason if isinstance(outcome, Failure) else None)
+    return Table(columns, rows)
 
 
 def flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -188,9 +200,14 @@ def heading(key: str) -> str:
     return key.removesuffix(".name").rpartition(".")[2]
 
 
-def run_cells(record: Record) -> list[Cell]:
-    low_rank = record.counts["adapted_modules"] > 0
+def run_cells(record: Record | Failure) -> list[Cell]:
+    """The cells of RUN_COLUMNS."""
     lora = record.config["lora"]
+    if isinstance(record, Failure):
+        known = [record.config["method"], lora["rank"], lora["alpha"]]
+        known.append(short_targets(lora["target_modules"]))
+        return [*known, *[None] * (len(RUN_COLUMNS) - len(known))]
+    low_rank = record.counts["adapted_modules"] > 0
     return [
         record.config["method"],
         lora["rank"] if low_rank else None,
