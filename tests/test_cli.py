@@ -65,9 +65,15 @@ def test_a_mistake_that_only_the_command_can_see_is_one_line_too(tmp_path: Path)
 
 @pytest.mark.parametrize(
     ("typed", "heavy"),
-    [("--help", "torch lightning hydra omegaconf pandas"), ("train --help", "torch lightning")],
+    [
+        ("--help", "torch lightning hydra omegaconf pandas"),
+        ("train --help", "torch lightning"),
+        ("params models=[gpt2,gpt2-xl] ranks=[4,8]", "torch lightning pandas"),
+    ],
 )
-def test_help_starts_without_heavy_imports(typed: str, heavy: str, tmp_path: Path) -> None:
+def test_help_and_counting_start_without_heavy_imports(
+    typed: str, heavy: str, tmp_path: Path
+) -> None:
     script = (
         "import sys; from loraexp.cli import dispatch; "
         f"dispatch({typed.split()!r}); "

@@ -90,9 +90,11 @@ class Lora:
     )
     init: str = key(
         "kaiming",
-        "how lora_A starts: kaiming (uniform, +-1/sqrt(in)) | gaussian (std 1/r)",
-        choices=("kaiming", "gaussian"),
+        "how lora_A starts: kaiming (uniform, +-1/sqrt(in)) | gaussian (std 1/r) | orthogonal | "
+        "book (+-1/sqrt(r)) | pissa | olora (with method=)",
+        choices=("kaiming", "gaussian", "orthogonal", "book", "pissa", "olora"),
     )
+    lr_ratio: float = key(1.0, "learning rate of lora_B over that of all else", above=0)
     rank_pattern: dict[str, int] = key({}, "rank of single targets, e.g. {v_proj:16}", least=1)
     alpha_pattern: dict[str, float] = key({}, "alpha of single targets", above=0)
 
@@ -141,6 +143,9 @@ class Trainer:
     )
     accelerator: str = key("auto", "auto | cpu | gpu", choices=("auto", "cpu", "gpu"))
     devices: int = key(1, "processes to train with (DDP above 1)", least=1)
+    gradient_checkpointing: bool = key(
+        False, "keep no activations inside blocks, compute them again: less memory, more time"
+    )
     accumulate: int = key(1, "batches a step", least=1)
     patience: int | None = key(None, "stop after so many epochs without a better one", least=1)
     keep: str = key(

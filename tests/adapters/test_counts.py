@@ -8,11 +8,13 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from loraexp.adapters.inject import Counts, count, inject
-from loraexp.adapters.methods import METHODS
+from loraexp.adapters.counts import Counts, count_shapes
+from loraexp.adapters.inject import count, inject
+from loraexp.adapters.methods import METHODS, as_method
 from loraexp.commands.params import read_model
 from loraexp.config import Adaptation, Head, LastBlock, Lora, Model
 from loraexp.model.gpt2 import empty_classifier
+from loraexp.model.shapes import linear_shapes, shapes
 
 # Features in and out of each linear layer, in units of the width.
 SHAPES = {
@@ -109,12 +111,42 @@ def test_methods_without_a_branch_count_what_they_train(
         "full": base_size(model),
         "head": 0,
         "last_block": n * block_size(d) + 2 * d,
+        "bitfit": model.n_layer * (4 * d + 5 * d + 2 * d) + d,  # four + two linears, norms
     }
     assert trained.keys() == {name for name, method in METHODS.items() if method.branch is None}
     for method, size in trained.items():
         config = Adaptation(method, last_block=LastBlock(n))
         counts = counted(model, config, Head(bias=bias), classes)
         assert counts == Counts(size + head, base_size(model) + head, adapted_modules=0)
+
+
+@settings(deadline=None, max_examples=15)
+@given(
+    model=geometries,
+    rank=st.integers(1, 9),
+    targets=st.lists(st.sampled_from(list(SHAPES)), min_size=1, unique=True),
+    classes=st.integers(2, 5),
+    bias=st.booleans(),
+    fc1=st.none() | st.integers(1, 9),
+)
+@pytest.mark.parametrize("method", METHODS)
+def test_what_is_counted_without_tensors_equals_what_is_counted_with_them(
+    method: str,
+    model: Model,
+    rank: int,
+    targets: list[str],
+    classes: int,
+    bias: bool,
+    fc1: int | None,
+) -> None:
+    pattern = {"fc1": fc1} if fc1 and "fc1" in targets else {}
+    lora = Lora(rank=rank, target_modules=targets, rank_pattern=pattern)
+    config = as_method(Adaptation(lora=lora), method)
+    sizes, linears = shapes(model, Head(bias=bias), classes), list(linear_shapes(model))
+    wanted = counted(model, config, Head(bias=bias), classes)
+    assert count_shapes(sizes, linears, config) == wanted
+    larger = {**sizes, "score.weight": (classes + 1, model.d_model)}
+    assert count_shapes(larger, linears, config) != wanted
 
 
 @pytest.mark.parametrize("targets", TARGETS)
@@ -151,6 +183,8 @@ def test_percent_and_bytes_follow_from_the_counts() -> None:
         "trainable": 250,
         "total": 1000,
         "adapted_modules": 1,
+        "held": 0,
         "percent": 25.0,
         "adapter_bytes": 1000,
     }
+    assert Counts(trainable=250, total=1000, adapted_modules=1, held=50).adapter_bytes == 1200

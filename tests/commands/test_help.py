@@ -23,9 +23,9 @@ def test_help_lists_every_key_once_and_no_other(verb: str) -> None:
 
 
 def test_help_lists_every_group_with_its_options(verb: str) -> None:
-    text = verb_help(verb, "")
+    text = re.sub(r"\n {8,}", " ", verb_help(verb, ""))  # a long list goes on in the next line
     for group, options in groups_of(verb).items():
-        assert re.search(rf"^  {group} +{re.escape(' | '.join(options))}$", text, re.M)
+        assert re.search(rf"^  {group} +{re.escape(' | '.join(options))}( |$)", text, re.M)
 
 
 def test_help_has_words_beside_or_below_every_key(verb: str) -> None:

@@ -10,7 +10,7 @@ import torch
 import yaml
 
 from loraexp.adapters.inject import adapter_tensors
-from loraexp.adapters.methods import METHODS
+from loraexp.adapters.methods import METHODS, as_method
 from loraexp.config import Data, TrainConfig
 from loraexp.data.files import SPLITS
 from loraexp.errors import UserError
@@ -67,7 +67,7 @@ def test_same_seed_gives_bitwise_the_same_adapter_and_another_seed_does_not(
 
 @pytest.mark.parametrize("method", METHODS)
 def test_training_changes_the_adapter_and_nothing_else(small: TrainConfig, method: str) -> None:
-    config = replace(small, method=method)
+    config = as_method(small, method)
     train(config)
     fresh = assemble(config, ("ham", "spam")).network.state_dict()
     trained, made = restore(run_folder(config))
@@ -81,7 +81,7 @@ def test_training_changes_the_adapter_and_nothing_else(small: TrainConfig, metho
 def test_checkpoints_hold_the_trainable_tensors_and_not_the_base(
     small: TrainConfig, method: str
 ) -> None:
-    config = replace(small, method=method)
+    config = as_method(small, method)
     train(config)
     file = run_folder(config) / "checkpoints" / "best.ckpt"
     kept = torch.load(file, weights_only=True)["state_dict"]

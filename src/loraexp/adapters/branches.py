@@ -5,7 +5,8 @@ A branch owns the tensors that train and never the base's. Shapes: lora_A (r, in
 
 import math
 from abc import ABC, abstractmethod
-from typing import Any, Self
+from collections.abc import Callable
+from typing import Any, ClassVar, Self
 
 import torch
 from torch import Tensor, nn
@@ -19,8 +20,42 @@ SCALINGS = {
 }
 
 
+def kaiming(lora_A: Tensor, generator: torch.Generator) -> None:
+    """Uniform within 1 / sqrt(in): torch's kaiming_uniform_ with a = sqrt(5), as loralib has it."""
+    bound = 1.0 / math.sqrt(lora_A.shape[1])
+    lora_A.uniform_(-bound, bound, generator=generator)
+
+
+def gaussian(lora_A: Tensor, generator: torch.Generator) -> None:
+    """Normal with a deviation of 1 / r, as in PEFT."""
+    lora_A.normal_(0.0, 1.0 / lora_A.shape[0], generator=generator)
+
+
+def orthogonal(lora_A: Tensor, generator: torch.Generator) -> None:
+    """Orthonormal rows (columns, if r > in), drawn evenly; PEFT's has a lora_B that is not zero."""
+    nn.init.orthogonal_(lora_A, generator=generator)
+
+
+def book(lora_A: Tensor, generator: torch.Generator) -> None:
+    """Uniform within 1 / sqrt(r): the tutorial's lora_A is stored (in, r), and the same call takes
+    r for the fan-in."""
+    bound = 1.0 / math.sqrt(lora_A.shape[0])
+    lora_A.uniform_(-bound, bound, generator=generator)
+
+
+# How lora_A starts where lora_B starts at zero; variants.py has the starts that need the weight.
+STARTS: dict[str, Callable[[Tensor, torch.Generator], None]] = {
+    "kaiming": kaiming,
+    "gaussian": gaussian,
+    "orthogonal": orthogonal,
+    "book": book,
+}
+
+
 class Branch(nn.Module, ABC):
     """What one adapted linear layer adds to its base."""
+
+    additive: ClassVar[bool] = True  # delta is the same whatever the weight is
 
     @classmethod
     @abstractmethod
@@ -34,8 +69,12 @@ class Branch(nn.Module, ABC):
         """The adapted output (..., out) for input x (..., in) and y = base(x)."""
 
     @abstractmethod
+    def delta(self, weight: Tensor) -> Tensor:
+        """What merging adds to the base's weight (out, in), in float64."""
+
     def merged(self, weight: Tensor) -> Tensor:
         """The weight (out, in) of a plain linear layer that does the same, in weight's dtype."""
+        return (weight.double() + self.delta(weight)).to(weight.dtype)
 
 
 class LowRank(Branch):
@@ -59,11 +98,7 @@ class LowRank(Branch):
     ) -> Self:
         lora_A = torch.empty(rank, base.in_features, device=base.weight.device)
         if not lora_A.is_meta:  # counting needs shapes only
-            if config.init == "gaussian":
-                lora_A.normal_(0.0, 1.0 / rank, generator=generator)
-            else:  # kaiming with a = sqrt(5): the bound is 1 / sqrt(in)
-                bound = 1.0 / math.sqrt(base.in_features)
-                lora_A.uniform_(-bound, bound, generator=generator)
+            STARTS[config.init](lora_A, generator)
         lora_B = torch.zeros(base.out_features, rank, device=base.weight.device)
         return cls(lora_A, lora_B, SCALINGS[config.scaling](alpha, rank), config.dropout)
 
@@ -74,9 +109,8 @@ class LowRank(Branch):
         )
         return out.view(y.shape)
 
-    def merged(self, weight: Tensor) -> Tensor:
-        delta = self.scaling * (self.lora_B.double() @ self.lora_A.double())  # (out, in)
-        return (weight.double() + delta).to(weight.dtype)
+    def delta(self, weight: Tensor) -> Tensor:
+        return self.scaling * (self.lora_B.double() @ self.lora_A.double())
 
 
 class LowRankSum(torch.autograd.Function):
@@ -99,7 +133,7 @@ class LowRankSum(torch.autograd.Function):
         x, low, a, b = ctx.saved_tensors
         g_low = (g @ b).mul_(ctx.scaling)  # (n, r)
         g_x = g_low @ a if ctx.needs_input_grad[0] else None  # (n, in)
-        g_A = (g_low.t() @ x).to(ctx.dtype)  # (r, in)
+        g_A = (g_low.t() @ x).to(ctx.dtype) if ctx.needs_input_grad[2] else None  # (r, in)
         g_B = (g.t() @ low).to(ctx.dtype).mul_(ctx.scaling)  # (out, r)
         return g_x, g if ctx.needs_input_grad[1] else None, g_A, g_B, None
 

@@ -11,11 +11,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from loraexp.adapters.inject import (
-    adapter_tensors,
-    check_adapter_tensors,
-    load_adapter_tensors,
-)
+from loraexp.adapters.inject import check_tensors, load_tensors, saved_tensors
 from loraexp.atomic import whole, write_whole
 from loraexp.errors import UserError
 
@@ -25,9 +21,7 @@ FORMAT = 1
 
 def save_adapter(network: nn.Module, folder: Path, card: Mapping[str, Any]) -> str:
     """Write the adapter in float32 with its card; returns its sha256 (see `tensors_hash`)."""
-    tensors = {
-        n: p.detach().float().cpu().contiguous() for n, p in adapter_tensors(network).items()
-    }
+    tensors = {n: p.detach().float().cpu().contiguous() for n, p in saved_tensors(network).items()}
     digest = tensors_hash(tensors)
     with whole(folder / TENSORS) as partial:
         save_file(tensors, partial)
@@ -65,13 +59,14 @@ def load_adapter(network: nn.Module, folder: Path) -> None:
         tensors = load_file(file)
     except (SafetensorError, OSError) as error:
         raise UserError(f"{file} is missing or damaged: {error}") from None
+    own = saved_tensors(network)
     try:
-        check_adapter_tensors(network, tensors)
+        check_tensors(own, tensors)
     except ValueError as error:
         raise UserError(f"{file} {error}") from None
     if tensors_hash(tensors) != read_card(folder).get("adapter_sha256"):
         raise UserError(f"{file} is not what {CARD} describes: adapter_sha256 differs")
-    load_adapter_tensors(network, tensors)
+    load_tensors(own, tensors)
 
 
 def tensors_hash(tensors: Mapping[str, Tensor]) -> str:

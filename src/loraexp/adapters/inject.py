@@ -1,18 +1,19 @@
 """Attach a method to a network, ask what trains, merge it back in."""
 
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
 from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
 
 from loraexp.adapters.branches import Adapted
-from loraexp.adapters.methods import find_method
-from loraexp.adapters.targets import check_pattern, lookup, resolve
+from loraexp.adapters.counts import HEAD, Counts, in_head
+from loraexp.adapters.methods import check_method
+from loraexp.adapters.targets import targeted
+from loraexp.adapters.variants import BRANCHES
 from loraexp.config import Adaptation
 from loraexp.errors import UserError
 
-HEAD = "score"
 N = TypeVar("N", bound=nn.Module)
 
 
@@ -27,23 +28,19 @@ def inject(network: N, config: Adaptation, seed: int) -> N:
     """
     if any(isinstance(module, Adapted) for module in network.modules()):
         raise UserError("this network has an adapter already: merge it, or load the base again")
-    method = find_method(config.method)
+    method = check_method(config)
     network.requires_grad_(False)
     base_names = [name for name, _ in network.named_parameters() if not in_head(name)]
     for name in method.trains(base_names, config):
         network.get_parameter(name).requires_grad_(True)
     if method.branch is not None:
-        linears = linear_names(network)
-        targets = resolve(linears, config.lora.target_modules)
-        check_pattern("lora.rank_pattern", config.lora.rank_pattern, targets)
-        check_pattern("lora.alpha_pattern", config.lora.alpha_pattern, targets)
         generator = torch.Generator().manual_seed(seed)
-        for name in targets:
+        for name, rank, alpha in targeted(linear_names(network), config.lora):
             base = network.get_submodule(name)
             assert isinstance(base, nn.Linear)
-            rank = lookup(name, config.lora.rank_pattern, config.lora.rank)
-            alpha = lookup(name, config.lora.alpha_pattern, config.lora.alpha)
-            branch = method.branch.create(base, config.lora, rank, alpha, generator)
+            branch = BRANCHES[method.branch].create(base, config.lora, rank, alpha, generator)
+            for held in method.frozen:
+                branch.get_parameter(held).requires_grad_(False)
             replace(network, name, Adapted(base, branch))
     network.get_submodule(HEAD).requires_grad_(True)
     return network
@@ -60,32 +57,44 @@ def merge(network: N) -> N:
 
 
 def adapter_tensors(network: nn.Module) -> dict[str, nn.Parameter]:
-    """THE ADAPTER: exactly the tensors that train, head included, by their names in files.
+    """Exactly the tensors that train, head included, by their names in files.
 
     Names leave the wrapper out: h.0.attn.q_proj.lora_A, not h.0.attn.q_proj.branch.lora_A.
     """
     return {file_name(n): p for n, p in network.named_parameters() if p.requires_grad}
 
 
+def saved_tensors(network: nn.Module) -> dict[str, nn.Parameter]:
+    """THE ADAPTER as its file holds it: what trains, and what a branch holds without training."""
+    return {
+        file_name(name): parameter
+        for name, parameter in network.named_parameters()
+        if parameter.requires_grad or ".branch." in name
+    }
+
+
 def file_name(name: str) -> str:
     return name.replace(".branch.", ".").replace(".base.", ".")
 
 
-def load_adapter_tensors(network: nn.Module, tensors: dict[str, Tensor]) -> None:
-    """Copy `tensors` into the network's adapter, once they are checked."""
-    check_adapter_tensors(network, tensors)
+def load_tensors(own: Mapping[str, Tensor], tensors: Mapping[str, Tensor]) -> None:
+    """Copy `tensors` over `own`, the network's adapter or what of it trains, once checked.
+
+    Raises:
+        ValueError: as check_tensors.
+    """
+    check_tensors(own, tensors)
     with torch.no_grad():
-        for name, parameter in adapter_tensors(network).items():
-            parameter.copy_(tensors[name])
+        for name, tensor in own.items():
+            tensor.copy_(tensors[name])
 
 
-def check_adapter_tensors(network: nn.Module, tensors: dict[str, Tensor]) -> None:
-    """Names and shapes must be exactly those of the network's adapter.
+def check_tensors(own: Mapping[str, Tensor], tensors: Mapping[str, Tensor]) -> None:
+    """Names and shapes must be exactly those of `own`.
 
     Raises:
         ValueError: a missing, unexpected, misshaped or non-finite tensor, by name.
     """
-    own = adapter_tensors(network)
     for problem, names in (
         ("lacks", own.keys() - tensors.keys()),
         ("has an unexpected", tensors.keys() - own.keys()),
@@ -99,32 +108,12 @@ def check_adapter_tensors(network: nn.Module, tensors: dict[str, Tensor]) -> Non
             raise ValueError(f"{problem} {min(names)} ({len(names)} such tensors)")
 
 
-@dataclass(frozen=True)
-class Counts:
-    """Numbers of parameters; `adapter_bytes` is what the trained tensors take in float32."""
-
-    trainable: int
-    total: int
-    adapted_modules: int  # linear layers with a branch
-
-    @property
-    def percent(self) -> float:
-        return 100.0 * self.trainable / self.total
-
-    @property
-    def adapter_bytes(self) -> int:
-        return 4 * self.trainable
-
-    def as_dict(self) -> dict[str, int | float]:
-        derived = {"percent": self.percent, "adapter_bytes": self.adapter_bytes}
-        return {**asdict(self), **derived}
-
-
 def count(network: nn.Module) -> Counts:
     """Count the network as it stands; total includes the adapter and the head."""
     trainable = sum(p.numel() for p in adapter_tensors(network).values())
     total = sum(p.numel() for p in network.parameters())
-    return Counts(trainable, total, sum(isinstance(m, Adapted) for m in network.modules()))
+    held = sum(p.numel() for p in saved_tensors(network).values()) - trainable
+    return Counts(trainable, total, sum(isinstance(m, Adapted) for m in network.modules()), held)
 
 
 def linear_names(network: nn.Module) -> list[str]:
@@ -134,10 +123,6 @@ def linear_names(network: nn.Module) -> list[str]:
         for name, module in network.named_modules()
         if isinstance(module, nn.Linear) and not in_head(name)
     ]
-
-
-def in_head(name: str) -> bool:
-    return name == HEAD or name.startswith(f"{HEAD}.")
 
 
 def replace(network: nn.Module, name: str, module: nn.Module) -> None:

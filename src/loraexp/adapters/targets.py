@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from types import NoneType
 from typing import TypeVar
 
+from loraexp.config import Lora
 from loraexp.errors import UserError
 
 T = TypeVar("T")
@@ -56,6 +57,25 @@ def resolve(linears: Sequence[str], targets: object) -> list[str]:
         if not any(matches(name, target) for name in linears):
             raise UserError(f"lora.target_modules: {target!r} matches nothing; {describe(linears)}")
     return [name for name in linears if any(matches(name, target) for target in wanted)]
+
+
+def targeted(linears: Sequence[str], lora: Lora) -> list[tuple[str, int, float]]:
+    """Path, rank and alpha of every module that is adapted, in model order.
+
+    Raises:
+        UserError: as resolve and check_pattern.
+    """
+    names = resolve(linears, lora.target_modules)
+    check_pattern("lora.rank_pattern", lora.rank_pattern, names)
+    check_pattern("lora.alpha_pattern", lora.alpha_pattern, names)
+    return [
+        (
+            name,
+            lookup(name, lora.rank_pattern, lora.rank),
+            lookup(name, lora.alpha_pattern, lora.alpha),
+        )
+        for name in names
+    ]
 
 
 def lookup(name: str, pattern: Mapping[str, T], default: T) -> T:

@@ -19,7 +19,9 @@ def verb_help(verb: str, summary: str) -> str:
     if groups:
         lines += ["Groups (group=option):"]
         for name, options in groups.items():
-            lines += [f"  {name:<12}{' | '.join(options)}", *note(SCHEMAS[verb], name)]
+            first, *more = wrap(" | ".join(options), WIDTH - 14)
+            lines += [f"  {name:<12}{first}", *(f"  {'':<12}{words}" for words in more)]
+            lines += note(SCHEMAS[verb], name)
         lines.append("")
     lines.append("Keys (key=value), with the default; a group's option may set its own:")
     rows = [(f"{key}={show(default(f))}", f.metadata["help"]) for key, f in keys(SCHEMAS[verb])]

@@ -5,8 +5,11 @@ from pathlib import Path
 
 import yaml
 
+from loraexp.adapters.counts import count_shapes
+from loraexp.adapters.methods import as_method, find_method
 from loraexp.config import Model, ParamsConfig
 from loraexp.errors import unknown
+from loraexp.model.shapes import linear_shapes, shapes
 from loraexp.results.tables import FORMATS, Column, Table, size
 
 COLUMNS = (
@@ -26,19 +29,15 @@ def run(config: ParamsConfig, sweep: Path | None) -> None:
 
 def params_table(config: ParamsConfig) -> Table:
     """One row for each model, method and rank; methods without a rank have one row."""
-    from loraexp.adapters.inject import count, inject
-    from loraexp.adapters.methods import find_method
-    from loraexp.model.gpt2 import empty_classifier
-
     rows: list[list[str | int | float | None]] = []
     for model in [read_model(name) for name in config.models] or [config.model]:
+        sizes, linears = shapes(model, config.head, config.classes), list(linear_shapes(model))
         for method in config.methods or [config.method]:
+            chosen = replace(as_method(config, method) if config.methods else config, model=model)
             ranked = find_method(method).branch is not None
             for rank in config.ranks or [config.lora.rank] if ranked else [None]:
-                lora = config.lora if rank is None else replace(config.lora, rank=rank)
-                network = empty_classifier(model, config.head, config.classes)
-                inject(network, replace(config, method=method, lora=lora, model=model), seed=0)
-                n = count(network)
+                lora = chosen.lora if rank is None else replace(chosen.lora, rank=rank)
+                n = count_shapes(sizes, linears, replace(chosen, lora=lora))
                 cells = [n.trainable, n.total, n.percent, n.adapter_bytes]
                 rows.append([model.name, method, rank, *cells])
     return Table(COLUMNS, rows)

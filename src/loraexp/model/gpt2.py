@@ -9,11 +9,12 @@ in tests); matrix products run in `compute_dtype`. See `GPT2Classifier.compute_i
 """
 
 import math
-from typing import Self
+from typing import Any, Self
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from loraexp.config import Head, Model
 from loraexp.model.packing import Packing
@@ -97,6 +98,7 @@ class GPT2(nn.Module):
         super().__init__()
         self.config = config
         self.compute_dtype: torch.dtype | None = None  # None: the residual stream's
+        self.checkpointing = False  # compute each block again for its gradient
         self.wte = Embedding(config.vocab_size, config.d_model)
         self.wpe = Embedding(config.context, config.d_model)
         self.drop = nn.Dropout(config.dropout)
@@ -117,8 +119,14 @@ class GPT2(nn.Module):
         x = self.drop(self.wte(words[:, 0]).to(full) + self.wpe(places[:, 0]).to(full))  # (N, d)
         *blocks, final = self.h
         for block in blocks:
-            x = block(x, packing, dtype)
-        return self.ln_f(final(x, packing, dtype, last))
+            x = self.run(block, x, packing, dtype)
+        return self.ln_f(self.run(final, x, packing, dtype, last))
+
+    def run(self, block: nn.Module, *given: Any) -> Tensor:
+        if not (self.checkpointing and torch.is_grad_enabled()):
+            return block(*given)
+        # Not the reentrant kind: it loses every gradient where the input needs none.
+        return checkpoint(block, *given, use_reentrant=False)
 
     def forward(self, tokens: Tensor) -> Tensor:  # (B, T) -> (B, T, d)
         packing = Packing.of(torch.full_like(tokens[:, 0], tokens.shape[1]), tokens.shape[1])

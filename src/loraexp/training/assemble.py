@@ -36,6 +36,7 @@ def assemble(config: TrainConfig, labels: tuple[str, ...]) -> Assembled:
     base_sha256 = base_hash(network)
     precision = pick_precision(config.trainer.precision, config.trainer.accelerator)
     inject(network, config, config.seed).compute_in(DTYPES[precision])
+    network.checkpointing = config.trainer.gradient_checkpointing
     return Assembled(network, tokenizer, labels, base_sha256, precision, longest(config))
 
 

@@ -73,7 +73,7 @@ def fit_adapter(
     made = assemble(config, data.labels)
     announce(config, data, made)
     texts = datamodule(config, data, made)
-    module = FineTuning(made.network, config.optim, len(data.labels))
+    module = FineTuning(made.network, config.optim, len(data.labels), config.lora.lr_ratio)
     marks = fingerprint(made, data)
     meter, clock, keepers = Meter(), Clock(), checkpoints(config, folder)
     callbacks = [Guards(), meter, clock, EpochSeeds(config.seed), Resumption(marks), *keepers]

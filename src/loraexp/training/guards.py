@@ -2,15 +2,21 @@
 
 import math
 import time
+from collections.abc import Mapping
 from typing import Any
 
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
+from torch import Tensor
 
-from loraexp.adapters.inject import HEAD, adapter_tensors
+from loraexp.adapters.counts import HEAD
+from loraexp.adapters.inject import adapter_tensors
 from loraexp.data.batching import Batch
 from loraexp.errors import UserError
 from loraexp.training.module import FineTuning
+
+# Of a branch: with these at their start, all else has no gradient or only a small one.
+MOVE_FIRST = (".lora_B", ".vera_lambda_b")
 
 
 class Guards(Callback):
@@ -18,15 +24,18 @@ class Guards(Callback):
 
     Raises:
         UserError: the head or an adapter tensor is missing from the optimizer; the loss is not
-            finite; a target's lora_B is still zero after the first step (as under gradient
-            checkpointing with frozen inputs).
+            finite; a target's lora_B is still where it was after the first step (as under
+            gradient checkpointing with frozen inputs).
     """
 
     def __init__(self) -> None:
-        self.unproven = True
+        self.starts: dict[str, Tensor] = {}
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         tensors = adapter_tensors(network(pl_module))
+        if trainer.global_step == 0:
+            moving = {name: p for name, p in tensors.items() if name.endswith(MOVE_FIRST)}
+            self.starts = {name: p.detach().clone() for name, p in moving.items()}
         groups = trainer.optimizers[0].param_groups
         held = {id(parameter) for group in groups for parameter in group["params"]}
         lost = [name for name, parameter in tensors.items() if id(parameter) not in held]
@@ -45,18 +54,14 @@ class Guards(Callback):
                 "trainer.precision=fp32"
             )
         # Texts of one token attend to nothing: q_proj and k_proj have no gradient there by right.
-        if self.unproven and trainer.global_step and int(batch.lengths.max()) > 1:
-            self.unproven = False
-            check_moved(network(pl_module))
+        if self.starts and trainer.global_step and int(batch.lengths.max()) > 1:
+            check_moved(adapter_tensors(network(pl_module)), self.starts)
+            self.starts = {}
 
 
-def check_moved(module: torch.nn.Module) -> None:
-    """Every lora_B, zero at the start, must differ from zero after a step."""
-    still = [
-        name
-        for name, parameter in adapter_tensors(module).items()
-        if name.endswith("lora_B") and not bool(parameter.any())
-    ]
+def check_moved(tensors: Mapping[str, Tensor], starts: Mapping[str, Tensor]) -> None:
+    """Every tensor that has a gradient at once must differ from its start after a step."""
+    still = [name for name, start in starts.items() if torch.equal(tensors[name], start)]
     if still:
         raise UserError(
             f"{still[0]} did not move in the first step ({len(still)} such tensors): "

@@ -18,7 +18,7 @@ from torchmetrics.classification import (
     Recall,
 )
 
-from loraexp.adapters.inject import adapter_tensors, load_adapter_tensors
+from loraexp.adapters.inject import adapter_tensors, load_tensors
 from loraexp.config import Optim
 from loraexp.data.batching import Batch
 from loraexp.errors import UserError
@@ -31,12 +31,16 @@ class FineTuning(LightningModule):
     Args:
         network: token ids (B, T) and lengths (B,) to logits (B, C).
         optim: optimizer and schedule.
+        lr_ratio: learning rate of lora_B over that of all else.
         n_classes: C; with two, precision, recall, F1 and AUROC are those of the second class, with
             more they are averaged over the classes.
     """
 
-    def __init__(self, network: nn.Module, optim: Optim, n_classes: int) -> None:
+    def __init__(
+        self, network: nn.Module, optim: Optim, n_classes: int, lr_ratio: float = 1.0
+    ) -> None:
         super().__init__()
+        self.lr_ratio = lr_ratio
         self.network, self.optim, self.n_classes = network, optim, n_classes
         self.loss, self.scores = MeanMetric(), classification_metrics(n_classes)
         self.tested: list[Tensor] = []  # chances (B, C) of the test batches of this process
@@ -91,13 +95,22 @@ class FineTuning(LightningModule):
         return {"n": int(confusion.sum()), **numbers, "confusion": confusion.tolist()}
 
     def configure_optimizers(self) -> Any:
-        parameters = adapter_tensors(self.network).values()
         optimizer = torch.optim.AdamW(
-            parameters, lr=self.optim.lr, weight_decay=self.optim.weight_decay, fused=True
+            self.groups(), lr=self.optim.lr, weight_decay=self.optim.weight_decay, fused=True
         )
         factor = schedule(self.optim, int(self.trainer.estimated_stepping_batches))
         lr = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": lr, "interval": "step"}}
+
+    def groups(self) -> list[dict[str, Any]]:
+        """Of the optimizer: all that trains, lora_B at a rate of its own if one is asked for
+        (Hayou et al. 2024, "LoRA+", section 4)."""
+        tensors = adapter_tensors(self.network)
+        if self.lr_ratio == 1.0:
+            return [{"params": [*tensors.values()]}]
+        fast = [p for name, p in tensors.items() if name.endswith(".lora_B")]
+        slow = [p for name, p in tensors.items() if not name.endswith(".lora_B")]
+        return [{"params": slow}, {"params": fast, "lr": self.lr_ratio * self.optim.lr}]
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Trainable tensors only: never the frozen base, never its 500 MB."""
@@ -107,7 +120,7 @@ class FineTuning(LightningModule):
     def load_state_dict(self, state_dict: Mapping[str, Any], *_: Any, **__: Any) -> Any:
         """Take an adapter as on_save_checkpoint wrote it; nothing may be missing or too much."""
         try:
-            load_adapter_tensors(self.network, dict(state_dict))
+            load_tensors(adapter_tensors(self.network), state_dict)
         except ValueError as error:
             raise UserError(f"the checkpoint {error}") from None
 

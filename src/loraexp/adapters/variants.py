@@ -1,0 +1,210 @@
+"""Branches beside plain LoRA: from another start, with a magnitude, with shared random matrices."""
+
+from functools import lru_cache
+from typing import ClassVar, Self
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from loraexp.adapters.branches import SCALINGS, Branch, LowRank
+from loraexp.config import Lora
+
+
+class FromStart(LowRank):
+    """y + s dropout(x) (A' B' - A0' B0'): LoRA that starts at A0, B0 taken from the weight.
+
+    PiSSA (Meng et al. 2024, section 3): with W = U S V', B0 = U_r sqrt(S_r / s), A0 = sqrt(S_r / s)
+    V_r'. OLoRA (Buyukakyuz 2024, section 3): with W = Q R, B0 = Q_r, A0 = R_r.
+    Both papers, and PEFT, take s B0 A0 out of the frozen weight instead, which rounds it; here the
+    base stays as it is, and a fresh branch adds exactly zero. The two are equal otherwise.
+
+    Args:
+        start_A: (r, in), start_B: (out, r): A0 and B0; frozen, and part of the adapter's file.
+    """
+
+    def __init__(self, lora_A: Tensor, lora_B: Tensor, scaling: float, dropout: float) -> None:
+        super().__init__(lora_A, lora_B, scaling, dropout)
+        self.start_A = nn.Parameter(lora_A.clone(), requires_grad=False)
+        self.start_B = nn.Parameter(lora_B.clone(), requires_grad=False)
+
+    @classmethod
+    def create(
+        cls, base: nn.Linear, config: Lora, rank: int, alpha: float, generator: torch.Generator
+    ) -> Self:
+        scaling = SCALINGS[config.scaling](alpha, rank)
+        if base.weight.is_meta:
+            lora_A = base.weight.new_empty(rank, base.in_features, dtype=torch.float32)
+            lora_B = base.weight.new_empty(base.out_features, rank, dtype=torch.float32)
+        else:
+            B, A = FACTORS[config.init](base.weight.detach().double(), rank, scaling)
+            kind = torch.promote_types(base.weight.dtype, torch.float32)
+            lora_A, lora_B = A.to(kind), B.to(kind)
+        return cls(lora_A.contiguous(), lora_B.contiguous(), scaling, config.dropout)
+
+    def forward(self, x: Tensor, y: Tensor, base: nn.Linear) -> Tensor:
+        x = self.dropout(x)
+        now, then = (
+            F.linear(F.linear(x, A.to(x.dtype)), B.to(x.dtype))
+            for A, B in ((self.lora_A, self.lora_B), (self.start_A, self.start_B))
+        )
+        return y + self.scaling * (now - then)  # exactly y as long as A = A0 and B = B0
+
+    def delta(self, weight: Tensor) -> Tensor:
+        start = self.start_B.double() @ self.start_A.double()
+        return self.scaling * (self.lora_B.double() @ self.lora_A.double() - start)
+
+
+def pissa(weight: Tensor, rank: int, scaling: float) -> tuple[Tensor, Tensor]:
+    """(out, r) and (r, in): the r largest singular values over s, their roots on both sides."""
+    U, S, V = torch.linalg.svd(weight, full_matrices=False)
+    roots = padded(S[:rank] / scaling, rank, 0).sqrt()
+    return padded(U[:, :rank], rank, 1) * roots, roots[:, None] * padded(V[:rank], rank, 0)
+
+
+def olora(weight: Tensor, rank: int, scaling: float) -> tuple[Tensor, Tensor]:
+    """(out, r) and (r, in): the first r columns of Q and rows of R."""
+    Q, R = torch.linalg.qr(weight)
+    return padded(Q[:, :rank], rank, 1), padded(R[:rank], rank, 0)
+
+
+def padded(tensor: Tensor, size: int, dim: int) -> Tensor:
+    """With zeros where the weight has fewer than r directions."""
+    lacking = size - tensor.shape[dim]
+    if lacking <= 0:
+        return tensor
+    shape = list(tensor.shape)
+    shape[dim] = lacking
+    return torch.cat([tensor, tensor.new_zeros(shape)], dim)
+
+
+FACTORS = {"pissa": pissa, "olora": olora}
+
+
+class Dora(LowRank):
+    """m (W + s B A) / |W + s B A|, the norm of each output's row (Liu et al. 2024, eq. 5).
+
+    As in the paper's section 4.3 and in PEFT, no gradient runs through the norm. The norm comes
+    from |W|^2 + 2 s W.BA + s^2 |BA|^2, with |W|^2 kept, so that no (out, in) matrix of the sum is
+    made and a fresh branch divides m by itself: it changes nothing, exactly.
+
+    Args:
+        lora_magnitude_vector: (out,) m; starts as |W|.
+    """
+
+    additive: ClassVar[bool] = False
+    squares: Tensor  # (out,) |W|^2
+
+    def __init__(
+        self, lora_A: Tensor, lora_B: Tensor, scaling: float, dropout: float, squares: Tensor
+    ) -> None:
+        super().__init__(lora_A, lora_B, scaling, dropout)
+        self.register_buffer("squares", squares, persistent=False)
+        self.lora_magnitude_vector = nn.Parameter(squares.sqrt())
+
+    @classmethod
+    def create(
+        cls, base: nn.Linear, config: Lora, rank: int, alpha: float, generator: torch.Generator
+    ) -> Self:
+        plain = LowRank.create(base, config, rank, alpha, generator)
+        weight = base.weight.detach()
+        squares = weight.to(torch.promote_types(weight.dtype, torch.float32)).square().sum(1)
+        lora_A, lora_B = plain.lora_A.detach(), plain.lora_B.detach()
+        return cls(lora_A, lora_B, plain.scaling, config.dropout, squares)
+
+    def factor(self, weight: Tensor, A: Tensor, B: Tensor, m: Tensor) -> Tensor:
+        """m / |W + s B A|, (out,); W (out, in) in any dtype."""
+        s, A, B = self.scaling, A.to(m.dtype), B.to(m.dtype)
+        with torch.no_grad():
+            cross = (weight.to(m.dtype) @ A.t() * B).sum(1)
+            own = (B @ (A @ A.t()) * B).sum(1)
+            norm = (self.squares.to(m.dtype) + 2 * s * cross + s * s * own).clamp(min=0).sqrt()
+        return m / norm
+
+    def forward(self, x: Tensor, y: Tensor, base: nn.Linear) -> Tensor:
+        A, B, m = self.lora_A, self.lora_B, self.lora_magnitude_vector
+        factor = self.factor(base.weight, A, B, m).to(x.dtype)
+        dropped = self.dropout(x)
+        if dropped is x:
+            plain = y if base.bias is None else y - base.bias.to(y.dtype)
+        else:  # as in PEFT: dropout is then on the whole of what is scaled
+            plain = F.linear(dropped, base.weight.to(x.dtype))
+        low = F.linear(F.linear(dropped, A.to(x.dtype)), B.to(x.dtype))
+        return y + (factor - 1) * plain + factor * (self.scaling * low)
+
+    def delta(self, weight: Tensor) -> Tensor:
+        A, B, m = (t.double() for t in (self.lora_A, self.lora_B, self.lora_magnitude_vector))
+        factor = self.factor(weight.double(), A, B, m)[:, None]
+        return (factor - 1) * weight.double() + factor * (self.scaling * (B @ A))
+
+
+class Vera(Branch):
+    """y + b * (B (d * (A dropout(x)))) with A, B random, frozen and shared (Kopiczko et al. 2023,
+    section 3.1, eq. 2).
+
+    A (r, in) and B (out, r) are cut from two endless matrices that the seed below names, uniform
+    with Kaiming's bounds; every layer has the same, no file holds them, and only the two vectors
+    train. PEFT draws them from torch's generator, and scales by the largest layer's size. alpha and
+    scaling have no part in it.
+
+    Args:
+        vera_lambda_d: (r,) d; starts at 0.1, as in the paper's code.
+        vera_lambda_b: (out,) b; starts at zero.
+    """
+
+    A: Tensor
+    B: Tensor
+    D_START: ClassVar[float] = 0.1
+    SEED: ClassVar[int] = 0
+
+    def __init__(self, A: Tensor, B: Tensor, dropout: float) -> None:
+        super().__init__()
+        self.register_buffer("A", A, persistent=False)
+        self.register_buffer("B", B, persistent=False)
+        self.vera_lambda_d = nn.Parameter(torch.full_like(A[:, 0], self.D_START))
+        self.vera_lambda_b = nn.Parameter(torch.zeros_like(B[:, 0]))
+        self.dropout = nn.Dropout(dropout)
+
+    @classmethod
+    def create(
+        cls, base: nn.Linear, config: Lora, rank: int, alpha: float, generator: torch.Generator
+    ) -> Self:
+        kind = torch.promote_types(base.weight.dtype, torch.float32)
+        if base.weight.is_meta:
+            A = base.weight.new_empty(rank, base.in_features, dtype=kind)
+            B = base.weight.new_empty(base.out_features, rank, dtype=kind)
+            return cls(A, B, config.dropout)
+        A = torch.from_numpy(endless(rank, base.in_features, cls.SEED))
+        B = torch.from_numpy(endless(base.out_features, rank, cls.SEED + 1))
+        bounds = (6 / base.in_features) ** 0.5, (6 / rank) ** 0.5
+        like = {"dtype": kind, "device": base.weight.device}
+        return cls((A * bounds[0]).to(**like), (B * bounds[1]).to(**like), config.dropout)
+
+    def forward(self, x: Tensor, y: Tensor, base: nn.Linear) -> Tensor:
+        low = F.linear(self.dropout(x), self.A.to(x.dtype)) * self.vera_lambda_d.to(x.dtype)
+        return y + F.linear(low, self.B.to(x.dtype)) * self.vera_lambda_b.to(x.dtype)
+
+    def delta(self, weight: Tensor) -> Tensor:
+        b, d = self.vera_lambda_b.double(), self.vera_lambda_d.double()
+        return b[:, None] * (self.B.double() @ (d[:, None] * self.A.double()))
+
+
+@lru_cache(maxsize=8)
+def endless(rows: int, columns: int, seed: int) -> np.ndarray:
+    """The upper left corner (rows, columns) of a matrix of numbers uniform in [-1, 1).
+
+    Made from the raw bits of PCG64, which numpy promises never to change; row i has a stream of
+    its own, so that a larger corner holds the smaller one.
+    """
+    streams = (np.random.PCG64([seed, row]).random_raw(columns) for row in range(rows))
+    bits = np.stack([stream >> np.uint64(11) for stream in streams])
+    return bits.astype(np.float64) / 2.0**52 - 1.0
+
+
+BRANCHES: dict[str, type[Branch]] = {
+    "LowRank": LowRank,
+    "FromStart": FromStart,
+    "Dora": Dora,
+    "Vera": Vera,
+}
