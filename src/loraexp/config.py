@@ -228,6 +228,22 @@ class ParamsConfig(TrainConfig):
 
 
 @dataclass
+class TableConfig:
+    """loraexp table"""
+
+    runs: list[str] = key(["outputs/train"], "folders to look for finished runs in")
+    by: list[str] = key(["method", "lora.rank"], "keys that make a row; other keys are tuned over")
+    where: list[str] = key([], "only runs with these, e.g. [data.name=sms_spam,seed=0]")
+    baseline: str | None = key(None, "row to compare with, e.g. method=full; the best if null")
+    sort: str = key("name", "name | test | trainable", choices=("name", "test", "trainable"))
+    format: str = key(
+        "table",
+        "table | csv | markdown | latex | json",
+        choices=("table", "csv", "markdown", "latex", "json"),
+    )
+
+
+@dataclass
 class PrepareConfig:
     """loraexp prepare"""
 
@@ -284,6 +300,7 @@ SCHEMAS: dict[str, type[Any]] = {
     "eval": EvalConfig,
     "predict": PredictConfig,
     "params": ParamsConfig,
+    "table": TableConfig,
     "prepare": PrepareConfig,
     "pretrain": PretrainConfig,
 }

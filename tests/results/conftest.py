@@ -73,7 +73,7 @@ def record(settings: Mapping[str, Any] | None = None, **changes: Any) -> Record:
         device="a CPU, 2 threads",
         versions={"python": "3.11.7", "torch": "2.13.0"},
         git_commit=None,
-        hashes={"base": "b" * 64, "adapter": "a" * 64},
+        hashes={"base": "b" * 64, "split": "c" * 64, "adapter": "a" * 64},
         finished="2026-11-23T19:02:03+00:00",
     )
     return replace(made, **changes)

@@ -90,14 +90,14 @@ def test_a_missing_key_is_refused(written: Path, key: str) -> None:
     content = json.loads(written.read_text())
     del content[key]
     written.write_text(json.dumps(content))
-    with pytest.raises(UserError, match=f"{FILE} is not of format 1"):
+    with pytest.raises(UserError, match=f"{FILE} is not of format 2"):
         read_record(written.parent)
 
 
-@pytest.mark.parametrize("change", [{"format": 2}, {"format": None}, {"extra": 1}], ids=repr)
+@pytest.mark.parametrize("change", [{"format": 1}, {"format": None}, {"extra": 1}], ids=repr)
 def test_another_format_is_refused(written: Path, change: dict[str, object]) -> None:
     written.write_text(json.dumps(json.loads(written.read_text()) | change))
-    with pytest.raises(UserError, match=f"{FILE} is not of format 1"):
+    with pytest.raises(UserError, match=f"{FILE} is not of format 2"):
         read_record(written.parent)
 
 
@@ -181,6 +181,6 @@ def test_a_failure_comes_back_and_a_record_takes_its_place(
 
 
 def test_a_damaged_failure_is_one_line(tmp_path: Path) -> None:
-    (tmp_path / FAILED).write_text('{"format": 1}')
-    with pytest.raises(UserError, match=f"{FAILED} is not of format 1"):
+    (tmp_path / FAILED).write_text('{"format": 2}')
+    with pytest.raises(UserError, match=f"{FAILED} is not of format 2"):
         read_failure(tmp_path)

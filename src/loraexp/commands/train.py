@@ -10,6 +10,8 @@ from typing import Any
 from loraexp.atomic import write_whole
 from loraexp.config import TrainConfig
 from loraexp.errors import UserError
+from loraexp.results.arms import varied
+from loraexp.results.comparison import findings
 from loraexp.results.record import Failure, Record
 from loraexp.results.sweep import Sweep
 from loraexp.results.tables import FORMATS, printable, runs_table
@@ -119,6 +121,10 @@ def show(outcomes: Sequence[Record | Failure], folder: Path) -> None:
     print(FORMATS["table"](table.without("failed")))  # reasons are long
     print()
     records = [outcome for outcome in outcomes if isinstance(outcome, Record)]
+    if len({record.config["seed"] for record in records}) > 1:
+        compared = findings(records, varied(records))
+        write_whole(folder / "comparison.csv", FORMATS["csv"](compared.table) + "\n")
+        print(FORMATS["table"](compared.brief()), *compared.notes, "", sep="\n")
     for outcome in outcomes:
         if isinstance(outcome, Failure):
             print(f"Failed: {outcome.name}: {printable(outcome.reason)}")

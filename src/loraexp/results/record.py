@@ -11,7 +11,7 @@ from loraexp.atomic import write_whole
 from loraexp.errors import UserError
 
 FILE, FAILED, SCORED = "record.json", "failed.json", "validation.json"
-FORMAT = 1
+FORMAT = 2
 F = TypeVar("F")
 
 

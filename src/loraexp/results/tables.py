@@ -44,7 +44,11 @@ class Table:
 
     def without(self, name: str) -> "Table":
         """The same rows without one column, if it is there."""
-        kept = [i for i, column in enumerate(self.columns) if column.name != name]
+        return self.only([column for column in self.header if column != name])
+
+    def only(self, names: Sequence[str]) -> "Table":
+        """The same rows with the named columns."""
+        kept = [i for i, column in enumerate(self.columns) if column.name in names]
         rows = [[row[i] for i in kept] for row in self.rows]
         return Table([self.columns[i] for i in kept], rows)
 

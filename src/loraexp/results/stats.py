@@ -1,0 +1,84 @@
+"""What may be said of a difference: intervals and tests, all from scipy and statsmodels."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+LEVEL = 0.05  # of every test; intervals are of 95 %
+
+Marks = NDArray[np.bool_]  # (seeds, texts): was this text labelled rightly under this seed?
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A mean and the ends of its 95 % interval; the ends are None where nothing can be said."""
+
+    mean: float
+    low: float | None
+    high: float | None
+
+
+def over_seeds(values: Sequence[float]) -> Interval:
+    """Student's t interval of the mean over seeds; one seed has none."""
+    from scipy import stats
+
+    mean = float(np.mean(values))
+    if len(values) < 2:
+        return Interval(mean, None, None)
+    error = float(stats.sem(values))
+    if error == 0.0:
+        return Interval(mean, mean, mean)
+    low, high = stats.t.interval(1 - LEVEL, len(values) - 1, loc=mean, scale=error)
+    return Interval(mean, float(low), float(high))
+
+
+def over_texts(share: float, n: int) -> Interval:
+    """Wilson's interval of a share of n test texts (Wilson 1927): how well another sample of texts
+    of this size would do, training left as it is."""
+    from statsmodels.stats.proportion import proportion_confint
+
+    low, high = proportion_confint(share * n, n, alpha=LEVEL, method="wilson")
+    return Interval(share, float(low), float(high))
+
+
+def p_of_difference(one: Marks, other: Marks) -> float:
+    """Chance of a difference in accuracy at least as large if there were none, two-sided.
+
+    A difference must stand against both sources of chance, so the larger of two p values counts:
+    over texts and over seeds, paired in both. One seed leaves texts alone, with McNemar's exact
+    test (McNemar 1947); several give a paired t test each way.
+
+    Args:
+        one, other: (seeds, texts), the same texts in the same order; the same seeds.
+    """
+    from scipy import stats
+
+    if one.shape != other.shape:
+        raise ValueError(f"{one.shape} and {other.shape} cannot be paired")
+    difference = one.astype(float) - other.astype(float)  # (seeds, texts)
+    if len(difference) == 1:
+        better, worse = int((difference > 0).sum()), int((difference < 0).sum())
+        if better + worse == 0:
+            return 1.0
+        return float(stats.binomtest(better, better + worse).pvalue)
+    return max(paired_t(difference.mean(0)), paired_t(difference.mean(1)))
+
+
+def paired_t(differences: NDArray[np.float64]) -> float:
+    """p that their mean is zero; differences that are all alike are no evidence unless not zero."""
+    from scipy import stats
+
+    if np.ptp(differences) == 0.0:
+        return 1.0 if differences[0] == 0.0 else 0.0
+    return float(stats.ttest_1samp(differences, 0.0).pvalue)
+
+
+def holm(values: Sequence[float]) -> list[float]:
+    """p values corrected for how many there are (Holm 1979)."""
+    from statsmodels.stats.multitest import multipletests
+
+    if not values:
+        return []
+    return [float(p) for p in multipletests(values, LEVEL, method="holm")[1]]

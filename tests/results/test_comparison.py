@@ -1,0 +1,177 @@
+"""Arms compared: what validation chooses, what is told apart, and when it is no evidence."""
+
+import gc
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from loraexp.errors import UserError
+from loraexp.results.arms import arms, best, compare
+from loraexp.results.comparison import findings
+from loraexp.results.record import Record
+from loraexp.results.tables import to_terminal
+
+N = 300
+MakeRecord = Callable[..., Record]
+
+
+def run(make: MakeRecord, right: np.ndarray, val: float = 0.95, **settings: Any) -> Record:
+    """A record that labels these test texts rightly."""
+    settings = {key.replace("__", "."): value for key, value in settings.items()}
+    true = np.arange(N) % 2
+    record = make(settings)
+    metrics = {name: dict(scores) for name, scores in record.metrics.items()}
+    metrics["test"] |= {"accuracy": float(right.mean()), "n": N}
+    metrics["validation"] |= {"accuracy": val}
+    predicted = np.where(right, true, 1 - true)
+    predictions = {"test": {"true": true.tolist(), "predicted": predicted.tolist()}}
+    return replace(record, metrics=metrics, predictions=predictions)
+
+
+def sweep(
+    make: MakeRecord, shares: dict[int, float], rng: np.random.Generator, seeds: int = 5
+) -> list[Record]:
+    """Ranks with the given chance to label a text rightly; texts differ in how hard they are."""
+    hard = rng.beta(8, 1, N)
+    return [
+        run(make, rng.random(N) < np.clip(hard + share, 0, 1), lora__rank=rank, seed=seed)
+        for rank, share in shares.items()
+        for seed in range(seeds)
+    ]
+
+
+def winner(records: list[Record]) -> int | None:
+    """The rank that is told apart from every other one, if there is one."""
+    found = arms(records, ["lora.rank"])
+    reference = best(found)
+    others = [one for one in compare(found, reference) if one is not None]
+    return reference.name[0] if all(one.told_apart for one in others) else None
+
+
+@pytest.mark.parametrize("ranks", [2, 5])
+def test_of_200_sweeps_without_a_difference_at_most_5_percent_name_a_winner(
+    make_record: MakeRecord, ranks: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gc, "collect", lambda: 0)  # statsmodels calls it each time
+    rng = np.random.default_rng(0)
+    shares = {2**i: 0.0 for i in range(ranks)}
+    named = sum(winner(sweep(make_record, shares, rng)) is not None for _ in range(200))
+    assert named <= 10
+
+
+def test_a_real_difference_is_found(make_record: MakeRecord) -> None:
+    rng = np.random.default_rng(0)
+    shares = {1: 0.0, 2: 0.0, 4: 0.12}
+    named = [winner(sweep(make_record, shares, rng)) for _ in range(20)]
+    assert named.count(4) >= 18
+
+
+def test_validation_chooses_the_setting_and_test_does_not(make_record: MakeRecord) -> None:
+    poor, good = np.arange(N) < 240, np.arange(N) < 290
+    records = [
+        run(make_record, good, val=0.91, optim__lr=1e-4),
+        run(make_record, poor, val=0.97, optim__lr=1e-3),
+        run(make_record, good, val=0.93, optim__lr=1e-2),
+    ]
+    (arm,) = arms(records, ["method"])
+    assert arm.chosen.config["optim.lr"] == 1e-3
+    assert arm.seeds.mean == 240 / N
+
+
+def rates(make: MakeRecord, best: float, **settings: Any) -> list[Record]:
+    right = np.arange(N) < 290
+    return [
+        run(make, right, val=0.97 if lr == best else 0.9, optim__lr=lr, seed=seed, **settings)
+        for lr in (1e-4, 1e-3, 1e-2)
+        for seed in range(3)
+    ]
+
+
+def doubts(records: list[Record]) -> list[str]:
+    notes = findings(records, ["method"]).notes
+    return [note.removeprefix("- ") for note in notes if note.startswith("- ")]
+
+
+def test_a_fair_comparison_raises_no_doubt(make_record: MakeRecord) -> None:
+    records = rates(make_record, 1e-3) + rates(make_record, 1e-3, method="full")
+    assert doubts(records) == []
+    assert not any("Not evidence" in note for note in findings(records, ["method"]).notes)
+
+
+def test_each_unfairness_is_named(make_record: MakeRecord) -> None:
+    fair = rates(make_record, 1e-3)
+    other = rates(make_record, 1e-3, method="full")
+    edge = rates(make_record, 1e-2, method="full")
+    assert doubts(fair + edge) == [
+        "method=full: the best learning rate, 0.01, is at the edge of its grid"
+    ]
+    assert "method=full: only 2 of at least 3 learning rates tried" in doubts(fair + other[:6])
+    assert doubts(fair + [replace(r, steps=r.steps + 1) for r in other]) == [
+        "the arms did not train for the same number of steps"
+    ]
+    foreign = [replace(r, hashes={**r.hashes, "split": "another"}) for r in other]
+    assert "the arms were not tested on the same split" in doubts(fair + foreign)
+    late = [record for record in other if record.config["seed"] > 0]
+    assert "the arms do not have the same seeds" in doubts(fair + late)
+    one = [r for r in fair + other if r.config["seed"] == 0]
+    assert "1 seed only; three are the least" in doubts(one)
+
+
+def test_arms_of_other_splits_have_no_p(make_record: MakeRecord) -> None:
+    other = rates(make_record, 1e-3, method="full")
+    foreign = [replace(r, hashes={**r.hashes, "split": "another"}) for r in other]
+    table = findings(rates(make_record, 1e-3) + foreign, ["method"]).table
+    verdicts = [row[table.header.index("verdict")] for row in table.rows]
+    assert sorted(map(str, verdicts)) == ["best", "not paired"]
+
+
+def test_repeated_texts_are_told(make_record: MakeRecord) -> None:
+    records = [
+        replace(r, data={**r.data, "repeats": {"test": 37}}) for r in rates(make_record, 1e-3)
+    ]
+    assert findings(records, ["method"]).notes == [
+        "Note: 37 of 300 test texts stand verbatim in train."
+    ]
+
+
+def test_a_baseline_is_one_row_and_others_are_better_or_worse(make_record: MakeRecord) -> None:
+    rng = np.random.default_rng(1)
+    records = sweep(make_record, {1: -0.2, 2: 0.0, 4: 0.12}, rng)
+    table = findings(records, ["lora.rank"], "lora.rank=2").table
+    verdicts = {row[0]: row[table.header.index("verdict")] for row in table.rows}
+    assert verdicts == {1: "worse", 2: "baseline", 4: "better"}
+    with pytest.raises(UserError, match=r"baseline=lora.rank=3 fits 0 rows; give one by its"):
+        findings(records, ["lora.rank"], "lora.rank=3")
+    with pytest.raises(UserError, match=r"unknown by 'lora.rnk'; did you mean 'lora.rank'"):
+        findings(records, ["lora.rnk"])
+
+
+def test_rows_come_in_the_order_asked_for(make_record: MakeRecord) -> None:
+    records = sweep(make_record, {16: 0.0, 2: 0.1, 4: -0.2}, np.random.default_rng(1))
+
+    def order(sort: str) -> list[Any]:
+        return [row[0] for row in findings(records, ["lora.rank"], sort=sort).table.rows]
+
+    assert order("name") == [2, 4, 16]
+    assert order("test") == [2, 16, 4]
+
+
+def test_a_method_without_a_branch_has_one_row_whatever_the_rank(make_record: MakeRecord) -> None:
+    counts = {**make_record().counts, "adapted_modules": 0}
+    heads = [
+        replace(make_record({"method": "head", "lora.rank": rank}), counts=counts)
+        for rank in (4, 8)
+    ]
+    (arm,) = arms(heads[:1] + heads[1:], ["method", "lora.rank"])
+    assert arm.name == ("head", None)
+
+
+def test_the_brief_table_fits_80_columns(make_record: MakeRecord) -> None:
+    records = sweep(make_record, {1: 0.0, 16: 0.1}, np.random.default_rng(1))
+    brief = findings(records, ["method", "lora.rank"]).brief()
+    lines = to_terminal(brief, width=80).splitlines()
+    assert max(map(len, lines)) <= 80
+    assert len(lines) == 1 + 2  # no cell is folded
