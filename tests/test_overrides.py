@@ -206,12 +206,13 @@ def test_minus_m_may_stand_first_or_last(written: list[str], checked: list[Train
 
 def test_an_experiment_can_be_a_sweep_without_minus_m(checked: list[TrainConfig]) -> None:
     assert plan("train", ["experiment=rank_sweep"]).sweep is not None
-    assert [config.lora.rank for config in checked] == [1, 2, 4, 8, 16]
+    ranks, seeds = [1, 2, 4, 8, 16], range(5)
+    assert [(c.lora.rank, c.seed) for c in checked] == [(r, s) for r in ranks for s in seeds]
 
 
 def test_a_typed_value_replaces_the_one_an_experiment_sweeps(checked: list[TrainConfig]) -> None:
-    plan("train", ["experiment=rank_sweep", "lora.rank=3"])
-    assert [config.lora.rank for config in checked] == [3]
+    plan("train", ["experiment=rank_sweep", "lora.rank=3", "seed=7"])
+    assert [(config.lora.rank, config.seed) for config in checked] == [(3, 7)]
 
 
 def test_a_process_started_for_one_job_of_a_sweep_runs_that_job_alone() -> None:

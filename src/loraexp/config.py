@@ -122,7 +122,8 @@ class Head:
 class Optim:
     """AdamW and its schedule."""
 
-    lr: float = key(1e-3, "peak learning rate", above=0)
+    lr: float = key(1e-3, "peak learning rate; each method= brings its own", above=0)
+    lr_factor: float = key(1.0, "times lr: one grid of factors then suits every method", above=0)
     weight_decay: float = key(0.01, "decoupled weight decay", least=0)
     schedule: str = key(
         "linear", "constant | linear | cosine", choices=("constant", "linear", "cosine")
@@ -213,6 +214,13 @@ class PredictConfig:
 
 
 @dataclass
+class VerifyConfig:
+    """loraexp verify"""
+
+    run: str = key("???", "folder of a finished run")
+
+
+@dataclass
 class ParamsConfig(TrainConfig):
     """loraexp params: the keys of train, of which those that change counts matter"""
 
@@ -299,6 +307,7 @@ SCHEMAS: dict[str, type[Any]] = {
     "train": TrainConfig,
     "eval": EvalConfig,
     "predict": PredictConfig,
+    "verify": VerifyConfig,
     "params": ParamsConfig,
     "table": TableConfig,
     "prepare": PrepareConfig,

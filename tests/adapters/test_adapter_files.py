@@ -11,7 +11,14 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from loraexp.adapters import files
-from loraexp.adapters.files import CARD, TENSORS, load_adapter, read_card, save_adapter
+from loraexp.adapters.files import (
+    CARD,
+    TENSORS,
+    json_hash,
+    load_adapter,
+    read_card,
+    save_adapter,
+)
 from loraexp.adapters.inject import adapter_tensors, count, inject, saved_tensors
 from loraexp.adapters.methods import METHODS, as_method
 from loraexp.config import Adaptation, Head, Lora, Model
@@ -82,7 +89,9 @@ def test_the_card_holds_what_it_was_given_and_the_hash(
     network: GPT2Classifier, tmp_path: Path
 ) -> None:
     digest = save_adapter(trained(network, Adaptation()), tmp_path, CONTENT)
-    assert read_card(tmp_path) == {"format": 1, "adapter_sha256": digest, **CONTENT}
+    card = read_card(tmp_path)
+    written = {"format": 2, "adapter_sha256": digest, **CONTENT}
+    assert card == {**written, "digests": {field: json_hash(v) for field, v in written.items()}}
 
 
 def test_the_hash_is_that_of_the_tensors(network: GPT2Classifier, tmp_path: Path) -> None:
@@ -182,10 +191,10 @@ def test_one_flipped_bit_anywhere_is_noticed(
 @pytest.mark.parametrize(
     ("card", "problem"),
     [
-        (b'{"format": 2}', "is not of format 1"),
-        (b"{}", "is not of format 1"),
-        (b"[1]", "is not of format 1"),
-        (b'{"format": 1', "is damaged"),
+        (b'{"format": 1}', "is not of format 2"),
+        (b"{}", "is not of format 2"),
+        (b"[1]", "is not of format 2"),
+        (b'{"format": 2', "is damaged"),
         (b"", "is damaged"),
         (b"\xff\xfe", "is damaged"),
     ],
@@ -198,6 +207,7 @@ def test_a_wrong_card_is_refused_by_name(folder: Path, card: bytes, problem: str
 
 def test_a_card_of_another_adapter_is_refused(folder: Path, tiny: Model) -> None:
     card = json.loads((folder / CARD).read_text()) | {"adapter_sha256": "0" * 64}
+    card["digests"]["adapter_sha256"] = json_hash("0" * 64)
     (folder / CARD).write_text(json.dumps(card))
     with pytest.raises(UserError, match="adapter_sha256 differs"):
         load_adapter(fresh(tiny), folder)

@@ -83,6 +83,11 @@ def test_schedule_warms_up_linearly_then_takes_its_shape(shape: str) -> None:
     assert all(rate > 0 for rate in rates)
 
 
+def test_a_factor_scales_every_rate_of_a_schedule() -> None:
+    plain, scaled = schedule(Optim(warmup=4), 20), schedule(Optim(warmup=4, lr_factor=3.0), 20)
+    assert [scaled(k) for k in range(20)] == pytest.approx([3 * plain(k) for k in range(20)])
+
+
 def test_warmup_below_one_is_a_share_of_all_steps() -> None:
     share, steps = schedule(Optim(warmup=0.2), 50), schedule(Optim(warmup=10), 50)
     assert [share(step) for step in range(50)] == [steps(step) for step in range(50)]

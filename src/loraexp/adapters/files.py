@@ -16,7 +16,7 @@ from loraexp.atomic import whole, write_whole
 from loraexp.errors import UserError
 
 TENSORS, CARD = "adapter_model.safetensors", "adapter.json"
-FORMAT = 1
+FORMAT = 2
 
 
 def save_adapter(network: nn.Module, folder: Path, card: Mapping[str, Any]) -> str:
@@ -26,15 +26,21 @@ def save_adapter(network: nn.Module, folder: Path, card: Mapping[str, Any]) -> s
     with whole(folder / TENSORS) as partial:
         save_file(tensors, partial)
     card = {"format": FORMAT, "adapter_sha256": digest, **card}
-    write_whole(folder / CARD, json.dumps(card, indent=2) + "\n")
+    card["digests"] = {field: json_hash(value) for field, value in card.items()}
+    write_whole(folder / CARD, json.dumps(card, indent=2, allow_nan=False) + "\n")
     return digest
+
+
+def json_hash(value: Any) -> str:
+    return sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
 
 
 def read_card(folder: Path) -> dict[str, Any]:
     """What an adapter folder says of itself.
 
     Raises:
-        UserError: no such folder, a damaged card, or one of another format.
+        UserError: no such folder, a damaged card, one of another format, or a field that is not as
+            it was written.
     """
     file = folder / CARD
     if not file.is_file():
@@ -45,6 +51,11 @@ def read_card(folder: Path) -> dict[str, Any]:
         raise UserError(f"{file} is damaged: {error}") from None
     if not isinstance(card, dict) or card.get("format") != FORMAT:
         raise UserError(f"{file} is not of format {FORMAT}")
+    digests = card.get("digests")
+    written = digests if isinstance(digests, dict) else {}
+    for field in sorted({*written, *card} - {"digests"}):
+        if field not in card or written.get(field) != json_hash(card[field]):
+            raise UserError(f"{file}: {field} is not as it was written")
     return card
 
 

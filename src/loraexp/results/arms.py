@@ -31,6 +31,11 @@ class Setting:
     records: Sequence[Record]
 
     @property
+    def rate(self) -> float:
+        """The learning rate."""
+        return float(self.config["optim.lr"] * self.config["optim.lr_factor"])
+
+    @property
     def validation(self) -> tuple[float, float]:
         """Mean accuracy, then mean loss: what settings are chosen by; more is better in both."""
         scores = [record.metrics["validation"] for record in self.records]
@@ -99,7 +104,7 @@ def settings_of(record: Record) -> dict[str, Any]:
 def varied(records: Sequence[Record]) -> list[str]:
     """The keys that name arms if nobody says which: those that differ, but for learning rates."""
     configs = [settings_of(record) for record in records]
-    skipped = (*NO_CHOICE, "optim.lr", "head.", "lora.scaling", "lora.init", "lora.lr_ratio")
+    skipped = (*NO_CHOICE, "optim.lr", "lora.lr_ratio")
     keys = [k for k in configs[0] if not k.startswith(skipped) and differs(k, configs)]
     whole = tuple(k.removesuffix("name") for k in ("model.name", "data.name") if k in keys)
     return [k for k in keys if not k.startswith(whole) or k.endswith(".name")] or ["method"]

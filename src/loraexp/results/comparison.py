@@ -106,7 +106,7 @@ def row(
             for key, part in zip(by, arm.name, strict=True)
         ),
         len(arm.settings),
-        arm.chosen.config["optim.lr"],
+        arm.chosen.rate,
         first.counts["trainable"],
         len(arm.accuracies),
         accuracy,

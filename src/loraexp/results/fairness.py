@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from loraexp.results.arms import Arm
 
-TUNED = "optim.lr"
+TUNED = {"optim.lr", "optim.lr_factor"}
 
 
 def doubts(arms: Sequence[Arm], by: Sequence[str]) -> list[str]:
@@ -32,14 +32,14 @@ def found(arms: Sequence[Arm], by: Sequence[str]) -> Iterator[str]:
         yield "the arms did not train for the same number of steps"
     if len({len(arm.settings) for arm in arms}) > 1:
         yield "the arms were not tuned with the same number of settings"
-    if TUNED in by:
+    if TUNED & {*by}:
         return
     for arm in arms:
         name = ", ".join(f"{k}={v}" for k, v in zip(by, arm.name, strict=True))
-        rates = sorted({setting.config[TUNED] for setting in arm.settings})
+        rates = sorted({setting.rate for setting in arm.settings})
         if len(rates) < 3:
             yield f"{name}: only {len(rates)} of at least 3 learning rates tried"
-        elif (rate := arm.chosen.config[TUNED]) in (rates[0], rates[-1]):
+        elif (rate := arm.chosen.rate) in (rates[0], rates[-1]):
             yield f"{name}: the best learning rate, {rate:g}, is at the edge of its grid"
 
 

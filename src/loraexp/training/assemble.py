@@ -4,6 +4,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from loraexp.adapters.files import load_adapter, read_card
 from loraexp.adapters.inject import inject
 from loraexp.config import TrainConfig
@@ -12,9 +14,20 @@ from loraexp.model.gpt2 import GPT2Classifier
 from loraexp.model.tokenizer import Tokenizer
 from loraexp.model.weights import base_hash, load_classifier, load_tokenizer
 from loraexp.rules import from_dict
-from loraexp.training.hardware import DTYPES, pick_precision
+from loraexp.training.hardware import DTYPES, pick_precision, versions
 
 ADAPTER = "adapter"
+# What every adapter is asked when it is saved, and again by `verify`.
+GOLDEN = (
+    "",
+    "ok",
+    "See you at seven, love x",
+    "WINNER!! You have won a prize. Call 09061701461 now to claim",
+    "How do I top up my card with another currency?",
+    "the cat sat on the mat and the mat was flat " * 3,
+    "£1,000 — naïve café 😀",
+    "<|endoftext|> is seven letters and some signs",
+)
 
 
 @dataclass(frozen=True)
@@ -45,15 +58,53 @@ def longest(config: TrainConfig) -> int:
     return min(limit for limit in limits if limit is not None)
 
 
-def adapter_card(config: TrainConfig, made: Assembled) -> dict[str, Any]:
-    """What adapter.json says: all that is needed to put the adapter back on its base."""
+def adapter_card(config: TrainConfig, made: Assembled, split_sha256: str) -> dict[str, Any]:
+    """What adapter.json says: all that is needed to put the adapter back on its base, and to see
+    that it does there what it did here."""
     return {
+        "method": config.method,
         "config": asdict(config),
         "labels": list(made.labels),
+        "pooling": config.head.pooling,
+        "pad_id": made.tokenizer.pad,
         "precision": made.precision,
+        "base": config.model.name,
         "base_sha256": made.base_sha256,
         "tokenizer_sha256": made.tokenizer.sha256,
+        "split_sha256": split_sha256,
+        "versions": versions(),
+        "golden": {"texts": list(GOLDEN), "logits": golden_logits(made)},
     }
+
+
+def golden_logits(made: Assembled) -> list[list[float]]:
+    """Logits (8, C) of the golden texts, computed in float32 whatever the run computed in."""
+    network, rows = made.network, made.tokenizer.encode([*GOLDEN], made.max_length)
+    device, training = network.wte.weight.device, network.training
+    computed, network.compute_dtype = network.compute_dtype, torch.float32
+    network.eval()
+    with torch.inference_mode():
+        logits = [
+            network(torch.tensor([row or [made.tokenizer.pad]], device=device)).float().cpu()[0]
+            for row in rows
+        ]
+    network.compute_dtype = computed
+    network.train(training)
+    return [row.tolist() for row in logits]
+
+
+def rebuild(card: dict[str, Any], run: Path) -> tuple[TrainConfig, Assembled]:
+    """The config and the network that a card describes, with a fresh adapter.
+
+    Raises:
+        UserError: a damaged card, or a base that is not there.
+    """
+    try:
+        config, labels = from_dict(TrainConfig, card["config"]), tuple(card["labels"])
+        config.trainer.precision = card["precision"]
+    except (KeyError, TypeError) as error:
+        raise UserError(f"{run / ADAPTER}: adapter.json is damaged: {error}") from None
+    return config, assemble(config, labels)
 
 
 def restore(run: Path) -> tuple[TrainConfig, Assembled]:
@@ -63,19 +114,12 @@ def restore(run: Path) -> tuple[TrainConfig, Assembled]:
         UserError: no adapter there, a damaged one, or not the base or tokenizer it was trained on.
     """
     card = read_card(run / ADAPTER)
-    try:
-        config, labels = from_dict(TrainConfig, card["config"]), tuple(card["labels"])
-        config.trainer.precision = card["precision"]
-        expected = {"base": card["base_sha256"], "tokenizer": card["tokenizer_sha256"]}
-    except (KeyError, TypeError) as error:
-        raise UserError(f"{run / ADAPTER}: adapter.json is damaged: {error}") from None
-    made = assemble(config, labels)
-    found = {"base": made.base_sha256, "tokenizer": made.tokenizer.sha256}
-    for part, digest in expected.items():
-        if found[part] != digest:
+    config, made = rebuild(card, run)
+    for part, found in (("base", made.base_sha256), ("tokenizer", made.tokenizer.sha256)):
+        if (digest := str(card.get(f"{part}_sha256"))) != found:
             raise UserError(
                 f"run={run}: trained on another {part} than model.weights={config.model.weights} "
-                f"gives now (sha256 {digest[:12]} then, {found[part][:12]} now)"
+                f"gives now (sha256 {digest[:12]} then, {found[:12]} now)"
             )
     load_adapter(made.network, run / ADAPTER)
     return config, made

@@ -19,7 +19,7 @@ def schedule(config: Optim, total: int) -> Callable[[int], float]:
 
     def factor(step: int) -> float:
         if step < warmup:
-            return (step + 1) / (warmup + 1)
-        return shape(min(1.0, (step - warmup) / max(1, total - warmup)))
+            return config.lr_factor * (step + 1) / (warmup + 1)
+        return config.lr_factor * shape(min(1.0, (step - warmup) / max(1, total - warmup)))
 
     return factor

@@ -1,0 +1,19 @@
+"""loraexp verify: compute again what a finished run says of itself, and name what is off."""
+
+from pathlib import Path
+
+from loraexp.config import VerifyConfig
+from loraexp.errors import UserError
+
+
+def run(config: VerifyConfig, sweep: Path | None) -> None:
+    from loraexp.training.verify import verify  # heavy: not at start
+
+    checks = list(verify(Path(config.run)))
+    for check in checks:
+        state = f"OFF: {check.off}" if check.off else "skipped" if check.skipped else "ok"
+        print(f"{check.field:<50}{state}")
+        if check.skipped:
+            print(f"  {check.skipped}")
+    if off := [check.field for check in checks if check.off]:
+        raise UserError(f"run={config.run}: {', '.join(off)} is not what the run says")
