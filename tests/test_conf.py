@@ -19,7 +19,7 @@ from loraexp.overrides import conf_dir, groups_of, plan
 from loraexp.rules import keys
 
 FILES = sorted(conf_dir().rglob("*.yaml"))
-REQUIRED = {"run": "run=a", "data.text": "data.text=[a]"}
+REQUIRED = {"run": "run=a", "out": "out=b", "data.text": "data.text=[a]"}
 # Experiments that are sweeps, so train's alone.
 SWEEPS = {
     f"experiment={file.stem}"

@@ -221,6 +221,19 @@ class VerifyConfig:
 
 
 @dataclass
+class MergeConfig:
+    """loraexp merge"""
+
+    run: str = key("???", "folder of a finished run")
+    out: str = key("???", "new folder for the merged checkpoint, in Hugging Face format")
+    dtype: str = key(
+        "fp32", "fp32 | bf16: what the weights are stored in", choices=("fp32", "bf16")
+    )
+    tolerance: float = key(1e-3, "largest change of a validation text's logits", least=0)
+    force: bool = key(False, "write the checkpoint also when the change is larger")
+
+
+@dataclass
 class ParamsConfig(TrainConfig):
     """loraexp params: the keys of train, of which those that change counts matter"""
 
@@ -308,6 +321,7 @@ SCHEMAS: dict[str, type[Any]] = {
     "eval": EvalConfig,
     "predict": PredictConfig,
     "verify": VerifyConfig,
+    "merge": MergeConfig,
     "params": ParamsConfig,
     "table": TableConfig,
     "prepare": PrepareConfig,

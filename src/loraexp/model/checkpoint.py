@@ -1,8 +1,9 @@
-"""Our base as a Hugging Face GPT-2 folder: model.safetensors and config.json, in their layout."""
+"""Our tensors as a Hugging Face GPT-2 folder, in their names and layout."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors.torch import save_file
@@ -10,6 +11,7 @@ from torch import Tensor
 
 from loraexp.atomic import whole, write_whole
 from loraexp.config import Model
+from loraexp.model.tokenizer import END_OF_TEXT, Tokenizer
 
 # Our names -> theirs; their Conv1D stores (in, out).
 RENAMED = {"attn.out_proj": "attn.c_proj", "mlp.fc1": "mlp.c_fc", "mlp.fc2": "mlp.c_proj"}
@@ -36,9 +38,44 @@ def to_hub(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 def save_base(state: Mapping[str, Tensor], model: Model, end_of_text: int, folder: Path) -> None:
     """Write a base's tensors, as they are, and the config.json that transformers reads."""
+    config = {"architectures": ["GPT2LMHeadModel"], **geometry(model, end_of_text)}
+    save(to_hub(state), config, folder)
+
+
+def save_classifier(
+    state: Mapping[str, Tensor],
+    model: Model,
+    tokenizer: Tokenizer,
+    labels: Sequence[str],
+    folder: Path,
+) -> None:
+    """Write a classifier, head included, as transformers' GPT2ForSequenceClassification has it.
+
+    Args:
+        state: names of GPT2Classifier; score.weight (C, d) without a bias.
+    """
     config = {
+        "architectures": ["GPT2ForSequenceClassification"],
+        **geometry(model, tokenizer.pad),
+        "pad_token_id": tokenizer.pad,
+        "problem_type": "single_label_classification",
+        "id2label": {str(i): label for i, label in enumerate(labels)},
+        "label2id": {label: i for i, label in enumerate(labels)},
+    }
+    tensors = {
+        name if name.startswith("score.") else f"transformer.{name}": tensor
+        for name, tensor in to_hub(state).items()
+    }
+    tokenizer.save(folder)
+    names = {f"{kind}_token": END_OF_TEXT for kind in ("bos", "eos", "unk", "pad")}
+    kind = {"tokenizer_class": "GPT2Tokenizer", "model_max_length": model.context}
+    write_whole(folder / "tokenizer_config.json", json.dumps({**kind, **names}, indent=2) + "\n")
+    save(tensors, config, folder)
+
+
+def geometry(model: Model, end_of_text: int) -> dict[str, Any]:
+    return {
         "model_type": "gpt2",
-        "architectures": ["GPT2LMHeadModel"],
         "activation_function": "gelu_new",
         "layer_norm_epsilon": 1e-5,
         "n_layer": model.n_layer,
@@ -49,6 +86,9 @@ def save_base(state: Mapping[str, Tensor], model: Model, end_of_text: int, folde
         "bos_token_id": end_of_text,
         "eos_token_id": end_of_text,
     }
+
+
+def save(tensors: Mapping[str, Tensor], config: Mapping[str, Any], folder: Path) -> None:
     with whole(folder / "model.safetensors") as partial:
-        save_file(to_hub(state), partial, metadata={"format": "pt"})
+        save_file(dict(tensors), partial, metadata={"format": "pt"})
     write_whole(folder / "config.json", json.dumps(config, indent=2) + "\n")

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import tiktoken
 
+from loraexp.atomic import write_whole
 from loraexp.errors import UserError
 
 # The published pattern of GPT-2 (encoder.py of openai/gpt-2, `pat`).
@@ -23,10 +24,15 @@ FILES = (("vocab.json", "merges.txt"), ("encoder.json", "vocab.bpe"))
 
 @dataclass(frozen=True)
 class Tokenizer:
-    """Turns texts into token ids; `sha256` names its content, `pad` is <|endoftext|>."""
+    """Turns texts into token ids; `sha256` names its content, `pad` is <|endoftext|>.
+
+    Args:
+        merges: the lines of merges.txt, in order.
+    """
 
     encoding: tiktoken.Encoding
     sha256: str
+    merges: tuple[str, ...] = ()
 
     @property
     def pad(self) -> int:
@@ -39,6 +45,17 @@ class Tokenizer:
         """Token ids of each text, cut to `max_length`."""
         rows = self.encoding.encode_ordinary_batch(list(texts), num_threads=os.cpu_count() or 1)
         return [row[:max_length] for row in rows]
+
+    def save(self, folder: Path) -> None:
+        """Write vocab.json and merges.txt, as GPT-2's own are laid out."""
+        letters = {byte: letter for letter, byte in byte_letters().items()}
+        vocab = {END_OF_TEXT: self.pad}
+        for token in self.encoding.token_byte_values():
+            name = "".join(letters[byte] for byte in token)
+            vocab[name] = self.encoding.encode_single_token(token)
+        ordered = dict(sorted(vocab.items(), key=lambda item: item[1]))
+        write_whole(folder / "vocab.json", json.dumps(ordered, ensure_ascii=False) + "\n")
+        write_whole(folder / "merges.txt", "\n".join(["#version: 0.2", *self.merges]) + "\n")
 
 
 def byte_letters() -> dict[str, int]:
@@ -83,9 +100,8 @@ def from_files(vocab_file: Path, merges_file: Path) -> Tokenizer:
     }:
         raise UserError(f"{vocab_file} must give each token an id of its own, from 0 without gaps")
     letters = byte_letters()
-    merged = [
-        "".join(line.split(" ")) for line in lines if line and not line.startswith("#version")
-    ]
+    merges = tuple(line for line in lines if line and not line.startswith("#version"))
+    merged = ["".join(line.split(" ")) for line in merges]
     known = [*letters, *merged]
     missing = [token for token in [*known, END_OF_TEXT] if token not in vocab]
     if missing:
@@ -98,10 +114,10 @@ def from_files(vocab_file: Path, merges_file: Path) -> Tokenizer:
             f"{vocab_file} does not fit {merges_file.name}: ids and merges differ in order"
         )
     ranks = {bytes(letters[letter] for letter in token): vocab[token] for token in known}
-    return build(ranks, vocab[END_OF_TEXT])
+    return build(ranks, vocab[END_OF_TEXT], merges)
 
 
-def build(ranks: dict[bytes, int], end_of_text: int) -> Tokenizer:
+def build(ranks: dict[bytes, int], end_of_text: int, merges: tuple[str, ...] = ()) -> Tokenizer:
     digest = sha256(repr(sorted((id, token) for token, id in ranks.items())).encode())
     encoding = tiktoken.Encoding(
         name=f"gpt2-{digest.hexdigest()[:8]}",
@@ -109,4 +125,4 @@ def build(ranks: dict[bytes, int], end_of_text: int) -> Tokenizer:
         mergeable_ranks=ranks,
         special_tokens={END_OF_TEXT: end_of_text},
     )
-    return Tokenizer(encoding, digest.hexdigest())
+    return Tokenizer(encoding, digest.hexdigest(), merges)

@@ -1,0 +1,16 @@
+"""loraexp merge: a run's adapter folded into its base, and a certificate of what that changed."""
+
+from pathlib import Path
+
+from loraexp.config import MergeConfig
+
+
+def run(config: MergeConfig, sweep: Path | None) -> None:
+    from loraexp.training.merge import merge_run  # heavy: not at start
+
+    certificate = merge_run(config)
+    print(
+        f"{certificate.texts:,} validation texts: largest change of a logit "
+        f"{certificate.logit_change:.2g}, {certificate.labels_changed} labels changed\n"
+        f"wrote {config.out}: transformers' AutoModelForSequenceClassification opens it"
+    )

@@ -1,0 +1,100 @@
+"""A run's adapter folded into its base, certified on the validation texts before it is kept."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from loraexp.adapters.files import load_adapter, read_card
+from loraexp.adapters.inject import merge
+from loraexp.config import MergeConfig, TrainConfig
+from loraexp.data.batching import LengthGrouped, collate
+from loraexp.data.splits import load_data
+from loraexp.errors import UserError
+from loraexp.model.checkpoint import save_classifier
+from loraexp.training.assemble import ADAPTER, Assembled, rebuild, restore
+from loraexp.training.hardware import DTYPES
+
+BATCH = 32
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """What merging changed.
+
+    Args:
+        texts: validation texts that were compared.
+        logit_change: largest absolute change of a logit, in float32.
+        labels_changed: texts whose largest logit is another one.
+    """
+
+    texts: int
+    logit_change: float
+    labels_changed: int
+
+
+def merge_run(config: MergeConfig) -> Certificate:
+    """Write the merged checkpoint of a run; nothing is written if it is not what was trained.
+
+    The adapter goes onto the base in float32, whatever the run computed in; the weights are summed
+    in float64 and rounded once.
+
+    Raises:
+        UserError: a run that cannot be restored or merged, an `out` that is taken, or logits that
+            change by more than the tolerance.
+    """
+    run, out = Path(config.run), Path(config.out)
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise UserError(f"out={config.out} is not empty; choose a new folder")
+    restore(run)  # all its checks
+    card = read_card(run / ADAPTER)
+    card["precision"] = "fp32"
+    trained, made = rebuild(card, run)
+    check_expressible(trained)
+    load_adapter(made.network, run / ADAPTER)
+    texts = load_data(trained.data).validation.texts
+    before = logits(trained, made, texts)
+    merge(made.network)
+    stored = {name: t.to(DTYPES[config.dtype]) for name, t in made.network.state_dict().items()}
+    made.network.load_state_dict(stored)  # as the file will give them back
+    certificate = compare(before, logits(trained, made, texts))
+    if certificate.logit_change > config.tolerance and not config.force:
+        raise UserError(
+            f"merging changes a logit by {certificate.logit_change:.2g} and "
+            f"{certificate.labels_changed} of {len(texts)} labels, more than "
+            f"tolerance={config.tolerance:g}; nothing was written (force=true writes it)"
+        )
+    save_classifier(stored, trained.model, made.tokenizer, made.labels, out)
+    return certificate
+
+
+def check_expressible(config: TrainConfig) -> None:
+    """transformers' classifier pools the last real token and has no bias in its head."""
+    for key, value, wanted in (
+        ("head.pooling", config.head.pooling, "last_token"),
+        ("head.bias", config.head.bias, False),
+        ("data.pad_to", config.data.pad_to, None),
+    ):
+        if value != wanted:
+            raise UserError(
+                f"transformers' classifier cannot do {key}={value} (only {wanted}), so this run "
+                "cannot be written as one"
+            )
+
+
+@torch.inference_mode()
+def logits(config: TrainConfig, made: Assembled, texts: list[str]) -> Tensor:
+    """(N, C) in float32."""
+    made.network.eval()
+    rows = made.tokenizer.encode(texts, made.max_length)
+    result = torch.empty(len(rows), len(made.labels))
+    for batch in LengthGrouped([len(row) for row in rows], BATCH, seed=None):
+        tokens, lengths, _ = collate([(rows[i], 0) for i in batch], made.tokenizer.pad, None)
+        result[batch] = made.network(tokens, lengths).float()
+    return result
+
+
+def compare(before: Tensor, after: Tensor) -> Certificate:
+    changed = (before.argmax(1) != after.argmax(1)).sum()
+    return Certificate(len(before), float((after - before).abs().max()), int(changed))

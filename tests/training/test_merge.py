@@ -1,0 +1,124 @@
+"""A merged run is a checkpoint that transformers opens and that gives the same labels."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from transformers import AutoModelForSequenceClassification, AutoTokenizer, pipeline
+
+from loraexp.adapters.inject import merge
+from loraexp.adapters.methods import METHODS, as_method
+from loraexp.config import Head, MergeConfig, TrainConfig
+from loraexp.data.splits import load_data
+from loraexp.errors import UserError
+from loraexp.model.bpe import train_bpe
+from loraexp.training.assemble import restore
+from loraexp.training.measure import Predictor
+from loraexp.training.merge import merge_run
+from loraexp.training.naming import run_folder
+from loraexp.training.run import train
+
+
+@pytest.fixture
+def merged(small: TrainConfig, tmp_path: Path) -> tuple[TrainConfig, Path]:
+    """A run on a BPE of its own, and its checkpoint."""
+    texts = load_data(small.data).train.texts
+    train_bpe(texts, 300, tmp_path / "bpe")
+    model = replace(small.model, tokenizer=str(tmp_path / "bpe"), vocab_size=300)
+    config = replace(small, model=model)
+    train(config)
+    merge_run(MergeConfig(run=str(run_folder(config)), out=str(tmp_path / "merged")))
+    return config, tmp_path / "merged"
+
+
+def test_transformers_opens_it_and_gives_the_same_chances(
+    merged: tuple[TrainConfig, Path],
+) -> None:
+    config, folder = merged
+    texts = load_data(config.data).test.texts
+    ours = Predictor(run_folder(config)).chances(texts)
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    network = AutoModelForSequenceClassification.from_pretrained(folder).eval()
+    batch = tokenizer(texts, return_tensors="pt", padding=True, truncation=True, max_length=64)
+    with torch.inference_mode():
+        theirs = network(**batch).logits.softmax(-1)
+    assert (ours - theirs).abs().max() < 1e-5
+    with torch.inference_mode():  # the control: other texts give other chances
+        assert (ours - theirs.flip(0)).abs().max() > 1e-3
+
+
+def test_a_pipeline_gives_the_same_labels(merged: tuple[TrainConfig, Path]) -> None:
+    config, folder = merged
+    texts = load_data(config.data).test.texts
+    classify = pipeline("text-classification", model=str(folder), device="cpu")
+    theirs = [row["label"] for row in classify(texts, truncation=True, max_length=64)]
+    ours = [label for _, label, _ in Predictor(run_folder(config)).stream([texts])]
+    assert theirs == ours
+    assert set(ours) <= {"ham", "spam"}
+
+
+def test_its_names_of_labels_and_its_padding_are_the_runs(
+    merged: tuple[TrainConfig, Path],
+) -> None:
+    content = json.loads((merged[1] / "config.json").read_text())
+    assert content["id2label"] == {"0": "ham", "1": "spam"}
+    assert content["pad_token_id"] == 299
+
+
+def test_it_is_a_base_for_the_next_run(merged: tuple[TrainConfig, Path]) -> None:
+    config, folder = merged
+    model = replace(config.model, weights=str(folder), tokenizer="auto")
+    again = replace(config, model=model, method="head")
+    train(again)
+    _, made = restore(run_folder(again))
+    _, before = restore(run_folder(config))
+    weights = merge(before.network).h[0].attn.q_proj.weight
+    assert torch.equal(made.network.h[0].attn.q_proj.weight, weights)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_every_method_merges_within_float32(
+    small: TrainConfig, tmp_path: Path, method: str
+) -> None:
+    config = as_method(small, method)
+    train(config)
+    certificate = merge_run(MergeConfig(run=str(run_folder(config)), out=str(tmp_path / "out")))
+    assert certificate.texts == 24
+    assert certificate.logit_change < 1e-5
+    assert certificate.labels_changed == 0
+
+
+def test_a_change_above_the_tolerance_is_refused_unless_forced(
+    small: TrainConfig, tmp_path: Path
+) -> None:
+    train(small)
+    wanted = MergeConfig(
+        run=str(run_folder(small)), out=str(tmp_path / "out"), dtype="bf16", tolerance=1e-9
+    )
+    with pytest.raises(UserError, match=r"more than tolerance=1e-09; nothing was written"):
+        merge_run(wanted)
+    assert not (tmp_path / "out").exists()
+    certificate = merge_run(replace(wanted, force=True))
+    assert certificate.logit_change > 1e-9
+    network = AutoModelForSequenceClassification.from_pretrained(tmp_path / "out")
+    assert network.config.num_labels == 2
+
+
+def test_what_transformers_cannot_express_is_refused_with_the_key(
+    small: TrainConfig, tmp_path: Path
+) -> None:
+    config = replace(small, head=Head(pooling="mean"))
+    train(config)
+    with pytest.raises(UserError, match=r"cannot do head.pooling=mean \(only last_token\)"):
+        merge_run(MergeConfig(run=str(run_folder(config)), out=str(tmp_path / "out")))
+
+
+def test_a_folder_that_holds_something_is_left_alone(small: TrainConfig, tmp_path: Path) -> None:
+    train(small)
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "mine.txt").write_text("mine")
+    with pytest.raises(UserError, match="is not empty; choose a new folder"):
+        merge_run(MergeConfig(run=str(run_folder(small)), out=str(tmp_path / "out")))
+    assert [file.name for file in (tmp_path / "out").iterdir()] == ["mine.txt"]
