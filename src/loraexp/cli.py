@@ -17,6 +17,7 @@ VERBS = {
     "predict": "label texts with a finished run",
     "verify": "compute again all that a finished run says of itself",
     "merge": "fold a run's adapter into its base: a checkpoint for transformers",
+    "export": "write a run's adapter in PEFT's format",
     "params": "count trainable parameters of models x methods x ranks, without weights",
     "table": "compare finished runs: intervals, tests, and reasons for doubt",
     "prepare": "write a data set's train.csv, validation.csv and test.csv",

@@ -234,6 +234,15 @@ class MergeConfig:
 
 
 @dataclass
+class ExportConfig:
+    """loraexp export"""
+
+    run: str = key("???", "folder of a finished run")
+    out: str = key("???", "new folder for the adapter in PEFT's format")
+    format: str = key("peft", "peft", choices=("peft",))
+
+
+@dataclass
 class ParamsConfig(TrainConfig):
     """loraexp params: the keys of train, of which those that change counts matter"""
 
@@ -322,6 +331,7 @@ SCHEMAS: dict[str, type[Any]] = {
     "predict": PredictConfig,
     "verify": VerifyConfig,
     "merge": MergeConfig,
+    "export": ExportConfig,
     "params": ParamsConfig,
     "table": TableConfig,
     "prepare": PrepareConfig,

@@ -72,6 +72,11 @@ class Branch(nn.Module, ABC):
     def delta(self, weight: Tensor) -> Tensor:
         """What merging adds to the base's weight (out, in), in float64."""
 
+    @abstractmethod
+    def factors(self) -> tuple[Tensor, Tensor, float]:
+        """A (k, in), B (out, k) and s in float64, so that s B A is the low-rank part of the change:
+        all of it, if the branch is additive."""
+
     def merged(self, weight: Tensor) -> Tensor:
         """The weight (out, in) of a plain linear layer that does the same, in weight's dtype."""
         return (weight.double() + self.delta(weight)).to(weight.dtype)
@@ -111,6 +116,9 @@ class LowRank(Branch):
 
     def delta(self, weight: Tensor) -> Tensor:
         return self.scaling * (self.lora_B.double() @ self.lora_A.double())
+
+    def factors(self) -> tuple[Tensor, Tensor, float]:
+        return self.lora_A.detach().double(), self.lora_B.detach().double(), self.scaling
 
 
 class LowRankSum(torch.autograd.Function):

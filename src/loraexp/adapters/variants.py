@@ -55,6 +55,12 @@ class FromStart(LowRank):
         start = self.start_B.double() @ self.start_A.double()
         return self.scaling * (self.lora_B.double() @ self.lora_A.double() - start)
 
+    def factors(self) -> tuple[Tensor, Tensor, float]:
+        """Rank 2r: [A; A0] and [B, -B0]."""
+        A, B, s = super().factors()
+        start_A, start_B = self.start_A.detach().double(), self.start_B.detach().double()
+        return torch.cat([A, start_A]), torch.cat([B, -start_B], dim=1), s
+
 
 def pissa(weight: Tensor, rank: int, scaling: float) -> tuple[Tensor, Tensor]:
     """(out, r) and (r, in): the r largest singular values over s, their roots on both sides."""
@@ -186,8 +192,13 @@ class Vera(Branch):
         return y + F.linear(low, self.B.to(x.dtype)) * self.vera_lambda_b.to(x.dtype)
 
     def delta(self, weight: Tensor) -> Tensor:
-        b, d = self.vera_lambda_b.double(), self.vera_lambda_d.double()
-        return b[:, None] * (self.B.double() @ (d[:, None] * self.A.double()))
+        A, B, s = self.factors()
+        return s * (B @ A)
+
+    def factors(self) -> tuple[Tensor, Tensor, float]:
+        """d scales the rows of A, b those of B."""
+        d, b = self.vera_lambda_d.detach().double(), self.vera_lambda_b.detach().double()
+        return d[:, None] * self.A.double(), b[:, None] * self.B.double(), 1.0
 
 
 @lru_cache(maxsize=8)

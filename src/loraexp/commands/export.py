@@ -1,0 +1,12 @@
+"""loraexp export: a run's adapter as PEFT reads it."""
+
+from pathlib import Path
+
+from loraexp.config import ExportConfig
+
+
+def run(config: ExportConfig, sweep: Path | None) -> None:
+    from loraexp.training.peft_format import export  # heavy: not at start
+
+    tensors = export(Path(config.run), Path(config.out))
+    print(f"wrote {config.out}: {tensors} tensors; peft's PeftModel.from_pretrained opens it")
