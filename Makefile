@@ -6,7 +6,7 @@ RUN := $(BIN)/python -m loraexp
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo train sweep params test test-slow test-gpu bench check lock clean
+.PHONY: help install demo train sweep params test test-slow test-gpu bench base base-geometries base-report check lock clean
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## */\t/' | expand -t 12
@@ -43,6 +43,24 @@ test-gpu: install  ## what needs a GPU
 
 bench: install  ## texts/s beside peft + transformers, in turns (124M geometry, about 5 minutes)
 	$(BIN)/python tests/benchmarks/speed.py --out outputs/bench.json $(ARGS)
+
+base: install  ## pretrain the embedded base from its texts anew (LORAEXP_DATA_DIR; hours)
+	$(RUN) pretrain recipe=nano $(ARGS)
+	$(BIN)/python tests/benchmarks/embed.py outputs/base/nano
+
+GEOMETRIES := 6x192x6 4x224x4 3x256x4
+base-geometries: install  ## the short trainings by which the base's geometry was chosen
+	for g in $(GEOMETRIES); do IFS=x; set -- $$g; unset IFS; folder=outputs/base/$$g; \
+	  geometry="model.n_layer=$$1 model.d_model=$$2 model.n_head=$$3"; \
+	  $(RUN) pretrain recipe=nano $$geometry out=$$folder seed=0 optim.lr=6e-3 trainer.passes=0.15 && \
+	  $(BIN)/python tests/benchmarks/base.py --tasks "sms_spam, book split" --arms "lora r=8" \
+	    --out $$folder/report.json $$geometry model.weights=$$folder model.tokenizer=auto || exit 1; \
+	done
+	$(BIN)/python tests/benchmarks/embed.py --geometries $(addprefix outputs/base/,$(GEOMETRIES))
+
+base-report: install  ## what the embedded base is worth, five seeds an arm (LORAEXP_DATA_DIR; 40 minutes)
+	$(BIN)/python tests/benchmarks/base.py --out tests/benchmarks/results/base.json $(ARGS)
+	$(BIN)/python tests/benchmarks/embed.py
 
 check: install  ## format, lint, types, and who may import whom
 	$(BIN)/ruff format --check .

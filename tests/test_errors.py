@@ -46,7 +46,7 @@ MISTAKES: list[tuple[str, list[str], str]] = [
         ["model=gtp2"],
         "unknown model 'gtp2'; did you mean 'gpt2'? known: distilgpt2, gpt2,",
     ),
-    ("train", ["method=drora"], "unknown method 'drora'; did you mean 'lora'? known: "),
+    ("train", ["method=lroa"], "unknown method 'lroa'; did you mean 'lora'? known: "),
     ("train", ["data=null"], "unknown data 'null'; known: csv, sms_demo, sms_spam"),
     ("train", ["model=[gpt2,nano]"], "unknown model "),
     ("train", ["method=lora,ful", "-m"], "unknown method 'ful'; did you mean 'full'?"),
@@ -74,7 +74,7 @@ MISTAKES: list[tuple[str, list[str], str]] = [
     ("train", ["optim.lr=nan"], "optim.lr must be a finite number, got nan"),
     ("train", ["optim.lr=inf"], "optim.lr must be a finite number, got inf"),
     ("train", ["data.batch_size=0"], "data.batch_size must be at least 1, got 0"),
-    ("train", ["data.pad_to=513"], "data.pad_to must be at most model.context = 512, got 513"),
+    ("train", ["data.pad_to=257"], "data.pad_to must be at most model.context = 256, got 257"),
     (
         "train",
         ["data=csv", "data.split=book"],

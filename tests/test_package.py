@@ -1,4 +1,4 @@
-"""The wheel holds the configuration, nothing of the tests, and works from anywhere."""
+"""The wheel holds configuration and base, nothing of the tests, and works from anywhere."""
 
 import subprocess
 import sys
@@ -48,8 +48,14 @@ def test_the_wheel_holds_every_module_and_the_license(names: set[str]) -> None:
     assert any(name.endswith(".dist-info/licenses/LICENSE") for name in names)
 
 
+def test_the_wheel_holds_the_embedded_base(names: set[str]) -> None:
+    assets = {Path(name).name for name in names if name.startswith("loraexp/assets/nano/")}
+    assert assets == {"model.safetensors", "config.json", "vocab.json", "merges.txt", "README.md"}
+
+
 def test_the_wheel_holds_nothing_else(names: set[str]) -> None:
-    others = {n for n in names if not n.endswith(".py") and "/conf/" not in n}
+    known = ("/conf/", "/assets/")
+    others = {n for n in names if not n.endswith(".py") and not any(part in n for part in known)}
     assert {Path(name).parts[0].rpartition(".")[2] for name in others} == {"dist-info"}
     assert not {n for n in names if "test" in Path(n).name or n.startswith(("tests", "outputs"))}
 
@@ -79,3 +85,11 @@ def test_an_installed_command_runs_in_an_empty_folder(installed: Path, tmp_path:
     _, row = python(script, installed, tmp_path).splitlines()
     assert row.startswith(f"gpt2,lora,8,{8 * 73_728 + 2 * 768},")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_an_installed_package_brings_its_base(installed: Path, tmp_path: Path) -> None:
+    script = (
+        "from loraexp.api import configure, load_base; from loraexp.model import weights; "
+        "load_base(configure(), ['ham', 'spam']); print(weights.ASSETS)"
+    )
+    assert Path(python(script, installed, tmp_path)) == installed / "loraexp" / "assets"

@@ -114,9 +114,9 @@ def test_classes_and_a_bias_widen_the_head_alone() -> None:
 
 def test_without_lists_the_model_method_and_rank_of_the_config_are_counted() -> None:
     (row,) = records(typed_in("model=nano", "method=full", "model.n_layer=2"))
-    (four,) = records(ParamsConfig(models=["nano"], methods=["full"]))
+    (three,) = records(ParamsConfig(models=["nano"], methods=["full"]))
     assert (row["model"], row["method"], row["rank"]) == ("nano", "full", None)
-    assert four["total"] - row["total"] == 2 * (12 * 128 * 128 + 13 * 128)
+    assert three["total"] - row["total"] == 12 * 256 * 256 + 13 * 256
 
 
 def test_what_is_typed_gives_the_whole_grid() -> None:
