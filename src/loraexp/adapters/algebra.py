@@ -1,0 +1,107 @@
+"""Adapters as changes of weights: add, subtract, scale, concatenate, cut to a lower rank.
+
+A change is low-rank factors a target: s B A with A (k, in), B (out, k). Methods whose change
+depends on the weight (dora) are no such thing and are refused.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from loraexp.adapters.branches import Adapted
+from loraexp.errors import UserError
+
+
+@dataclass(frozen=True)
+class LowRankChange:
+    """B A of one target, scaling folded into B.
+
+    Args:
+        A: (k, in), B: (out, k), both float64.
+    """
+
+    A: Tensor
+    B: Tensor
+
+    @property
+    def rank(self) -> int:
+        """k, the number of columns held; the true rank may be lower."""
+        return len(self.A)
+
+    def dense(self) -> Tensor:  # (out, in)
+        return self.B @ self.A
+
+
+Change = Mapping[str, LowRankChange]  # path of the target -> what is added to its weight
+
+
+def change_of(network: nn.Module) -> dict[str, LowRankChange]:
+    """The change that the network's adapter makes.
+
+    Raises:
+        UserError: an adapter whose change depends on the weight it changes, or none.
+    """
+    found: dict[str, LowRankChange] = {}
+    for name, module in network.named_modules():
+        if isinstance(module, Adapted):
+            if not module.branch.additive:
+                raise UserError(
+                    f"{name}: the change that {type(module.branch).__name__.lower()} makes depends "
+                    "on the weight, so it cannot be added to another or cut; merge it instead"
+                )
+            A, B, scaling = module.branch.factors()
+            found[name] = LowRankChange(A, scaling * B)
+    if not found:
+        raise UserError("this run has no low-rank adapter")
+    return found
+
+
+def weighted_sum(changes: Sequence[Change], weights: Sequence[float]) -> dict[str, LowRankChange]:
+    """sum_i w_i s_i B_i A_i, exactly: factors side by side, so ranks add up.
+
+    A target that only some of them have keeps what these give it.
+
+    Raises:
+        ValueError: another number of weights than of changes.
+    """
+    if len(changes) != len(weights):
+        raise ValueError(f"{len(changes)} changes and {len(weights)} weights")
+    found: dict[str, LowRankChange] = {}
+    for name in dict.fromkeys(name for change in changes for name in change):
+        parts = [(c[name], w) for c, w in zip(changes, weights, strict=True) if name in c]
+        A = torch.cat([part.A for part, _ in parts])
+        B = torch.cat([weight * part.B for part, weight in parts], dim=1)
+        found[name] = LowRankChange(A, B)
+    return found
+
+
+@dataclass(frozen=True)
+class Truncated:
+    """A change cut to a rank.
+
+    Args:
+        change: the closest one of that rank (Eckart and Young 1936).
+        error: |lost| / |whole|, Frobenius norms over all targets; 0 for a change of zero.
+    """
+
+    change: dict[str, LowRankChange]
+    error: float
+
+
+def truncate(change: Change, rank: int) -> Truncated:
+    """The best approximation of every target's change by one of `rank`, from a QR of each factor
+    and an SVD of a (k, k) matrix: no (out, in) matrix is made."""
+    kept: dict[str, LowRankChange] = {}
+    lost = whole = 0.0
+    for name, part in change.items():
+        Q, R = torch.linalg.qr(part.B)  # (out, k), (k, k)
+        P, L = torch.linalg.qr(part.A.t())  # (in, k), (k, k)
+        U, S, V = torch.linalg.svd(R @ L.t())
+        r = min(rank, len(S))
+        roots = S[:r].sqrt()
+        kept[name] = LowRankChange((P @ V[:r].t() * roots).t(), Q @ U[:, :r] * roots)
+        lost += float(S[r:].square().sum())
+        whole += float(S.square().sum())
+    return Truncated(kept, (lost / whole) ** 0.5 if whole else 0.0)

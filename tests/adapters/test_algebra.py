@@ -1,0 +1,176 @@
+"""Adapters add, cancel, scale and are cut as the matrices they stand for; peft's do not all."""
+
+import copy
+from typing import Any
+
+import peft
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor, nn
+
+from loraexp.adapters.algebra import LowRankChange, change_of, truncate, weighted_sum
+from loraexp.adapters.branches import Adapted
+from loraexp.adapters.inject import adapter_tensors, inject
+from loraexp.adapters.methods import METHODS, as_method
+from loraexp.adapters.variants import BRANCHES
+from loraexp.config import Adaptation, Lora
+from loraexp.errors import UserError
+from loraexp.model.gpt2 import GPT2Classifier
+
+BRANCHED = [name for name, method in METHODS.items() if method.branch is not None]
+ADDITIVE = [name for name in BRANCHED if BRANCHES[METHODS[name].branch or ""].additive]
+
+
+def moved(network: GPT2Classifier, method: str, seed: int = 0, rank: int = 3) -> GPT2Classifier:
+    """A copy with an adapter that is far from its start, in float64."""
+    config = as_method(Adaptation(lora=Lora(rank=rank)), method)
+    network = inject(copy.deepcopy(network).double(), config, seed=seed).double()
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for parameter in adapter_tensors(network).values():
+            noise = torch.randn(parameter.shape, generator=generator, dtype=torch.float64)
+            parameter += 0.3 * noise
+    return network
+
+
+def dense(change: dict[str, LowRankChange]) -> dict[str, Tensor]:
+    return {name: part.dense() for name, part in change.items()}
+
+
+def distance(one: dict[str, Tensor], other: dict[str, Tensor]) -> float:
+    assert one.keys() == other.keys()
+    return max(float((one[name] - other[name]).abs().max()) for name in one)
+
+
+@pytest.mark.parametrize("method", ADDITIVE)
+def test_a_change_is_what_merging_adds(network: GPT2Classifier, method: str) -> None:
+    adapted = moved(network, method)
+    deltas = {
+        name: module.branch.delta(module.base.weight).detach()
+        for name, module in adapted.named_modules()
+        if isinstance(module, Adapted)
+    }
+    change = dense(change_of(adapted))
+    assert distance(change, deltas) <= 1e-12
+    assert min(float(delta.abs().max()) for delta in deltas.values()) > 1e-3
+
+
+@pytest.mark.parametrize("method", ADDITIVE)
+@settings(deadline=None, max_examples=5)
+@given(weights=st.tuples(st.floats(-3, 3), st.floats(-3, 3)), data=st.data())
+def test_sums_are_linear_and_a_change_less_itself_is_nothing(
+    method: str, weights: tuple[float, float], data: st.DataObject
+) -> None:
+    ranks = data.draw(st.tuples(st.integers(1, 4), st.integers(1, 4)))
+    one, other = small_change(method, 1, ranks[0]), small_change(method, 2, ranks[1])
+    a, b = weights
+    total = dense(weighted_sum([one, other], weights))
+    expected = {name: a * one[name].dense() + b * other[name].dense() for name in one}
+    assert distance(total, expected) <= 1e-12
+    nothing = dense(weighted_sum([one, one], [1.0, -1.0]))
+    assert max(float(t.abs().max()) for t in nothing.values()) <= 1e-12
+    same = dense(weighted_sum([one], [1.0]))
+    assert distance(same, dense(one)) == 0.0
+    swapped = dense(weighted_sum([other, one], (b, a)))
+    assert distance(total, swapped) <= 1e-12
+
+
+def small_change(method: str, seed: int, rank: int) -> dict[str, LowRankChange]:
+    """Of one layer (5, 7)."""
+    config = as_method(Adaptation(lora=Lora(rank=rank)), method)
+    base = nn.Linear(7, 5, dtype=torch.float64)
+    kind = BRANCHES[METHODS[method].branch or ""]
+    generator = torch.Generator().manual_seed(seed)
+    branch = kind.create(base, config.lora, rank, 16.0, generator).double()
+    with torch.no_grad():
+        for parameter in branch.parameters():
+            if parameter.requires_grad:
+                parameter += torch.randn(parameter.shape, generator=generator, dtype=torch.float64)
+    return change_of(nn.ModuleDict({"proj": Adapted(base, branch)}))
+
+
+def test_targets_that_one_of_them_lacks_keep_what_the_other_gives() -> None:
+    one, other = small_change("lora", 1, 2), small_change("lora", 2, 2)
+    total = weighted_sum([{"a": one["proj"]}, {"b": other["proj"]}], [1.0, 2.0])
+    assert torch.equal(total["a"].dense(), one["proj"].dense())
+    assert torch.allclose(total["b"].dense(), 2 * other["proj"].dense())
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.integers(1, 9), st.integers(1, 9), st.integers(0, 99))
+def test_a_cut_is_the_best_of_its_rank_and_says_what_it_lost(
+    held: int, rank: int, seed: int
+) -> None:
+    change = small_change("lora", seed, held)
+    cut = truncate(change, rank)
+    matrix = change["proj"].dense()
+    S = torch.linalg.svdvals(matrix)
+    lost = torch.linalg.matrix_norm(matrix - cut.change["proj"].dense())
+    assert cut.change["proj"].rank == min(rank, held, 5)
+    assert float(lost) == pytest.approx(float(S[rank:].square().sum().sqrt()), abs=1e-9)
+    assert cut.error == pytest.approx(float(lost / S.square().sum().sqrt()), abs=1e-9)
+
+
+def test_a_change_of_nothing_loses_nothing() -> None:
+    nothing = {"proj": LowRankChange(torch.zeros(2, 7).double(), torch.zeros(5, 2).double())}
+    assert truncate(nothing, 1).error == 0.0
+
+
+def test_dora_is_refused_with_the_reason(network: GPT2Classifier) -> None:
+    with pytest.raises(UserError, match="the change that dora makes depends on the weight"):
+        change_of(moved(network, "dora"))
+    with pytest.raises(UserError, match="this run has no low-rank adapter"):
+        change_of(network)
+
+
+class OneLinear(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.proj = nn.Linear(7, 5, bias=False, dtype=torch.float64)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.proj(x)
+
+
+def pefts_sum(changes: list[dict[str, LowRankChange]], weights: list[float], **how: Any) -> Tensor:
+    """What peft's add_weighted_adapter makes of the same changes, each of scaling 1."""
+    model: Any = None
+    for index, change in enumerate(changes):
+        rank = change["proj"].rank
+        config = peft.LoraConfig(r=rank, lora_alpha=rank, target_modules=["proj"])
+        if model is None:
+            model = peft.get_peft_model(OneLinear(), config, adapter_name="a0")
+        else:
+            model.add_adapter(f"a{index}", config)
+    model.double()
+    layer = model.get_submodule("base_model.model.proj")
+    with torch.no_grad():
+        for index, change in enumerate(changes):
+            layer.lora_A[f"a{index}"].weight.copy_(change["proj"].A)
+            layer.lora_B[f"a{index}"].weight.copy_(change["proj"].B)
+    names = [f"a{index}" for index in range(len(changes))]
+    model.add_weighted_adapter(names, weights, adapter_name="sum", **how)
+    delta: Tensor = layer.get_delta_weight("sum").detach()
+    return delta
+
+
+@pytest.mark.skipif(not peft.__version__.startswith("0.21"), reason="seen with peft 0.21")
+@pytest.mark.parametrize(
+    ("how", "weights", "exact"),
+    [
+        ({"combination_type": "cat"}, [1.0, 2.0], True),
+        ({"combination_type": "cat"}, [1.0, -1.0], True),
+        ({"combination_type": "linear"}, [1.0, 2.0], False),  # adds A's and B's, not products
+        ({"combination_type": "linear"}, [1.0, -1.0], False),
+    ],
+    ids=str,
+)
+def test_where_pefts_sums_are_those_of_the_matrices(
+    how: dict[str, Any], weights: list[float], exact: bool
+) -> None:
+    changes = [small_change("lora", seed, 2) for seed in (1, 2)]
+    ours = weighted_sum(changes, weights)["proj"].dense()
+    off = float((pefts_sum(changes, weights, **how) - ours).abs().max())
+    assert (off <= 1e-10) == exact
