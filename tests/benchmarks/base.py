@@ -52,9 +52,11 @@ class Task:
 RANDOM = ("model.weights=random", "model.tokenizer=embedded")
 LORA, HEAD, FULL = (1e-3, 2e-3, 4e-3), (1e-2, 3e-2, 1e-1), (2e-4, 5e-4, 1e-3)
 BANKING = "${oc.env:LORAEXP_DATA_DIR}/text_classification/banking77"
+# Found by cross-validation within the 1,194 training and validation messages of the book split.
+RECIPE = ("head.pooling=mean", "lora.target_modules=all-linear", "lora.dropout=0.1")
 TASKS = {
     "sms_spam, book split": Task(
-        ("data=sms_spam", "data.split=book", "trainer.max_epochs=5"),
+        ("data=sms_spam", *RECIPE, "data.batch_size=16", "trainer.max_epochs=8"),
         {
             "lora r=8": (("lora.rank=8",), LORA),
             "lora r=8, random weights": (("lora.rank=8", *RANDOM), LORA),
@@ -63,7 +65,7 @@ TASKS = {
         },
     ),
     "sms_demo": Task(
-        ("data=sms_demo", "trainer.max_epochs=3"),
+        ("data=sms_demo", *RECIPE, "data.batch_size=16", "trainer.max_epochs=4"),
         {f"lora r={rank}": ((f"lora.rank={rank}",), LORA[1:2]) for rank in (1, 2, 4, 8, 16)},
     ),
     "banking77": Task(
@@ -71,8 +73,9 @@ TASKS = {
             "data=csv",
             f"data.path={BANKING}",
             "data.label_column=category",
+            *RECIPE,
             "data.batch_size=32",
-            "trainer.max_epochs=5",
+            "trainer.max_epochs=4",
         ),
         {"lora r=16": (("lora.rank=16",), LORA[1:]), "head": (("method=head",), HEAD[1:])},
     ),
