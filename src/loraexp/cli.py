@@ -18,6 +18,7 @@ VERBS = {
     "verify": "compute again all that a finished run says of itself",
     "merge": "fold a run's adapter into its base: a checkpoint for transformers",
     "export": "write a run's adapter in PEFT's format",
+    "rank_curve": "cut a run's adapter to every lower rank: which is enough",
     "params": "count trainable parameters of models x methods x ranks, without weights",
     "table": "compare finished runs: intervals, tests, and reasons for doubt",
     "prepare": "write a data set's train.csv, validation.csv and test.csv",
@@ -104,7 +105,7 @@ def run_hydra(verb: str, arguments: list[str]) -> None:
 
 
 def overview() -> str:
-    verbs = "\n".join(f"  {verb:<9}{summary}" for verb, summary in VERBS.items())
+    verbs = "\n".join(f"  {verb:<12}{summary}" for verb, summary in VERBS.items())
     return (
         "LoRA experiments on GPT-2 text classifiers\n\n"
         "usage: python -m loraexp VERB [key=value ...] [-m]\n\n"

@@ -243,6 +243,18 @@ class ExportConfig:
 
 
 @dataclass
+class RankCurveConfig:
+    """loraexp rank_curve"""
+
+    run: str = key("???", "folder of a finished run")
+    format: str = key(
+        "table",
+        "table | csv | markdown | latex | json",
+        choices=("table", "csv", "markdown", "latex", "json"),
+    )
+
+
+@dataclass
 class ParamsConfig(TrainConfig):
     """loraexp params: the keys of train, of which those that change counts matter"""
 
@@ -332,6 +344,7 @@ SCHEMAS: dict[str, type[Any]] = {
     "verify": VerifyConfig,
     "merge": MergeConfig,
     "export": ExportConfig,
+    "rank_curve": RankCurveConfig,
     "params": ParamsConfig,
     "table": TableConfig,
     "prepare": PrepareConfig,

@@ -1,0 +1,30 @@
+"""loraexp rank_curve: one run's adapter cut to every lower rank, and which of them is enough."""
+
+from pathlib import Path
+
+from loraexp.config import RankCurveConfig
+from loraexp.results.tables import FORMATS, Column, Table, percent
+
+COLUMNS = (
+    Column("rank", "rank"),
+    Column("lost", "lost of the update", percent(1)),
+    Column("validation_accuracy", "val", percent(1)),
+    Column("validation_loss", "val loss", lambda loss: f"{loss:.4f}"),
+    Column("mark", "", words=True),
+)
+
+
+def run(config: RankCurveConfig, sweep: Path | None) -> None:
+    from loraexp.training.rank_curve import rank_curve  # heavy: not at start
+
+    curve = rank_curve(Path(config.run))
+    rows = [
+        [cut.rank, cut.error, cut.accuracy, cut.loss, "enough" if cut.rank == curve.enough else ""]
+        for cut in curve.cuts
+    ]
+    print(FORMATS[config.format](Table(COLUMNS, rows)))
+    if config.format == "table":
+        print(
+            f"\nrank {curve.enough} is the smallest within one standard error of the best; "
+            f"its test accuracy is {curve.test_accuracy:.1%}"
+        )
