@@ -48,6 +48,7 @@ class Model:
     context: int = key(1024, "longest text in tokens", least=1)
     vocab_size: int = key(50257, "number of tokens", least=2)
     dropout: float = key(0.0, "dropout inside the base while training", least=0, most=0.99)
+    causal: bool = key(True, "a token sees only what is before it, as GPT-2 was trained")
     init_seed: int = seed_key(0, "seed of random weights: part of the base, so not `seed`")
 
 
@@ -81,7 +82,8 @@ class Lora:
     dropout: float = key(0.0, "dropout on the branch's input", least=0, most=0.99)
     target_modules: Any = key(
         ["q_proj", "k_proj", "v_proj", "out_proj"],
-        "names of linears (q_proj k_proj v_proj out_proj fc1 fc2), all-linear, paths or regexes",
+        "names of linears (q_proj k_proj v_proj out_proj fc1 fc2), all-linear, paths or regexes; "
+        "score: the head too, which then is frozen under its branch",
     )
     scaling: str = key(
         "alpha_over_r",
@@ -97,6 +99,19 @@ class Lora:
     lr_ratio: float = key(1.0, "learning rate of lora_B over that of all else", above=0)
     rank_pattern: dict[str, int] = key({}, "rank of single targets, e.g. {v_proj:16}", least=1)
     alpha_pattern: dict[str, float] = key({}, "alpha of single targets", above=0)
+
+
+@dataclass
+class AdaLora:
+    """Options of method=adalora (Zhang et al. 2023, sections 3.2 and 3.3)."""
+
+    budget: float = key(0.5, "share of all targets' ranks that is left at the end", above=0, most=1)
+    warmup: float = key(0.1, "share of the steps before the first cut", least=0, most=1)
+    final: float = key(0.3, "share of the steps after the last cut", least=0, most=1)
+    interval: int = key(1, "steps from cut to cut", least=1)
+    beta1: float = key(0.85, "smoothing of the importance", least=0, most=0.999)
+    beta2: float = key(0.85, "smoothing of its uncertainty", least=0, most=0.999)
+    orthogonality: float = key(0.1, "weight of the penalty on P'P - I and QQ' - I", least=0)
 
 
 @dataclass
@@ -174,6 +189,7 @@ class Adaptation:
     method: str = key("lora", "a row of the table of methods")
     lora: Lora = key(Lora(), "")
     last_block: LastBlock = key(LastBlock(), "")
+    adalora: AdaLora = key(AdaLora(), "")
 
 
 @dataclass

@@ -109,6 +109,11 @@ def check_together(config: TrainConfig) -> None:
     for name, value in (("data.max_length", data.max_length), ("data.pad_to", data.pad_to)):
         if value is not None and value > model.context:
             raise UserError(f"{name} must be at most model.context = {model.context}, got {value}")
+    if config.adalora.warmup + config.adalora.final > 1:
+        raise UserError(
+            "adalora.warmup and adalora.final must be at most 1 together, "
+            f"got {config.adalora.warmup} and {config.adalora.final}"
+        )
     if config.last_block.n > model.n_layer:
         raise UserError(
             f"last_block.n must be at most model.n_layer = {model.n_layer}, "
@@ -126,6 +131,8 @@ def check_heads(model: Model) -> None:
 
 def check_pretraining(config: PretrainConfig) -> None:
     check_heads(config.model)
+    if not config.model.causal:
+        raise UserError("model.causal=false cannot be pretrained: each token would see the next")
     if not config.data.text:
         raise UserError("data.text must name a file or a folder, got []")
     if config.data.block > config.model.context:

@@ -84,7 +84,7 @@ def test_part_of_a_path_matches_only_if_it_is_whole_last_segments(
     assert matches(name, part) == (own[-len(wanted) :] == wanted)
 
 
-@pytest.mark.parametrize("target", ["attn", "proj", "mlp", "h.1", "_proj", "q_pro", "score", ""])
+@pytest.mark.parametrize("target", ["attn", "proj", "mlp", "h.1", "_proj", "q_pro", ""])
 def test_a_substring_or_a_part_of_the_tree_matches_nothing(target: str) -> None:
     with pytest.raises(UserError, match="matches nothing"):
         resolve(LINEARS, [target])
@@ -133,3 +133,9 @@ def test_a_pattern_for_a_module_that_is_not_adapted_is_an_error() -> None:
     check_pattern("lora.rank_pattern", {"q_proj": 4}, of_kinds("q_proj"))
     with pytest.raises(UserError, match=r"lora.rank_pattern: 'fc1' matches no adapted module"):
         check_pattern("lora.rank_pattern", {"fc1": 4}, of_kinds("q_proj"))
+
+
+def test_the_head_is_a_target_only_where_it_is_named() -> None:
+    assert "score" not in resolve(LINEARS, "all-linear")
+    assert resolve(LINEARS, ["q_proj", "score"])[-1] == "score"
+    assert resolve(LINEARS, "score") == ["score"]

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from loraexp.config import Head, Model
-from loraexp.model.gpt2 import PLAIN_ATTENTION, GPT2Classifier, causal_attention
+from loraexp.model.gpt2 import PLAIN_ATTENTION, GPT2Classifier, attention
 from loraexp.model.weights import load_classifier
 
 SHORT = 17
@@ -52,27 +52,27 @@ def without_fused_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_fused_attention_equals_a_loop() -> None:
     q, k, v = queries_keys_values(SHORT, torch.float64)
-    assert distance(causal_attention(q, k, v, 0.0), attention_by_hand(q, k, v)) <= 1e-12
+    assert distance(attention(q, k, v, None, 0.0), attention_by_hand(q, k, v)) <= 1e-12
 
 
 @pytest.mark.parametrize("T", [1, SHORT, PLAIN_ATTENTION, PLAIN_ATTENTION + 1])
 def test_attention_in_bf16_is_near_a_loop(T: int) -> None:
     q, k, v = queries_keys_values(T, torch.bfloat16)
-    assert distance(causal_attention(q, k, v, 0.0), attention_by_hand(q, k, v)) <= 3e-2
+    assert distance(attention(q, k, v, None, 0.0), attention_by_hand(q, k, v)) <= 3e-2
 
 
 @pytest.mark.parametrize("wrong", ["not scaled", "sees the future"])
 def test_wrong_attention_is_far_from_ours_in_bf16(wrong: str) -> None:
     q, k, v = queries_keys_values(SHORT, torch.bfloat16)
-    assert distance(causal_attention(q, k, v, 0.0), attention_by_hand(q, k, v, wrong)) > 0.3
+    assert distance(attention(q, k, v, None, 0.0), attention_by_hand(q, k, v, wrong)) > 0.3
 
 
 def test_short_texts_in_bf16_take_the_plain_branch(monkeypatch: pytest.MonkeyPatch) -> None:
     without_fused_kernel(monkeypatch)
-    causal_attention(*queries_keys_values(PLAIN_ATTENTION, torch.bfloat16), 0.0)
+    attention(*queries_keys_values(PLAIN_ATTENTION, torch.bfloat16), None, 0.0)
     for T, dtype in ((PLAIN_ATTENTION + 1, torch.bfloat16), (SHORT, torch.float32)):
         with pytest.raises(AssertionError, match="fused"):
-            causal_attention(*queries_keys_values(T, dtype), 0.0)
+            attention(*queries_keys_values(T, dtype), None, 0.0)
 
 
 def test_the_plain_branch_equals_the_fused_one(
@@ -81,7 +81,7 @@ def test_the_plain_branch_equals_the_fused_one(
     q, k, v = queries_keys_values(SHORT, torch.float64)
     fused = F.scaled_dot_product_attention(q, k, v, is_causal=True)
     without_fused_kernel(monkeypatch)
-    assert distance(causal_attention(q, k, v, 0.0), fused) <= 1e-6  # softmax in float32
+    assert distance(attention(q, k, v, None, 0.0), fused) <= 1e-6  # softmax in float32
 
 
 def test_gradients_of_the_plain_branch_equal_those_of_the_fused_one(
@@ -89,7 +89,7 @@ def test_gradients_of_the_plain_branch_equal_those_of_the_fused_one(
 ) -> None:
     inputs = queries_keys_values(SHORT, torch.float64)
     fused = F.scaled_dot_product_attention(*inputs, is_causal=True).square().sum()
-    plain = causal_attention(*inputs, 0.0).square().sum()
+    plain = attention(*inputs, None, 0.0).square().sum()
     for a, b in zip(
         torch.autograd.grad(fused, inputs), torch.autograd.grad(plain, inputs), strict=True
     ):

@@ -5,10 +5,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 from loraexp.adapters.methods import find_method
-from loraexp.adapters.targets import targeted
+from loraexp.adapters.targets import HEAD, targeted
 from loraexp.config import Adaptation
 
-HEAD = "score"
 Shapes = Mapping[str, tuple[int, ...]]
 
 
@@ -55,16 +54,18 @@ def count_shapes(shapes: Shapes, linears: Sequence[str], config: Adaptation) -> 
     method = find_method(config.method)
     sizes = {name: math.prod(shape) for name, shape in shapes.items()}
     base = [name for name in shapes if not in_head(name)]
-    trainable = sum(sizes[name] for name in shapes if in_head(name))
-    trainable += sum(sizes[name] for name in method.trains(base, config))
+    trainable = sum(sizes[name] for name in method.trains(base, config))
     added = held = 0
     targets = targeted(linears, config.lora) if method.branch else []
+    head = sum(sizes[name] for name in shapes if in_head(name))
+    frozen = head if HEAD in (name for name, _, _ in targets) else 0
+    trainable += head - frozen
     for name, rank, _ in targets:
         out, into = shapes[f"{name}.weight"]
         added += method.branch_trains(into, out, rank)
         held += method.branch_holds(into, out, rank)
     total = sum(sizes.values()) + added + held
-    return Counts(trainable + added, total, len(targets), held)
+    return Counts(trainable + added, total, len(targets), held + frozen)
 
 
 def in_head(name: str) -> bool:

@@ -7,9 +7,9 @@ import torch
 from torch import Tensor, nn
 
 from loraexp.adapters.branches import Adapted
-from loraexp.adapters.counts import HEAD, Counts, in_head
+from loraexp.adapters.counts import Counts, in_head
 from loraexp.adapters.methods import check_method
-from loraexp.adapters.targets import targeted
+from loraexp.adapters.targets import HEAD, targeted
 from loraexp.adapters.variants import BRANCHES
 from loraexp.config import Adaptation
 from loraexp.errors import UserError
@@ -42,7 +42,9 @@ def inject(network: N, config: Adaptation, seed: int) -> N:
             for held in method.frozen:
                 branch.get_parameter(held).requires_grad_(False)
             replace(network, name, Adapted(base, branch))
-    network.get_submodule(HEAD).requires_grad_(True)
+    head = network.get_submodule(HEAD)
+    if not isinstance(head, Adapted):
+        head.requires_grad_(True)
     return network
 
 
@@ -65,11 +67,12 @@ def adapter_tensors(network: nn.Module) -> dict[str, nn.Parameter]:
 
 
 def saved_tensors(network: nn.Module) -> dict[str, nn.Parameter]:
-    """THE ADAPTER as its file holds it: what trains, and what a branch holds without training."""
+    """THE ADAPTER as its file holds it: what trains, the head, and what a branch holds without
+    training."""
     return {
         file_name(name): parameter
         for name, parameter in network.named_parameters()
-        if parameter.requires_grad or ".branch." in name
+        if parameter.requires_grad or ".branch." in name or in_head(name)
     }
 
 

@@ -104,6 +104,11 @@ METHODS = {
         "Vera",
         branch_trains=lambda into, out, r: r + out,
     ),
+    "adalora": on_targets(
+        "a budget of ranks, spent where they matter (Zhang et al. 2023)",
+        "AdaLora",
+        branch_trains=lambda into, out, r: r * (into + out + 1),
+    ),
     "bitfit": Method("every bias of the base (Ben Zaken et al. 2021)", trains=biases),
     "full": Method("every tensor of the base", trains=everything),
     "last_block": Method("the last block(s) and the last layer norm", trains=last_blocks),

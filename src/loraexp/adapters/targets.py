@@ -10,6 +10,7 @@ from loraexp.errors import UserError
 
 T = TypeVar("T")
 ALL = "all-linear"
+HEAD = "score"  # adapted only where it is named
 
 # What other code calls our modules: transformers' fused Conv1D names, and the source tutorial's.
 ALIASES = {
@@ -51,6 +52,7 @@ def resolve(linears: Sequence[str], targets: object) -> list[str]:
     if not isinstance(targets, (str, Sequence, NoneType)):
         raise UserError(f"lora.target_modules must be a name or a list of names, got {targets!r}")
     wanted = [targets] if isinstance(targets, str) else [str(target) for target in targets or ()]
+    linears = [*linears, HEAD] if HEAD in wanted else linears
     if not wanted:
         raise UserError("lora.target_modules is empty; method=head trains no adapter at all")
     for target in wanted:

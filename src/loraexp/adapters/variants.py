@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from loraexp.adapters.branches import SCALINGS, Branch, LowRank
+from loraexp.adapters.branches import SCALINGS, Branch, LowRank, LowRankSum
 from loraexp.config import Lora
 
 
@@ -213,7 +213,58 @@ def endless(rows: int, columns: int, seed: int) -> np.ndarray:
     return bits.astype(np.float64) / 2.0**52 - 1.0
 
 
+class AdaLora(LowRank):
+    """y + s P (e * (Q dropout(x))): an SVD-like update whose e can be cut (Zhang et al. 2023,
+    "AdaLoRA", section 3.1, eq. 3). The budget that cuts it is training/rank_budget.py.
+
+    Q is lora_A (r, in), P is lora_B (out, r), both normal with deviation 0.02 as in the authors'
+    code and PEFT; s is alpha / r, where PEFT has alpha / (r + 1e-5).
+
+    Args:
+        lora_E: (r,) e; starts at zero.
+    """
+
+    DEVIATION: ClassVar[float] = 0.02
+
+    def __init__(self, lora_A: Tensor, lora_B: Tensor, scaling: float, dropout: float) -> None:
+        super().__init__(lora_A, lora_B, scaling, dropout)
+        self.lora_E = nn.Parameter(torch.zeros_like(lora_A[:, 0]))
+
+    @classmethod
+    def create(
+        cls, base: nn.Linear, config: Lora, rank: int, alpha: float, generator: torch.Generator
+    ) -> Self:
+        branch = super().create(base, config, rank, alpha, generator)
+        if not base.weight.is_meta:
+            with torch.no_grad():
+                branch.lora_A.normal_(0.0, cls.DEVIATION, generator=generator)
+                branch.lora_B.normal_(0.0, cls.DEVIATION, generator=generator)
+        return branch
+
+    def forward(self, x: Tensor, y: Tensor, base: nn.Linear) -> Tensor:
+        x, Q = self.dropout(x).flatten(0, -2), self.lora_E[:, None] * self.lora_A
+        out: Tensor = LowRankSum.apply(  # type: ignore[no-untyped-call]
+            x, y.flatten(0, -2), Q, self.lora_B, self.scaling
+        )
+        return out.view(y.shape)
+
+    def delta(self, weight: Tensor) -> Tensor:
+        A, B, s = self.factors()
+        return s * (B @ A)
+
+    def factors(self) -> tuple[Tensor, Tensor, float]:
+        A, B, s = super().factors()
+        return self.lora_E.detach().double()[:, None] * A, B, s
+
+    def penalty(self) -> Tensor:
+        """|P'P - I|^2 + |QQ' - I|^2 (eq. 4); PEFT takes the roots, and their mean."""
+        P, Q = self.lora_B, self.lora_A
+        unit = torch.eye(len(Q), dtype=Q.dtype, device=Q.device)
+        return (P.t() @ P - unit).square().sum() + (Q @ Q.t() - unit).square().sum()
+
+
 BRANCHES: dict[str, type[Branch]] = {
+    "AdaLora": AdaLora,
     "LowRank": LowRank,
     "FromStart": FromStart,
     "Dora": Dora,

@@ -44,7 +44,7 @@ class Attention(nn.Module):
     def __init__(self, config: Model) -> None:
         super().__init__()
         d = config.d_model
-        self.n_head, self.dropout = config.n_head, config.dropout
+        self.n_head, self.dropout, self.causal = config.n_head, config.dropout, config.causal
         self.q_proj, self.k_proj, self.v_proj = Linear(d, d), Linear(d, d), Linear(d, d)
         self.out_proj = Linear(d, d)
 
@@ -56,10 +56,11 @@ class Attention(nn.Module):
         k, v = k.transpose(1, 2), v.transpose(1, 2)  # (B, H, T, D)
         if last is None:
             q = packing.unpack(self.q_proj(x)).view(B, T, H, -1).transpose(1, 2)  # (B, H, T, D)
-            y = causal_attention(q, k, v, dropout)
+            y = attention(q, k, v, None if self.causal else packing.real(), dropout)
             return self.out_proj(packing.pack(y.transpose(1, 2).reshape(B, T, -1)))
         q = self.q_proj(x[last]).view(B, H, 1, -1)  # (B, H, 1, D)
-        y = F.scaled_dot_product_attention(q, k, v, packing.seen_by(last), dropout)
+        seen = packing.seen_by(last) if self.causal else packing.real()
+        y = F.scaled_dot_product_attention(q, k, v, seen, dropout)
         return self.out_proj(y.reshape(B, -1))
 
 
@@ -133,10 +134,10 @@ class GPT2(nn.Module):
         return packing.unpack(self.hidden(tokens, packing))
 
     def compute_in(self, dtype: torch.dtype) -> Self:
-        """Run matrix products in `dtype`; hold what is frozen in it, leave what trains alone."""
+        """Run matrix products in `dtype`; hold the frozen base in it, leave all else alone."""
         self.compute_dtype = dtype
-        for module in self.modules():
-            if isinstance(module, (nn.Linear, nn.Embedding)):
+        for name, module in self.named_modules():
+            if isinstance(module, (nn.Linear, nn.Embedding)) and not name.startswith("score"):
                 for parameter in module.parameters(recurse=False):
                     if not parameter.requires_grad:
                         parameter.data = parameter.data.to(dtype)
@@ -175,9 +176,12 @@ def empty_classifier(config: Model, head: Head, n_classes: int) -> GPT2Classifie
         return GPT2Classifier(config, head, n_classes)
 
 
-def causal_attention(q: Tensor, k: Tensor, v: Tensor, dropout: float) -> Tensor:
-    """softmax(Q K' / sqrt(D)) V over what came before, each (B, H, T, D)."""
+def attention(q: Tensor, k: Tensor, v: Tensor, seen: Tensor | None, dropout: float) -> Tensor:
+    """softmax(Q K' / sqrt(D)) V, each (B, H, T, D), over what is `seen` (B, 1, 1, T), or over what
+    came before if that is None."""
     T = q.shape[-2]
+    if seen is not None:
+        return F.scaled_dot_product_attention(q, k, v, seen, dropout)
     if q.device.type != "cpu" or q.dtype != torch.bfloat16 or T > PLAIN_ATTENTION:
         return F.scaled_dot_product_attention(q, k, v, dropout_p=dropout, is_causal=True)
     future = torch.ones(T, T, dtype=torch.bool, device=q.device).triu(1)

@@ -63,6 +63,11 @@ class Packing:
             rows = Spread.apply(rows, self.index, size)  # type: ignore[no-untyped-call]
         return rows.view(self.texts, self.width, -1)
 
+    def real(self) -> Tensor:
+        """(B, 1, 1, T): where there is a token."""
+        positions = torch.arange(self.width, device=self.lengths.device)
+        return (positions < self.lengths[:, None])[:, None, None]
+
     def seen_by(self, tokens: Tensor) -> Tensor:
         """(B, 1, 1, T): what one token a text, given as packed positions (B,), may attend to."""
         places = tokens - self.firsts  # (B,) within its text

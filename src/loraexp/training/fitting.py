@@ -27,6 +27,7 @@ from loraexp.training.assemble import Assembled, assemble
 from loraexp.training.evaluation import Evaluation, evaluate
 from loraexp.training.guards import Guards, Meter
 from loraexp.training.module import FineTuning
+from loraexp.training.rank_budget import RankBudget
 from loraexp.training.resume import (
     Clock,
     EpochSeeds,
@@ -73,10 +74,17 @@ def fit_adapter(
     made = assemble(config, data.labels)
     announce(config, data, made)
     texts = datamodule(config, data, made)
-    module = FineTuning(made.network, config.optim, len(data.labels), config.lora.lr_ratio)
+    module = FineTuning(
+        made.network,
+        config.optim,
+        len(data.labels),
+        config.lora.lr_ratio,
+        config.adalora.orthogonality,
+    )
     marks = fingerprint(made, data)
     meter, clock, keepers = Meter(), Clock(), checkpoints(config, folder)
     callbacks = [Guards(), meter, clock, EpochSeeds(config.seed), Resumption(marks), *keepers]
+    callbacks += [RankBudget(config.adalora)] if config.method == "adalora" else []
     callbacks += [progress] if progress else []
     trainer = build_trainer(config, texts, loggers, callbacks)
     loaded = time.perf_counter()

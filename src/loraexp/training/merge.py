@@ -74,6 +74,7 @@ def check_expressible(config: TrainConfig) -> None:
     for key, value, wanted in (
         ("head.pooling", config.head.pooling, "last_token"),
         ("head.bias", config.head.bias, False),
+        ("model.causal", config.model.causal, True),
         ("data.pad_to", config.data.pad_to, None),
     ):
         if value != wanted:

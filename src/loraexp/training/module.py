@@ -19,6 +19,7 @@ from torchmetrics.classification import (
 )
 
 from loraexp.adapters.inject import adapter_tensors, load_tensors
+from loraexp.adapters.variants import AdaLora
 from loraexp.config import Optim
 from loraexp.data.batching import Batch
 from loraexp.errors import UserError
@@ -32,15 +33,21 @@ class FineTuning(LightningModule):
         network: token ids (B, T) and lengths (B,) to logits (B, C).
         optim: optimizer and schedule.
         lr_ratio: learning rate of lora_B over that of all else.
+        orthogonality: weight of what AdaLoRA's branches add to the loss.
         n_classes: C; with two, precision, recall, F1 and AUROC are those of the second class, with
             more they are averaged over the classes.
     """
 
     def __init__(
-        self, network: nn.Module, optim: Optim, n_classes: int, lr_ratio: float = 1.0
+        self,
+        network: nn.Module,
+        optim: Optim,
+        n_classes: int,
+        lr_ratio: float = 1.0,
+        orthogonality: float = 0.0,
     ) -> None:
         super().__init__()
-        self.lr_ratio = lr_ratio
+        self.lr_ratio, self.orthogonality = lr_ratio, orthogonality
         self.network, self.optim, self.n_classes = network, optim, n_classes
         self.loss, self.scores = MeanMetric(), classification_metrics(n_classes)
         self.tested: list[Tensor] = []  # chances (B, C) of the test batches of this process
@@ -55,7 +62,11 @@ class FineTuning(LightningModule):
         accuracy = (logits.argmax(-1) == batch.classes).float().mean()
         self.log("train_loss", loss, prog_bar=True, batch_size=len(batch.classes))
         self.log("train_accuracy", accuracy, prog_bar=True, batch_size=len(batch.classes))
-        return loss
+        return loss + self.penalty()
+
+    def penalty(self) -> Tensor | float:
+        branches = [m for m in self.network.modules() if isinstance(m, AdaLora)]
+        return sum((self.orthogonality * branch.penalty() for branch in branches), start=0.0)
 
     def validation_step(self, batch: Batch, index: int) -> None:
         self.measure(batch)
