@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from itertools import zip_longest
+from keyword import iskeyword
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from loraexp.overrides import conf_dir, groups_of, plan
 from loraexp.rules import keys
 
 FILES = sorted(conf_dir().rglob("*.yaml"))
-REQUIRED = {"run": "run=a", "out": "out=b", "data.text": "data.text=[a]"}
+REQUIRED = {"run": "run=a", "out": "out=b", "peft": "peft=c", "data.text": "data.text=[a]"}
 # Experiments that are sweeps, so train's alone.
 SWEEPS = {
     f"experiment={file.stem}"
@@ -135,7 +136,7 @@ def test_every_verb_has_a_schema_a_config_and_a_command() -> None:
     for verb in VERBS:
         assert verb in SCHEMAS
         assert (conf_dir() / f"{verb}.yaml").is_file()
-        assert (commands / f"{verb}.py").is_file()
+        assert (commands / f"{verb}{'_' * iskeyword(verb)}.py").is_file()
     assert set(SCHEMAS) == set(VERBS)
 
 

@@ -1,6 +1,7 @@
 """The command line: a verb and Hydra overrides in, one command run, one clear line on a mistake."""
 
 import importlib
+import keyword
 import logging
 import os
 import sys
@@ -18,6 +19,7 @@ VERBS = {
     "verify": "compute again all that a finished run says of itself",
     "merge": "fold a run's adapter into its base: a checkpoint for transformers",
     "export": "write a run's adapter in PEFT's format",
+    "import": "take an adapter that PEFT trained as a run's",
     "rank_curve": "cut a run's adapter to every lower rank: which is enough",
     "params": "count trainable parameters of models x methods x ranks, without weights",
     "table": "compare finished runs: intervals, tests, and reasons for doubt",
@@ -75,7 +77,9 @@ def run_hydra(verb: str, arguments: list[str]) -> None:
     from omegaconf import DictConfig
 
     command: Callable[[Any, Path | None], None]
-    command = importlib.import_module(f"loraexp.commands.{verb}").run
+    # commands/import_.py: a keyword is no name of a module
+    module = f"{verb}_" if keyword.iskeyword(verb) else verb
+    command = importlib.import_module(f"loraexp.commands.{module}").run
 
     def task(config: DictConfig) -> None:
         from loraexp.overrides import job_arguments, typed

@@ -82,8 +82,8 @@ class Lora:
     dropout: float = key(0.0, "dropout on the branch's input", least=0, most=0.99)
     target_modules: Any = key(
         ["q_proj", "k_proj", "v_proj", "out_proj"],
-        "names of linears (q_proj k_proj v_proj out_proj fc1 fc2), all-linear, paths or regexes; "
-        "score: the head too, which then is frozen under its branch",
+        "linears (q_proj k_proj v_proj out_proj fc1 fc2), all-linear, score (the head), paths, "
+        "regexes",
     )
     scaling: str = key(
         "alpha_over_r",
@@ -220,7 +220,8 @@ class EvalConfig:
 class PredictConfig:
     """loraexp predict"""
 
-    run: str = key("???", "folder of a finished run")
+    run: str | None = key(None, "folder of a finished run")
+    runs: list[str] = key([], "folders of several runs on one base: each labels every text")
     text: str | None = key(None, "one text")
     file: str | None = key(None, "CSV, TSV, JSONL, Parquet, or plain text with a text a line")
     out: str | None = key(None, "write here instead of to the terminal")
@@ -256,6 +257,16 @@ class ExportConfig:
     run: str = key("???", "folder of a finished run")
     out: str = key("???", "new folder for the adapter in PEFT's format")
     format: str = key("peft", "peft", choices=("peft",))
+
+
+@dataclass
+class ImportConfig:
+    """loraexp import"""
+
+    peft: str = key("???", "folder with adapter_config.json and adapter_model.safetensors")
+    out: str = key("???", "new folder for it as a run")
+    labels: list[str] = key([], "names of the classes, in order; LABEL_0, LABEL_1, ... if empty")
+    model: Model = key(Model(), "")
 
 
 @dataclass
@@ -360,6 +371,7 @@ SCHEMAS: dict[str, type[Any]] = {
     "verify": VerifyConfig,
     "merge": MergeConfig,
     "export": ExportConfig,
+    "import": ImportConfig,
     "rank_curve": RankCurveConfig,
     "params": ParamsConfig,
     "table": TableConfig,

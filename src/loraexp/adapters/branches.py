@@ -147,7 +147,7 @@ class LowRankSum(torch.autograd.Function):
 
 
 class Adapted(nn.Module):
-    """A frozen linear layer and its branch: the one wrapper in the project."""
+    """A frozen linear layer and its branch."""
 
     def __init__(self, base: nn.Linear, branch: Branch) -> None:
         super().__init__()
@@ -155,3 +155,18 @@ class Adapted(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:  # (..., in) -> (..., out)
         return self.branch(x, self.base(x), self.base)
+
+
+class Folded(nn.Module):
+    """An adapted layer at the cost of a plain one: base and branch wait beside, untouched.
+
+    Args:
+        merged: the plain layer that does the same.
+    """
+
+    def __init__(self, adapted: Adapted, merged: nn.Linear) -> None:
+        super().__init__()
+        self.adapted, self.merged = adapted, merged
+
+    def forward(self, x: Tensor) -> Tensor:  # (..., in) -> (..., out)
+        return self.merged(x)

@@ -65,12 +65,20 @@ def load_adapter(network: nn.Module, folder: Path) -> None:
     Raises:
         UserError: a damaged file, or tensors that do not fit the network or the card.
     """
+    fill(saved_tensors(network), folder)
+
+
+def fill(own: Mapping[str, Tensor], folder: Path) -> None:
+    """Copy the tensors of an adapter folder over `own`, of the same names and shapes.
+
+    Raises:
+        UserError: as load_adapter.
+    """
     file = folder / TENSORS
     try:
         tensors = load_file(file)
     except (SafetensorError, OSError) as error:
         raise UserError(f"{file} is missing or damaged: {error}") from None
-    own = saved_tensors(network)
     try:
         check_tensors(own, tensors)
     except ValueError as error:

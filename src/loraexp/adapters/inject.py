@@ -1,12 +1,13 @@
 """Attach a method to a network, ask what trains, merge it back in."""
 
+import copy
 from collections.abc import Mapping
 from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
 
-from loraexp.adapters.branches import Adapted
+from loraexp.adapters.branches import Adapted, Branch, Folded
 from loraexp.adapters.counts import Counts, in_head
 from loraexp.adapters.methods import check_method
 from loraexp.adapters.targets import HEAD, targeted
@@ -33,19 +34,35 @@ def inject(network: N, config: Adaptation, seed: int) -> N:
     base_names = [name for name, _ in network.named_parameters() if not in_head(name)]
     for name in method.trains(base_names, config):
         network.get_parameter(name).requires_grad_(True)
-    if method.branch is not None:
-        generator = torch.Generator().manual_seed(seed)
-        for name, rank, alpha in targeted(linear_names(network), config.lora):
-            base = network.get_submodule(name)
-            assert isinstance(base, nn.Linear)
-            branch = BRANCHES[method.branch].create(base, config.lora, rank, alpha, generator)
-            for held in method.frozen:
-                branch.get_parameter(held).requires_grad_(False)
-            replace(network, name, Adapted(base, branch))
+    for name, (base, branch) in fresh_branches(network, config, seed).items():
+        replace(network, name, Adapted(base, branch))
     head = network.get_submodule(HEAD)
     if not isinstance(head, Adapted):
         head.requires_grad_(True)
     return network
+
+
+def fresh_branches(
+    network: nn.Module, config: Adaptation, seed: int
+) -> dict[str, tuple[nn.Linear, Branch]]:
+    """Path of each target to its linear layer and a branch that changes nothing yet.
+
+    Raises:
+        UserError: as inject.
+    """
+    method = check_method(config)
+    found: dict[str, tuple[nn.Linear, Branch]] = {}
+    if method.branch is None:
+        return found
+    generator = torch.Generator().manual_seed(seed)
+    for name, rank, alpha in targeted(linear_names(network), config.lora):
+        base = network.get_submodule(name)
+        assert isinstance(base, nn.Linear)
+        branch = BRANCHES[method.branch].create(base, config.lora, rank, alpha, generator)
+        for held in method.frozen:
+            branch.get_parameter(held).requires_grad_(False)
+        found[name] = base, branch
+    return found
 
 
 def merge(network: N) -> N:
@@ -55,6 +72,26 @@ def merge(network: N) -> N:
             with torch.no_grad():
                 module.base.weight.copy_(module.branch.merged(module.base.weight))
             replace(network, name, module.base)
+    return network
+
+
+def fold(network: N) -> N:
+    """Merge for a while, in place: `unfold` gives back base and adapter byte for byte, because
+    neither is touched. A layer holds its merged weight beside them meanwhile."""
+    for name, module in list(network.named_modules()):
+        if isinstance(module, Adapted):
+            merged = copy.deepcopy(module.base).requires_grad_(False)
+            with torch.no_grad():
+                merged.weight.copy_(module.branch.merged(module.base.weight))
+            replace(network, name, Folded(module, merged))
+    return network
+
+
+def unfold(network: N) -> N:
+    """Undo `fold`, in place."""
+    for name, module in list(network.named_modules()):
+        if isinstance(module, Folded):
+            replace(network, name, module.adapted)
     return network
 
 

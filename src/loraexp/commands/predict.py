@@ -18,28 +18,42 @@ from loraexp.errors import UserError
 from loraexp.results.tables import printable, spreadsheet_safe
 
 CHUNK = 2048  # texts in memory at a time
-Prediction = tuple[str, str, float]
-Writer = Callable[[Iterable[Prediction], TextIO], None]
+Verdict = tuple[str, float]  # a label and its probability
+Prediction = tuple[str, list[Verdict]]  # a text, and the verdict of each run
+Writer = Callable[[Iterable[Prediction], list[str], TextIO], None]
 
 
 def run(config: PredictConfig, sweep: Path | None) -> None:
+    if bool(config.run) == bool(config.runs):
+        raise UserError("predict takes run=FOLDER, or runs=[FOLDER,...] for several")
     if config.text is not None and config.file is not None:
         raise UserError("predict takes text= or file=, not both")
     if config.text is None and config.file is None and sys.stdin.isatty():
         raise UserError('predict needs text="...", file=FILE, or lines on stdin')
     if config.out and Path(config.out).is_dir():
         raise UserError(f"out={config.out} is a folder")
-    from loraexp.training.measure import Predictor
-
     out = Path(config.out) if config.out else None
     write = WRITERS[pick_format(config.format, out)]
-    predictions = Predictor(Path(config.run), config.batch_size).stream(chunks(config))
+    names, predictions = predict(config)
     if out is None:
-        write(predictions, sys.stdout)
+        write(predictions, names, sys.stdout)
         return
     with whole(out) as partial, partial.open("w", encoding="utf-8", newline="") as file:
-        write(counted(predictions), file)
+        write(counted(predictions), names, file)
     print(f"Wrote {out}", file=sys.stderr)
+
+
+def predict(config: PredictConfig) -> tuple[list[str], Iterator[Prediction]]:
+    """The names of the runs, none if there is but one, and what they say of the texts."""
+    if config.run is None:
+        from loraexp.training.predictors import Predictors
+
+        several = Predictors(config.runs, config.batch_size)
+        return several.names, several.stream(chunks(config))
+    from loraexp.training.measure import Predictor
+
+    single = Predictor(Path(config.run), config.batch_size).stream(chunks(config))
+    return [], ((text, [(label, chance)]) for text, label, chance in single)
 
 
 def chunks(config: PredictConfig) -> Iterator[list[str]]:
@@ -70,28 +84,36 @@ def pick_format(wanted: str, out: Path | None) -> str:
     return "table" if sys.stdout.isatty() else "csv"
 
 
-def write_table(predictions: Iterable[Prediction], out: TextIO) -> None:
-    """Label, probability, and as much of the text as fits the line."""
+def write_table(predictions: Iterable[Prediction], names: list[str], out: TextIO) -> None:
+    """Label and probability of each run, and as much of the text as fits the line."""
     width = Console().width
-    for text, label, chance in predictions:
-        line = f"{printable(label):<12} {chance:6.4f}  {printable(text)}"
+    for number, name in enumerate(names, start=1):
+        out.write(f"{number}: {printable(name)}\n")
+    for text, verdicts in predictions:
+        found = "  ".join(f"{printable(label):<12} {chance:6.4f}" for label, chance in verdicts)
+        line = f"{found}  {printable(text)}"
         out.write((line if len(line) <= width else line[: width - 1] + "…") + "\n")
         out.flush()
 
 
-def write_csv(predictions: Iterable[Prediction], out: TextIO) -> None:
+def write_csv(predictions: Iterable[Prediction], names: list[str], out: TextIO) -> None:
     """For spreadsheets: a text that would run as a formula is led by an apostrophe."""
     # Texts quoted: before Python 3.13 csv leaves a carriage return bare, which ends the row.
     writer = csv.writer(out, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)
-    writer.writerow(["label", "probability", "text"])
-    for text, label, chance in predictions:
-        writer.writerow([spreadsheet_safe(label), round(chance, 6), spreadsheet_safe(text)])
+    suffixes = [f" ({spreadsheet_safe(name)})" for name in names] or [""]
+    columns = [f"{kind}{suffix}" for suffix in suffixes for kind in ("label", "probability")]
+    writer.writerow([*columns, "text"])
+    for text, verdicts in predictions:
+        cells = [cell for label, p in verdicts for cell in (spreadsheet_safe(label), round(p, 6))]
+        writer.writerow([*cells, spreadsheet_safe(text)])
 
 
-def write_json(predictions: Iterable[Prediction], out: TextIO) -> None:
-    """JSON lines, the text as it was."""
-    for text, label, chance in predictions:
-        row = {"label": label, "probability": round(chance, 6), "text": text}
+def write_json(predictions: Iterable[Prediction], names: list[str], out: TextIO) -> None:
+    """JSON lines, the text as it was; of several runs, each under its name."""
+    for text, verdicts in predictions:
+        found = [{"label": label, "probability": round(p, 6)} for label, p in verdicts]
+        own = {"runs": dict(zip(names, found, strict=True))} if names else found[0]
+        row = {**own, "text": text}
         out.write(json.dumps(row, ensure_ascii=False) + "\n")
 
 

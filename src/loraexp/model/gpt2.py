@@ -158,16 +158,17 @@ class GPT2Classifier(GPT2):
         Padding is left out of all that follows, unless pooling asks for its state. Texts without a
         token count as one token long: they are pooled at their first padding.
         """
+        return self.score(self.pooled(tokens, lengths, self.pooling))
+
+    def pooled(self, tokens: Tensor, lengths: Tensor | None, pooling: str) -> Tensor:
+        """One vector a text (B, d)."""
         T = tokens.shape[1]
-        if lengths is None or self.pooling == "last_position":
+        if lengths is None or pooling == "last_position":
             lengths = torch.full_like(tokens[:, 0], T)
         packing = Packing.of(lengths.clamp(min=1), T)
-        if self.pooling == "mean":
-            pooled = packing.unpack(self.hidden(tokens, packing)).sum(1) / packing.lengths[:, None]
-        else:
-            last = packing.firsts if self.pooling == "first" else packing.lasts
-            pooled = self.hidden(tokens, packing, last)  # (B, d)
-        return self.score(pooled)
+        if pooling == "mean":
+            return packing.unpack(self.hidden(tokens, packing)).sum(1) / packing.lengths[:, None]
+        return self.hidden(tokens, packing, packing.pooled_at(pooling))
 
 
 def empty_classifier(config: Model, head: Head, n_classes: int) -> GPT2Classifier:

@@ -49,6 +49,17 @@ class Packing:
         """(B,) which of the N tokens begins each text."""
         return self.lengths.cumsum(0) - self.lengths
 
+    def pooled_at(self, pooling: str) -> Tensor:
+        """(B,) which of the N tokens stands for its text."""
+        return self.firsts if pooling == "first" else self.lasts
+
+    @property
+    def owners(self) -> Tensor:
+        """(N,) the text of each token; -1 for the rows that fill up."""
+        texts = torch.arange(self.texts, device=self.lengths.device)
+        owners = texts.repeat_interleave(self.lengths)
+        return torch.nn.functional.pad(owners, (0, -len(owners) % MULTIPLE), value=-1)
+
     def pack(self, grid: Tensor) -> Tensor:
         """(B, T, c) -> (N, c), with rows of zeros at the end up to a multiple of MULTIPLE."""
         flat = grid.reshape(-1, grid.shape[-1])

@@ -58,9 +58,9 @@ def longest(config: TrainConfig) -> int:
     return min(limit for limit in limits if limit is not None)
 
 
-def adapter_card(config: TrainConfig, made: Assembled, split_sha256: str) -> dict[str, Any]:
+def adapter_card(config: TrainConfig, made: Assembled, split_sha256: str | None) -> dict[str, Any]:
     """What adapter.json says: all that is needed to put the adapter back on its base, and to see
-    that it does there what it did here."""
+    that it does there what it did here. An imported adapter has no split."""
     return {
         "method": config.method,
         "config": asdict(config),
@@ -93,18 +93,29 @@ def golden_logits(made: Assembled) -> list[list[float]]:
     return [row.tolist() for row in logits]
 
 
+def read_config(card: dict[str, Any], run: Path) -> TrainConfig:
+    """The config that a card holds, with the precision that was used.
+
+    Raises:
+        UserError: a damaged card.
+    """
+    try:
+        config = from_dict(TrainConfig, card["config"])
+        config.trainer.precision = card["precision"]
+        tuple(card["labels"])
+    except (KeyError, TypeError) as error:
+        raise UserError(f"{run / ADAPTER}: adapter.json is damaged: {error}") from None
+    return config
+
+
 def rebuild(card: dict[str, Any], run: Path) -> tuple[TrainConfig, Assembled]:
     """The config and the network that a card describes, with a fresh adapter.
 
     Raises:
         UserError: a damaged card, or a base that is not there.
     """
-    try:
-        config, labels = from_dict(TrainConfig, card["config"]), tuple(card["labels"])
-        config.trainer.precision = card["precision"]
-    except (KeyError, TypeError) as error:
-        raise UserError(f"{run / ADAPTER}: adapter.json is damaged: {error}") from None
-    return config, assemble(config, labels)
+    config = read_config(card, run)
+    return config, assemble(config, tuple(card["labels"]))
 
 
 def restore(run: Path) -> tuple[TrainConfig, Assembled]:

@@ -1,6 +1,6 @@
 """A finished run put to work: its metrics measured again, its labels for new texts."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from loraexp.data.batching import LengthGrouped, collate
 from loraexp.data.splits import Split, TextData, load_data
 from loraexp.errors import UserError
 from loraexp.model.gpt2 import GPT2Classifier
-from loraexp.training.assemble import restore
+from loraexp.training.assemble import Assembled, restore
 from loraexp.training.evaluation import evaluate
 from loraexp.training.fitting import build_trainer, datamodule
 from loraexp.training.hardware import uses_gpu
@@ -67,6 +67,17 @@ def relabelled(data: TextData, labels: tuple[str, ...]) -> TextData:
     )
 
 
+def encode(
+    made: Assembled, config: TrainConfig, texts: Sequence[str], batch_size: int
+) -> Iterator[tuple[list[int], torch.Tensor, torch.Tensor]]:
+    """Batches of like length: which texts, their tokens (B, T) and lengths (B,)."""
+    rows = made.tokenizer.encode([*texts], made.max_length)
+    for batch in LengthGrouped([len(row) for row in rows], batch_size, seed=None):
+        items = [(rows[index], 0) for index in batch]
+        tokens, lengths, _ = collate(items, made.tokenizer.pad, config.data.pad_to)
+        yield batch, tokens, lengths
+
+
 class Predictor:
     """Labels texts with a finished run."""
 
@@ -87,11 +98,8 @@ class Predictor:
     @torch.inference_mode()
     def chances(self, texts: list[str]) -> torch.Tensor:
         """Probabilities (N, C) of each label for N texts, in their order."""
-        rows = self.made.tokenizer.encode(texts, self.made.max_length)
-        result = torch.empty(len(rows), len(self.labels))
-        for batch in LengthGrouped([len(row) for row in rows], self.batch_size, seed=None):
-            items = [(rows[index], 0) for index in batch]
-            tokens, lengths, _ = collate(items, self.made.tokenizer.pad, self.config.data.pad_to)
+        result = torch.empty(len(texts), len(self.labels))
+        for batch, tokens, lengths in encode(self.made, self.config, texts, self.batch_size):
             logits = self.made.network(tokens.to(self.device), lengths.to(self.device))
             result[batch] = logits.float().softmax(-1).cpu()
         return result

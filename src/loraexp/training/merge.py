@@ -9,12 +9,12 @@ from torch import Tensor
 from loraexp.adapters.files import load_adapter, read_card
 from loraexp.adapters.inject import merge
 from loraexp.config import MergeConfig, TrainConfig
-from loraexp.data.batching import LengthGrouped, collate
 from loraexp.data.splits import load_data
 from loraexp.errors import UserError
 from loraexp.model.checkpoint import save_classifier
 from loraexp.training.assemble import ADAPTER, Assembled, rebuild, restore
 from loraexp.training.hardware import DTYPES
+from loraexp.training.measure import encode
 
 BATCH = 32
 
@@ -88,10 +88,8 @@ def check_expressible(config: TrainConfig) -> None:
 def logits(config: TrainConfig, made: Assembled, texts: list[str]) -> Tensor:
     """(N, C) in float32."""
     made.network.eval()
-    rows = made.tokenizer.encode(texts, made.max_length)
-    result = torch.empty(len(rows), len(made.labels))
-    for batch in LengthGrouped([len(row) for row in rows], BATCH, seed=None):
-        tokens, lengths, _ = collate([(rows[i], 0) for i in batch], made.tokenizer.pad, None)
+    result = torch.empty(len(texts), len(made.labels))
+    for batch, tokens, lengths in encode(made, config, texts, BATCH):
         result[batch] = made.network(tokens, lengths).float()
     return result
 

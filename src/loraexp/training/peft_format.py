@@ -17,6 +17,7 @@ from torch import Tensor
 
 from loraexp.adapters.branches import Adapted
 from loraexp.adapters.methods import find_method
+from loraexp.adapters.targets import HEAD
 from loraexp.adapters.variants import Dora
 from loraexp.atomic import whole, write_whole
 from loraexp.errors import UserError
@@ -75,7 +76,11 @@ def save_to(out: Path, settings: Mapping[str, Any], tensors: Mapping[str, Tensor
 def to_peft(network: GPT2Classifier, base: str) -> tuple[dict[str, Any], dict[str, Tensor]]:
     """The settings, and the tensors under PEFT's names in float64."""
     found = updates(network)
-    tensors = {f"{PREFIX}.score.weight": network.score.weight.detach().double()}
+    head = network.score  # as a target it is folded: PEFT keeps the head whole
+    weight = (
+        head.branch.merged(head.base.weight.double()) if isinstance(head, Adapted) else head.weight
+    )
+    tensors = {f"{PREFIX}.score.weight": weight.detach().double()}
     ranks, alphas = {}, {}
     for path, update in found.items():
         name = f"transformer.{path}"
@@ -111,7 +116,7 @@ def updates(network: GPT2Classifier) -> dict[str, Update]:
     """PEFT's layers that change, by their paths, in model order."""
     found: dict[str, Update] = {}
     for name, module in network.named_modules():
-        if not isinstance(module, Adapted):
+        if not isinstance(module, Adapted) or name == HEAD:
             continue
         stem, _, last = name.rpartition(".")
         if last not in QKV:

@@ -1,0 +1,232 @@
+"""An adapter that PEFT trained on transformers' GPT-2, as ours: exact, or refused with reason."""
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor
+
+from loraexp.adapters.files import save_adapter
+from loraexp.adapters.inject import load_tensors, saved_tensors
+from loraexp.adapters.targets import HEAD
+from loraexp.atomic import write_whole
+from loraexp.config import Head, ImportConfig, Lora, TrainConfig
+from loraexp.errors import UserError
+from loraexp.model.checkpoint import QKV, RENAMED
+from loraexp.rules import to_yaml
+from loraexp.training.assemble import ADAPTER, adapter_card, assemble
+
+SETTINGS, TENSORS, PICKLE = "adapter_config.json", "adapter_model.safetensors", "adapter_model.bin"
+OURS = {theirs: ours for ours, theirs in RENAMED.items()}
+NAME = re.compile(
+    r"base_model\.model\.(?:transformer\.)?(.+)\.(lora_A|lora_B)\.weight"
+    r"|base_model\.model\.(?:transformer\.)?(.+)\.(lora_magnitude_vector)(?:\.weight)?"
+)
+HEADS = re.compile(r"base_model\.model\.(?:score|classifier)\.(?:modules_to_save\.)?weight")
+# Settings that say where an adapter came from, or how it was trained, not what it computes.
+NO_MATTER = {
+    *("task_type", "auto_mapping", "peft_version", "base_model_name_or_path", "revision"),
+    *("inference_mode", "target_modules", "exclude_modules", "lora_dropout", "fan_in_fan_out"),
+    *("layers_to_transform", "layers_pattern", "megatron_config", "megatron_core"),
+    *("eva_config", "qalora_group_size", "ensure_weight_tying", "runtime_config"),
+}
+UNDERSTOOD = {
+    *("peft_type", "r", "lora_alpha", "rank_pattern", "alpha_pattern", "use_rslora", "use_dora"),
+    *("bias", "init_lora_weights", "modules_to_save"),
+}
+# Starts that change the frozen weights, so that the adapter alone does not say what it computes.
+EDITS_BASE = ("pissa", "olora", "corda", "loftq", "lora_ga")
+
+
+@dataclass
+class Found:
+    """What an adapter of PEFT's is here.
+
+    Args:
+        lora: targets, ranks and scalings.
+        tensors: of our branches and head, by their names in files, float64.
+    """
+
+    method: str
+    classes: int
+    lora: Lora = field(default_factory=Lora)
+    tensors: dict[str, Tensor] = field(default_factory=dict)
+
+
+def import_adapter(config: ImportConfig) -> int:
+    """Write the adapter of `config.peft` as a run's folder; returns the number of its tensors.
+
+    Raises:
+        UserError: files that are missing or damaged, settings we have no counterpart of, a base it
+            does not fit, or an `out` that is taken.
+    """
+    folder, out = Path(config.peft), Path(config.out)
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise UserError(f"out={out} is not empty; choose a new folder")
+    found = from_peft(*read(folder), config.model.n_layer, str(folder))
+    labels = tuple(config.labels or (f"LABEL_{i}" for i in range(found.classes)))
+    if len(labels) != found.classes:
+        raise UserError(f"labels must be {found.classes} names, as many as classes, got {labels}")
+    trained = TrainConfig(
+        method=found.method, lora=found.lora, model=config.model, head=Head(pooling="last_token")
+    )
+    trained.trainer.precision = "fp32"
+    made = assemble(trained, labels)
+    try:
+        load_tensors(saved_tensors(made.network), found.tensors)
+    except ValueError as error:
+        raise UserError(f"{folder} does not fit model={config.model.name}: it {error}") from None
+    write_whole(out / "config.yaml", to_yaml(trained))
+    save_adapter(made.network, out / ADAPTER, adapter_card(trained, made, None))
+    return len(found.tensors)
+
+
+def read(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    if not (folder / TENSORS).is_file():
+        pickled = (folder / PICKLE).is_file()
+        why = f" ({PICKLE} is a pickle and never opened)" if pickled else ""
+        raise UserError(f"peft={folder}: no {TENSORS} there{why}")
+    try:
+        settings = json.loads((folder / SETTINGS).read_text(encoding="utf-8"))
+        tensors = load_file(folder / TENSORS)
+    except (OSError, ValueError, SafetensorError) as error:
+        raise UserError(f"peft={folder} is damaged: {error}") from None
+    if not isinstance(settings, dict):
+        raise UserError(f"peft={folder} is damaged: {SETTINGS} is no object")
+    return settings, tensors
+
+
+def check_settings(settings: Mapping[str, Any], where: str) -> None:
+    """Refuse what our branches cannot compute, by the name of the setting."""
+    if settings.get("peft_type") != "LORA":
+        raise UserError(f"{where}: peft_type {settings.get('peft_type')} is not LORA")
+    start = str(settings.get("init_lora_weights", True)).lower()
+    if start.startswith(EDITS_BASE):
+        raise UserError(
+            f"{where}: init_lora_weights={start} changes the base, so the adapter alone is not "
+            "what was trained; save it with PEFT's path_initial_model_for_weight_conversion first"
+        )
+    if settings.get("bias", "none") != "none":
+        raise UserError(f"{where}: bias={settings['bias']} trains biases of the base")
+    if {*(settings.get("modules_to_save") or ())} - {"score", "classifier"}:
+        raise UserError(
+            f"{where}: modules_to_save={settings['modules_to_save']}: only the head can"
+        )
+    for name, value in settings.items():
+        if name not in NO_MATTER | UNDERSTOOD and value:
+            raise UserError(f"{where}: {name}={value} has no counterpart here")
+
+
+def from_peft(
+    settings: Mapping[str, Any], tensors: Mapping[str, Tensor], n_layer: int, where: str
+) -> Found:
+    """PEFT's settings and tensors as ours.
+
+    Raises:
+        UserError: as import_adapter.
+    """
+    check_settings(settings, where)
+    layers: dict[str, dict[str, Tensor]] = {}
+    head = None
+    for name, tensor in tensors.items():
+        if HEADS.fullmatch(name):
+            head = tensor.double()
+        elif match := NAME.fullmatch(name):
+            path, kind = match[1] or match[3], match[2] or match[4]
+            layers.setdefault(path, {})[kind] = tensor.double()
+        else:
+            raise UserError(f"{where}: tensor {name} has no counterpart here")
+    if head is None:
+        raise UserError(f"{where}: there is no head (score.weight) in it; is task_type SEQ_CLS?")
+    found = Found("dora" if settings.get("use_dora") else "lora", len(head))
+    found.tensors[f"{HEAD}.weight"] = head
+    ranks: dict[str, int] = {}
+    scalings: dict[str, float] = {}
+    for path, parts in layers.items():
+        if not {"lora_A", "lora_B"} <= parts.keys():
+            raise UserError(f"{where} is damaged: {path} lacks lora_A or lora_B")
+        rank, scaling = scaled(settings, path, where)
+        if len(parts["lora_A"]) != rank or parts["lora_B"].shape[1] != rank:
+            raise UserError(f"{where} is damaged: {path} has not the rank {rank} of its settings")
+        for target, part in split(path, parts) if path.endswith("c_attn") else whole(path, parts):
+            ranks[target], scalings[target] = len(part["lora_A"]), scaling
+            found.tensors |= {f"{target}.{kind}": value for kind, value in part.items()}
+    rank, alpha = most(ranks.values()), most(scalings.values())
+    found.lora = Lora(
+        rank=rank,
+        alpha=alpha,
+        scaling="alpha",  # alpha / r again would round
+        target_modules=short(list(ranks), n_layer),
+        rank_pattern={target: r for target, r in ranks.items() if r != rank},
+        alpha_pattern={target: s for target, s in scalings.items() if s != alpha},
+    )
+    return found
+
+
+def scaled(settings: Mapping[str, Any], path: str, where: str) -> tuple[int, float]:
+    """Rank and scaling of a layer; a key of a pattern is a regex for the end of its path."""
+
+    def looked_up(pattern: str, default: str) -> Any:
+        for key, value in (settings.get(pattern) or {}).items():
+            if re.fullmatch(rf"(.*\.)?({key})", f"transformer.{path}"):
+                return value
+        return settings[default]
+
+    try:
+        rank, alpha = int(looked_up("rank_pattern", "r")), looked_up("alpha_pattern", "lora_alpha")
+        return rank, float(alpha / (rank**0.5 if settings.get("use_rslora") else rank))
+    except (KeyError, TypeError, ValueError, ZeroDivisionError, re.error) as error:
+        raise UserError(f"{where} is damaged: rank or alpha of {path}: {error}") from None
+
+
+def whole(path: str, parts: dict[str, Tensor]) -> list[tuple[str, dict[str, Tensor]]]:
+    for theirs, ours in OURS.items():
+        if path.endswith(f".{theirs}"):
+            return [(path.removesuffix(theirs) + ours, parts)]
+    return [(path, parts)]
+
+
+def split(path: str, parts: dict[str, Tensor]) -> list[tuple[str, dict[str, Tensor]]]:
+    """c_attn's update as one each of q, k and v: A is shared, B cut into three.
+
+    Where a third of B is zero its projection is not adapted (unless all are, or a magnitude
+    trains), and of ranks that only the others use it has none.
+    """
+    stem, A = path.removesuffix("c_attn"), parts["lora_A"]
+    thirds = parts["lora_B"].tensor_split(3)
+    magnitudes = parts["lora_magnitude_vector"].tensor_split(3) if len(parts) == 3 else None
+    fresh = not any(bool(B.any()) for B in thirds)
+    found = []
+    for number, (name, B) in enumerate(zip(QKV, thirds, strict=True)):
+        used = B.any(0) if bool(B.any()) else torch.ones(len(A), dtype=torch.bool)
+        if magnitudes is None and not fresh and not bool(B.any()):
+            continue
+        part = {"lora_A": A[used], "lora_B": B[:, used]}
+        if magnitudes is not None:
+            part["lora_magnitude_vector"] = magnitudes[number]
+        found.append((f"{stem}{name}", part))
+    return found
+
+
+def short(paths: list[str], n_layer: int) -> list[str]:
+    """Names of kinds for what every block has, whole paths for the rest."""
+    kinds: dict[str, list[str]] = {}
+    for path in paths:
+        kinds.setdefault(path.rpartition(".")[2], []).append(path)
+    return [
+        target
+        for kind, found in kinds.items()
+        for target in ([kind] if len(found) == n_layer else found)
+    ]
+
+
+def most(values: Any) -> Any:
+    """The value that is there most often."""
+    found = list(values)
+    return max(dict.fromkeys(found), key=found.count)
