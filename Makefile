@@ -6,7 +6,7 @@ RUN := $(BIN)/python -m loraexp
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo train sweep params test test-slow test-gpu bench base base-geometries base-report check lock clean
+.PHONY: help install demo train sweep params methods test test-slow test-gpu bench serving base base-geometries base-report check lock clean
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## */\t/' | expand -t 12
@@ -43,6 +43,12 @@ test-gpu: install  ## what needs a GPU
 
 bench: install  ## texts/s beside peft + transformers, in turns (124M geometry, about 5 minutes)
 	$(BIN)/python tests/benchmarks/speed.py --out outputs/bench.json $(ARGS)
+
+methods: install  ## the README's table of methods: parameters, and that each equals PEFT, merges, mixes
+	$(BIN)/python tests/benchmarks/methods.py $(ARGS)
+
+serving: install  ## what a merged adapter costs, and the memory of many on one base
+	$(BIN)/python tests/benchmarks/serving.py --out tests/benchmarks/results/serving.json $(ARGS)
 
 base: install  ## pretrain the embedded base from its texts anew (LORAEXP_DATA_DIR; hours)
 	$(RUN) pretrain recipe=nano $(ARGS)

@@ -20,6 +20,7 @@ VERBS = {
     "merge": "fold a run's adapter into its base: a checkpoint for transformers",
     "export": "write a run's adapter in PEFT's format",
     "import": "take an adapter that PEFT trained as a run's",
+    "combine": "add, subtract, average adapters; cut the sum to a rank",
     "rank_curve": "cut a run's adapter to every lower rank: which is enough",
     "params": "count trainable parameters of models x methods x ranks, without weights",
     "table": "compare finished runs: intervals, tests, and reasons for doubt",

@@ -82,8 +82,7 @@ class Lora:
     dropout: float = key(0.0, "dropout on the branch's input", least=0, most=0.99)
     target_modules: Any = key(
         ["q_proj", "k_proj", "v_proj", "out_proj"],
-        "linears (q_proj k_proj v_proj out_proj fc1 fc2), all-linear, score (the head), paths, "
-        "regexes",
+        "q_proj k_proj v_proj out_proj fc1 fc2, all-linear, score (the head), paths, regexes",
     )
     scaling: str = key(
         "alpha_over_r",
@@ -260,6 +259,16 @@ class ExportConfig:
 
 
 @dataclass
+class CombineConfig:
+    """loraexp combine"""
+
+    runs: list[str] = key([], "folders of finished runs on one base; the head is the first one's")
+    weights: list[float] = key([], "what each adapter's change is multiplied by; 1 each if empty")
+    rank: int | None = key(None, "cut the sum to this rank; null keeps it exact", least=1)
+    out: str = key("???", "new folder for the sum as a run")
+
+
+@dataclass
 class ImportConfig:
     """loraexp import"""
 
@@ -371,6 +380,7 @@ SCHEMAS: dict[str, type[Any]] = {
     "verify": VerifyConfig,
     "merge": MergeConfig,
     "export": ExportConfig,
+    "combine": CombineConfig,
     "import": ImportConfig,
     "rank_curve": RankCurveConfig,
     "params": ParamsConfig,

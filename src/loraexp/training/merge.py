@@ -13,6 +13,7 @@ from loraexp.data.splits import load_data
 from loraexp.errors import UserError
 from loraexp.model.checkpoint import save_classifier
 from loraexp.training.assemble import ADAPTER, Assembled, rebuild, restore
+from loraexp.training.derive import check_free
 from loraexp.training.hardware import DTYPES
 from loraexp.training.measure import encode
 
@@ -45,8 +46,7 @@ def merge_run(config: MergeConfig) -> Certificate:
             change by more than the tolerance.
     """
     run, out = Path(config.run), Path(config.out)
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise UserError(f"out={config.out} is not empty; choose a new folder")
+    check_free(out)
     restore(run)  # all its checks
     card = read_card(run / ADAPTER)
     card["precision"] = "fp32"

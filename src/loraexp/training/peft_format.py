@@ -24,6 +24,7 @@ from loraexp.errors import UserError
 from loraexp.model.checkpoint import QKV, RENAMED
 from loraexp.model.gpt2 import GPT2Classifier
 from loraexp.training.assemble import restore
+from loraexp.training.derive import check_free
 from loraexp.training.merge import check_expressible
 
 PREFIX = "base_model.model"
@@ -51,8 +52,7 @@ def export(run: Path, out: Path) -> int:
         UserError: a run that cannot be restored, a method that PEFT's LoRA cannot express, or an
             `out` that is taken.
     """
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise UserError(f"out={out} is not empty; choose a new folder")
+    check_free(out)
     config, made = restore(run)
     if find_method(config.method).branch is None:
         raise UserError(

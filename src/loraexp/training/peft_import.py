@@ -12,15 +12,11 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
-from loraexp.adapters.files import save_adapter
-from loraexp.adapters.inject import load_tensors, saved_tensors
 from loraexp.adapters.targets import HEAD
-from loraexp.atomic import write_whole
 from loraexp.config import Head, ImportConfig, Lora, TrainConfig
 from loraexp.errors import UserError
 from loraexp.model.checkpoint import QKV, RENAMED
-from loraexp.rules import to_yaml
-from loraexp.training.assemble import ADAPTER, adapter_card, assemble
+from loraexp.training.derive import check_free, lora_of, write_run
 
 SETTINGS, TENSORS, PICKLE = "adapter_config.json", "adapter_model.safetensors", "adapter_model.bin"
 OURS = {theirs: ours for ours, theirs in RENAMED.items()}
@@ -67,8 +63,7 @@ def import_adapter(config: ImportConfig) -> int:
             does not fit, or an `out` that is taken.
     """
     folder, out = Path(config.peft), Path(config.out)
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise UserError(f"out={out} is not empty; choose a new folder")
+    check_free(out)
     found = from_peft(*read(folder), config.model.n_layer, str(folder))
     labels = tuple(config.labels or (f"LABEL_{i}" for i in range(found.classes)))
     if len(labels) != found.classes:
@@ -77,13 +72,10 @@ def import_adapter(config: ImportConfig) -> int:
         method=found.method, lora=found.lora, model=config.model, head=Head(pooling="last_token")
     )
     trained.trainer.precision = "fp32"
-    made = assemble(trained, labels)
     try:
-        load_tensors(saved_tensors(made.network), found.tensors)
+        write_run(out, trained, labels, found.tensors)
     except ValueError as error:
         raise UserError(f"{folder} does not fit model={config.model.name}: it {error}") from None
-    write_whole(out / "config.yaml", to_yaml(trained))
-    save_adapter(made.network, out / ADAPTER, adapter_card(trained, made, None))
     return len(found.tensors)
 
 
@@ -157,15 +149,7 @@ def from_peft(
         for target, part in split(path, parts) if path.endswith("c_attn") else whole(path, parts):
             ranks[target], scalings[target] = len(part["lora_A"]), scaling
             found.tensors |= {f"{target}.{kind}": value for kind, value in part.items()}
-    rank, alpha = most(ranks.values()), most(scalings.values())
-    found.lora = Lora(
-        rank=rank,
-        alpha=alpha,
-        scaling="alpha",  # alpha / r again would round
-        target_modules=short(list(ranks), n_layer),
-        rank_pattern={target: r for target, r in ranks.items() if r != rank},
-        alpha_pattern={target: s for target, s in scalings.items() if s != alpha},
-    )
+    found.lora = lora_of(ranks, scalings, n_layer)
     return found
 
 
@@ -212,21 +196,3 @@ def split(path: str, parts: dict[str, Tensor]) -> list[tuple[str, dict[str, Tens
             part["lora_magnitude_vector"] = magnitudes[number]
         found.append((f"{stem}{name}", part))
     return found
-
-
-def short(paths: list[str], n_layer: int) -> list[str]:
-    """Names of kinds for what every block has, whole paths for the rest."""
-    kinds: dict[str, list[str]] = {}
-    for path in paths:
-        kinds.setdefault(path.rpartition(".")[2], []).append(path)
-    return [
-        target
-        for kind, found in kinds.items()
-        for target in ([kind] if len(found) == n_layer else found)
-    ]
-
-
-def most(values: Any) -> Any:
-    """The value that is there most often."""
-    found = list(values)
-    return max(dict.fromkeys(found), key=found.count)

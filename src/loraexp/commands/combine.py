@@ -1,0 +1,13 @@
+"""loraexp combine: the weighted sum of several runs' adapters, as a run."""
+
+from pathlib import Path
+
+from loraexp.config import CombineConfig
+
+
+def run(config: CombineConfig, sweep: Path | None) -> None:
+    from loraexp.training.combine import combine  # heavy: not at start
+
+    found = combine(config)
+    cut = "exact" if config.rank is None else f"{found.lost:.2%} of the sum lost by the cut"
+    print(f"wrote {config.out}: rank {found.rank}, {cut}; python -m loraexp eval run={config.out}")

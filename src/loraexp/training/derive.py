@@ -1,0 +1,65 @@
+"""A run's folder for an adapter that was not trained here, but imported or computed from others."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from loraexp.adapters.files import save_adapter
+from loraexp.adapters.inject import load_tensors, saved_tensors
+from loraexp.atomic import write_whole
+from loraexp.config import Lora, TrainConfig
+from loraexp.errors import UserError
+from loraexp.rules import to_yaml
+from loraexp.training.assemble import ADAPTER, adapter_card, assemble
+
+
+def check_free(out: Path) -> None:
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise UserError(f"out={out} is not empty; choose a new folder")
+
+
+def write_run(
+    out: Path, config: TrainConfig, labels: tuple[str, ...], tensors: Mapping[str, Tensor]
+) -> None:
+    """adapter/ and config.yaml, such that predict, eval, merge and export take the folder.
+
+    Raises:
+        ValueError: tensors that are not those of `config`, by name.
+    """
+    made = assemble(config, labels)
+    load_tensors(saved_tensors(made.network), tensors)
+    write_whole(out / "config.yaml", to_yaml(config))
+    save_adapter(made.network, out / ADAPTER, adapter_card(config, made, None))
+
+
+def lora_of(ranks: Mapping[str, int], scalings: Mapping[str, float], n_layer: int) -> Lora:
+    """The keys of `lora` for targets, by path, of these ranks and scalings."""
+    rank, alpha = most(ranks.values()), most(scalings.values())
+    return Lora(
+        rank=rank,
+        alpha=alpha,
+        scaling="alpha",  # alpha / r again would round
+        target_modules=short(list(ranks), n_layer),
+        rank_pattern={target: r for target, r in ranks.items() if r != rank},
+        alpha_pattern={target: s for target, s in scalings.items() if s != alpha},
+    )
+
+
+def short(paths: list[str], n_layer: int) -> list[str]:
+    """Names of kinds for what every block has, whole paths for the rest."""
+    kinds: dict[str, list[str]] = {}
+    for path in paths:
+        kinds.setdefault(path.rpartition(".")[2], []).append(path)
+    return [
+        target
+        for kind, found in kinds.items()
+        for target in ([kind] if len(found) == n_layer else found)
+    ]
+
+
+def most(values: Any) -> Any:
+    """The value that is there most often."""
+    found = list(values)
+    return max(dict.fromkeys(found), key=found.count)
