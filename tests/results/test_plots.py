@@ -1,6 +1,7 @@
 """The plot of a run: real pictures, the same bytes each time, nothing left beside them."""
 
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 from matplotlib.image import imread
@@ -47,17 +48,22 @@ def test_the_plot_is_a_pdf_too(run: Path) -> None:
     assert pdf.rstrip().endswith(b"%%EOF")
 
 
+def test_the_plot_is_an_svg_too(run: Path) -> None:
+    assert ElementTree.fromstring(pictures(run)["loss.svg"]).tag.endswith("svg")
+
+
 def test_the_same_run_gives_the_same_bytes_and_another_run_others(run: Path) -> None:
     first = pictures(run)
     assert pictures(run) == first
     (run / "metrics.csv").write_text(HEADER + TRAIN.replace("0.25", "0.3") + VALIDATION)
     other = pictures(run)
-    assert all(other[name] != first[name] for name in ("loss.png", "loss.pdf"))
+    assert all(other[name] != first[name] for name in first)
 
 
-def test_the_plot_leaves_two_files_and_no_partial_ones(run: Path) -> None:
+def test_the_plot_leaves_three_files_and_no_partial_ones(run: Path) -> None:
     plot_loss(run)
-    assert {file.name for file in run.iterdir()} == {"metrics.csv", "loss.png", "loss.pdf"}
+    names = {"metrics.csv", "loss.png", "loss.pdf", "loss.svg"}
+    assert {file.name for file in run.iterdir()} == names
 
 
 @pytest.mark.parametrize("rows", [TRAIN, VALIDATION], ids=["train", "validation"])

@@ -125,6 +125,12 @@ def show(outcomes: Sequence[Record | Failure], folder: Path) -> None:
         compared = findings(records, varied(records))
         write_whole(folder / "comparison.csv", FORMATS["csv"](compared.table) + "\n")
         print(FORMATS["table"](compared.brief()), *compared.notes, "", sep="\n")
+    if len(records) > 1:
+        from loraexp.results.figures import figures  # matplotlib: not at start
+        from loraexp.results.plots import save
+
+        for name, figure in figures(records, varied(records)).items():
+            save(figure, folder / name)
     for outcome in outcomes:
         if isinstance(outcome, Failure):
             print(f"Failed: {outcome.name}: {printable(outcome.reason)}")

@@ -1,9 +1,13 @@
-"""Plots of records, as PDF and PNG: readable by the colour-blind and when printed in grey."""
+"""The curves of a run, and how every figure is drawn and kept: PNG, SVG and PDF."""
 
 import csv
 from collections import defaultdict
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
+from matplotlib import rc_context
+from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
@@ -15,8 +19,12 @@ VALIDATION = {"color": "#D55E00", "linestyle": "--", "marker": "o", "label": "va
 
 
 def plot_loss(folder: Path) -> None:
-    """loss.png and loss.pdf of a run from its metrics.csv: loss and accuracy over the steps."""
-    curves = read_curves(folder / "metrics.csv")
+    """loss.png, .svg and .pdf of a run from its metrics.csv: loss and accuracy over the steps."""
+    save(loss_figure(folder / "metrics.csv"), folder / "loss")
+
+
+def loss_figure(file: Path) -> Figure:
+    curves = read_curves(file)
     figure = Figure(figsize=(7.2, 3.0), layout="constrained")
     FigureCanvasAgg(figure)
     loss, accuracy = figure.subplots(1, 2)
@@ -24,12 +32,24 @@ def plot_loss(folder: Path) -> None:
         axes.plot(*curves[f"train_{name}"], **TRAIN)
         axes.plot(*curves[f"val_{name}"], **VALIDATION)
         axes.set(xlabel="optimizer step", ylabel=name)
-        axes.spines[["top", "right"]].set_visible(False)
-        axes.grid(alpha=0.25)
     loss.set_ylim(bottom=0)
     loss.set_ylabel("loss (nats a text)")
     accuracy.legend(frameon=False)
-    save(figure, folder / "loss")
+    return tidy(figure, loss, accuracy)
+
+
+def canvas(width: float, height: float) -> tuple[Figure, Axes]:
+    """A figure of this size in inches with one pair of axes."""
+    figure = Figure(figsize=(width, height), layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure, figure.subplots()
+
+
+def tidy(figure: Figure, *all_axes: Axes) -> Figure:
+    for axes in all_axes:
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.grid(alpha=0.25)
+    return figure
 
 
 def read_curves(file: Path) -> dict[str, tuple[list[int], list[float]]]:
@@ -44,9 +64,15 @@ def read_curves(file: Path) -> dict[str, tuple[list[int], list[float]]]:
     return curves
 
 
-def save(figure: Figure, stem: Path) -> None:
-    with whole(stem.with_suffix(".png")) as partial:
-        figure.savefig(partial, dpi=150)
-    with whole(stem.with_suffix(".pdf")) as partial:
-        # no date inside: the same run gives the same file
-        figure.savefig(partial, metadata={"CreationDate": None})
+# No date, and no random names inside: the same run gives the same files.
+KINDS: dict[str, dict[str, Any]] = {
+    ".png": {"dpi": 150},
+    ".pdf": {"metadata": {"CreationDate": None}},
+    ".svg": {"metadata": {"Date": None}},
+}
+
+
+def save(figure: Figure, stem: Path, kinds: Sequence[str] = tuple(KINDS)) -> None:
+    for kind in kinds:
+        with whole(stem.with_suffix(kind)) as partial, rc_context({"svg.hashsalt": "loraexp"}):
+            figure.savefig(partial, format=kind[1:], **KINDS[kind])
