@@ -6,7 +6,7 @@ RUN := $(BIN)/python -m loraexp
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo train sweep params methods test test-slow test-gpu bench serving base base-geometries base-report check lock clean
+.PHONY: help install demo train sweep params methods test test-slow test-browser test-gpu bench serving base base-geometries base-report check lock clean
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## */\t/' | expand -t 12
@@ -37,6 +37,10 @@ test: install  ## the whole suite but what is marked slow or gpu
 
 test-slow: install  ## what takes longer: the tokenizer on every Unicode plane
 	$(BIN)/python -m pytest -m slow $(ARGS)
+
+test-browser: install  ## the report in a real browser (fetches PyQt6-WebEngine, 200 MB)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check PyQt6-WebEngine
+	$(BIN)/python -m pytest tests/results/test_browser.py $(ARGS)
 
 test-gpu: install  ## what needs a GPU
 	$(BIN)/python -m pytest -m gpu $(ARGS)

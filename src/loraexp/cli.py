@@ -24,6 +24,7 @@ VERBS = {
     "rank_curve": "cut a run's adapter to every lower rank: which is enough",
     "params": "count trainable parameters of models x methods x ranks, without weights",
     "table": "compare finished runs: intervals, tests, and reasons for doubt",
+    "report": "the same as one page: tables, plots, every run with its mistakes",
     "prepare": "write a data set's train.csv, validation.csv and test.csv",
     "pretrain": "train a small base of your own on plain text",
 }

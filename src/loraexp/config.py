@@ -322,6 +322,19 @@ class TableConfig:
 
 
 @dataclass
+class ReportConfig:
+    """loraexp report"""
+
+    runs: list[str] = key(["outputs/train"], "folders to look for finished runs in, or of a sweep")
+    by: list[str] = key([], "keys that name what is compared; those that vary if empty")
+    where: list[str] = key([], "only runs with these, e.g. [data.name=sms_spam,seed=0]")
+    baseline: str | None = key(None, "what to compare with, e.g. method=full; the best if null")
+    question: str | None = key(None, "its title; made from `by` if null")
+    format: str = key("html", "html | markdown", choices=("html", "markdown"))
+    out: str | None = key(None, "the file; outputs/report.html or .md if null")
+
+
+@dataclass
 class PrepareConfig:
     """loraexp prepare"""
 
@@ -385,6 +398,7 @@ SCHEMAS: dict[str, type[Any]] = {
     "rank_curve": RankCurveConfig,
     "params": ParamsConfig,
     "table": TableConfig,
+    "report": ReportConfig,
     "prepare": PrepareConfig,
     "pretrain": PretrainConfig,
 }

@@ -24,7 +24,7 @@ from loraexp.errors import UserError, unknown
 from loraexp.rules import check, group_in, keys
 
 # Keys whose value is text as typed: commas, quotes and brackets in it are no grammar.
-FREE_TEXT = {"text", "file", "out", "run", "peft"}
+FREE_TEXT = {"text", "file", "out", "run", "peft", "question"}
 MULTIRUN = ("-m", "--multirun")
 SHOW = ("--cfg=job", "--cfg=hydra", "--cfg=all", "--resolve")  # Hydra's: print, run nothing
 

@@ -82,3 +82,9 @@ def record(settings: Mapping[str, Any] | None = None, **changes: Any) -> Record:
 @pytest.fixture
 def make_record() -> MakeRecord:
     return record
+
+
+@pytest.fixture(scope="module")
+def make_records() -> MakeRecord:
+    """As make_record, for fixtures that a whole file shares."""
+    return record

@@ -91,7 +91,7 @@ def to_csv(table: Table) -> str:
 def to_markdown(table: Table) -> str:
     rule = [":--" if column.words else "--:" for column in table.columns]
     headings = [column.heading.replace("\n", " ") for column in table.columns]
-    body = [[printable(cell).replace("|", "\\|") for cell in row] for row in table.text()]
+    body = [[markdown_safe(cell) for cell in row] for row in table.text()]
     return "\n".join("| " + " | ".join(cells) + " |" for cells in [headings, rule, *body])
 
 
@@ -242,6 +242,12 @@ def spreadsheet_safe(cell: Cell) -> Cell:
     if isinstance(cell, str) and cell.startswith(("=", "+", "-", "@", "\t", "\r")):
         return f"'{cell}"
     return cell
+
+
+def markdown_safe(text: str) -> str:
+    """No tag, code, link or end of a cell: what would start one is escaped."""
+    escapes = {"&": "&amp;", "<": "&lt;", "|": r"\|", "`": r"\`", "[": r"\["}
+    return "".join(escapes.get(c, c) for c in printable(text))
 
 
 def latex_safe(text: str) -> str:

@@ -1,0 +1,26 @@
+"""loraexp report: finished runs as one page to read, to print or to send."""
+
+from pathlib import Path
+
+from loraexp.atomic import write_whole
+from loraexp.config import ReportConfig
+from loraexp.results.collect import collect
+
+
+def run(config: ReportConfig, sweep: Path | None) -> None:
+    runs = collect(config.runs, config.where)
+    from loraexp.results.html import to_html  # matplotlib: not at start
+    from loraexp.results.plots import save
+    from loraexp.results.report import as_markdown, pictures, report
+
+    made = report(runs, config.by, config.baseline, config.question)
+    suffix = {"html": ".html", "markdown": ".md"}[config.format]
+    out = Path(config.out or f"outputs/report{suffix}")
+    if config.format == "html":
+        write_whole(out, to_html(made))
+    else:
+        folder = out.with_name(f"{out.stem}-figures")
+        for name, figure in pictures(made).items():
+            save(figure, folder / name, [".svg"])
+        write_whole(out, as_markdown(made, folder.name))
+    print(*made.answer, f"Wrote {out}", sep="\n")

@@ -1,0 +1,58 @@
+"""A report as one HTML page: no network, no foreign script, every text escaped."""
+
+import base64
+import io
+from hashlib import sha256
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from matplotlib import rc_context
+from matplotlib.figure import Figure
+
+from loraexp.results.plots import KINDS
+from loraexp.results.report import CAPTIONS, Report
+from loraexp.results.tables import Table, printable
+
+TEMPLATES = Path(__file__).parent
+
+
+def to_html(made: Report) -> str:
+    """The page; browsers are told to run its one script only, and to load nothing."""
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    script = (TEMPLATES / "report.js").read_text(encoding="utf-8")
+    digest = base64.b64encode(sha256(script.encode()).digest()).decode()
+    return environment.get_template("report.html.j2").render(
+        made=made,
+        script=script,
+        script_hash=digest,
+        style=(TEMPLATES / "report.css").read_text(encoding="utf-8"),
+        captions=CAPTIONS,
+        picture=data_uri,
+        cells=cells,
+        printable=printable,
+    )
+
+
+def data_uri(figure: Figure) -> str:
+    """A figure as SVG inside the page."""
+    out = io.BytesIO()
+    with rc_context({"svg.hashsalt": "loraexp"}):
+        figure.savefig(out, format="svg", **KINDS[".svg"])
+    return "data:image/svg+xml;base64," + base64.b64encode(out.getvalue()).decode()
+
+
+def cells(table: Table) -> list[list[tuple[str, str, bool]]]:
+    """Of every row: (as shown, what it is sorted by, aligned left)."""
+    return [
+        [
+            (printable(shown), "" if cell is None else str(cell), column.words)
+            for shown, cell, column in zip(texts, row, table.columns, strict=True)
+        ]
+        for texts, row in zip(table.text(), table.rows, strict=True)
+    ]

@@ -1,0 +1,220 @@
+"""A report: the question, what the records say to it, and a page of every run."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+from matplotlib.figure import Figure
+
+from loraexp.results.arms import Arm, arms, best, compare, varied
+from loraexp.results.comparison import Findings, findings
+from loraexp.results.fairness import doubts
+from loraexp.results.figures import confusion_figure, figures, label
+from loraexp.results.plots import loss_figure
+from loraexp.results.record import Record
+from loraexp.results.tables import (
+    Column,
+    Table,
+    heading,
+    markdown_safe,
+    percent,
+    printable,
+    runs_table,
+    to_markdown,
+)
+
+QUESTIONS: dict[tuple[str, ...], str] = {
+    ("lora.rank",): "Which rank is enough?",
+    ("method",): "Which method is better?",
+    ("lora.target_modules",): "Which modules should be adapted?",
+    ("lora.alpha",): "Which alpha is right?",
+}
+CAPTIONS = {
+    "rank": "Test accuracy over the rank; bars are 95 % intervals over the seeds.",
+    "parameters": "Test accuracy over trainable parameters; the line is the best so far.",
+    "lr": "Validation loss over the learning rate: the best should not be at an end.",
+    "confusion": "Test texts by true and predicted label, all seeds of the arm validation prefers.",
+    "loss": "Loss and accuracy while it trained.",
+}
+MISTAKES = [
+    Column("text", "text", words=True),
+    Column("true", "true", words=True),
+    Column("predicted", "predicted", words=True),
+    Column("chance", "probability", lambda p: f"{p:.3f}"),
+]
+SCORES = ("n", "loss", "accuracy", "f1", "precision", "recall", "auroc")
+
+
+@dataclass(frozen=True)
+class Page:
+    """One run.
+
+    Args:
+        facts: name and value of what else a reader may ask for.
+        scores: a row a split.
+        mistakes: wrong test texts, the most confident first.
+        config: every key, as YAML.
+    """
+
+    name: str
+    facts: Mapping[str, str]
+    scores: Table
+    mistakes: Table
+    figures: Mapping[str, Figure]
+    config: str
+
+
+@dataclass(frozen=True)
+class Report:
+    """All that a report says, in the order it says it."""
+
+    question: str
+    answer: Sequence[str]
+    compared: Findings
+    figures: Mapping[str, Figure]
+    runs: Table
+    pages: Sequence[Page]
+
+
+def report(
+    runs: Mapping[Path, Record],
+    by: Sequence[str],
+    baseline: str | None = None,
+    question: str | None = None,
+) -> Report:
+    """What these runs, by their folders, say of the arms that `by` names (what varies, if empty).
+
+    Raises:
+        UserError: as findings.
+    """
+    records = [*runs.values()]
+    by = [*by] or varied(records)
+    asked = question or QUESTIONS.get(tuple(by), f"How do {', '.join(map(heading, by))} compare?")
+    table = runs_table(records)
+    names = Column("run", "run", words=True)
+    rows = [[record.name, *row] for record, row in zip(records, table.rows, strict=True)]
+    return Report(
+        asked,
+        answer(records, by),
+        findings(records, by, baseline),
+        figures(records, by),
+        Table([names, *table.columns], rows),
+        [page(folder, record) for folder, record in runs.items()],
+    )
+
+
+def answer(records: Sequence[Record], by: Sequence[str]) -> list[str]:
+    """The findings in words: the best arm, what cannot be told from it, and whether to believe."""
+    found = arms(records, by)
+    first = best(found)
+    if len(found) == 1:
+        return [f"One arm only: {first.seeds.mean:.1%} of the test texts are labelled rightly."]
+    lines = [
+        f"Best on the test texts: {label(first, by)}, {first.seeds.mean:.1%}{interval(first)}."
+    ]
+    pairs = [
+        (arm, one) for arm, one in zip(found, compare(found, first), strict=True) if one is not None
+    ]
+    tied = [label(arm, by) for arm, one in pairs if one.p is not None and not one.told_apart]
+    if tied:
+        lines.append(f"Not told apart from it: {'; '.join(tied)}.")
+    elif all(one.told_apart for _, one in pairs):
+        lines.append("All others are worse by more than chance.")
+    cheapest = min(
+        (arm for arm in found if label(arm, by) in tied or arm is first),
+        key=lambda arm: arm.chosen.records[0].counts["trainable"],
+    )
+    if cheapest is not first:
+        size = cheapest.chosen.records[0].counts["trainable"]
+        lines.append(f"The cheapest of these: {label(cheapest, by)}, {size:,} parameters train.")
+    lines.append(
+        "This is not evidence of which is better; the reasons are below the table."
+        if doubts(found, by)
+        else "Settings were chosen on validation texts, each inside its grid, at equal budgets."
+    )
+    return lines
+
+
+def interval(arm: Arm) -> str:
+    low, high = arm.seeds.low, arm.seeds.high
+    return (
+        "" if low is None else f" (95 % over {len(arm.accuracies)} seeds: {low:.1%} to {high:.1%})"
+    )
+
+
+def page(folder: Path, record: Record) -> Page:
+    scores = [Column("split", "split", words=True), Column("n", "n")]
+    scores += [
+        Column(name, name, (lambda v: f"{v:.4f}") if name == "loss" else percent(1))
+        for name in SCORES[1:]
+    ]
+    rows = [[split, *(found[n] for n in SCORES)] for split, found in record.metrics.items()]
+    labels = [printable(name) for name in record.labels]
+    mistakes = [
+        [
+            printable(str(m["text"])),
+            labels[int(m["true"])],
+            labels[int(m["predicted"])],
+            m["chance"],
+        ]
+        for m in record.mistakes
+    ]
+    curves = folder / "metrics.csv"
+    drawn = {"loss": loss_figure(curves)} if curves.is_file() else {}
+    confusion = confusion_figure(arms([record], ["method"])[0])
+    if confusion is not None:
+        drawn["confusion"] = confusion
+    config = yaml.safe_dump(record.config, sort_keys=False, allow_unicode=True)
+    return Page(
+        record.name, facts_of(record), Table(scores, rows), Table(MISTAKES, mistakes), drawn, config
+    )
+
+
+def facts_of(record: Record) -> dict[str, str]:
+    speed = record.texts_per_second
+    return {
+        "data": str(record.data["note"]),
+        "trainable": f"{record.counts['trainable']:,} of {record.counts['total']:,}",
+        "epochs": f"{record.epochs}, the adapter is that of epoch {record.best_epoch}",
+        "time": f"{record.seconds['total']:.0f} s" + (f", {speed:.0f} texts/s" if speed else ""),
+        "peak memory": f"{record.peak_memory_bytes / 1e9:.2f} GB",
+        "device": f"{record.device}, products in {record.precision}",
+        "versions": ", ".join(f"{name} {number}" for name, number in record.versions.items()),
+        "commit": record.git_commit or "not known",
+        "finished": record.finished,
+        **{f"sha256 of {name}": digest[:16] for name, digest in record.hashes.items()},
+    }
+
+
+def as_markdown(made: Report, folder: str) -> str:
+    """The report as Markdown; its figures are files in `folder` (see `pictures`)."""
+    parts = [f"# {made.question}", *made.answer, to_markdown(made.compared.table)]
+    parts.append("\n".join(made.compared.notes))
+    parts += [picture(folder, "sweep", name) for name in made.figures]
+    parts += ["## Runs", to_markdown(made.runs)]
+    for page in made.pages:
+        parts += [f"### {page.name}", *(picture(folder, page.name, name) for name in page.figures)]
+        parts.append(
+            "\n".join(f"- {name}: {markdown_safe(value)}" for name, value in page.facts.items())
+        )
+        parts.append(to_markdown(page.scores))
+        if page.mistakes.rows:
+            parts += ["Most confident mistakes:", to_markdown(page.mistakes)]
+        fence = "```"
+        while fence in page.config:
+            fence += "`"
+        parts.append(f"{fence}yaml\n{page.config}{fence}")
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def picture(folder: str, owner: str, name: str) -> str:
+    return f"![{CAPTIONS[name]}]({folder}/{owner}-{name}.svg)"
+
+
+def pictures(made: Report) -> dict[str, Figure]:
+    """Every figure by the name of its file."""
+    found = {f"sweep-{name}": figure for name, figure in made.figures.items()}
+    for page in made.pages:
+        found |= {f"{page.name}-{name}": figure for name, figure in page.figures.items()}
+    return found
