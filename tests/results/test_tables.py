@@ -11,13 +11,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from loraexp.results.escape import printable
 from loraexp.results.record import Record
 from loraexp.results.tables import (
     FORMATS,
     RUN_COLUMNS,
     Column,
     Table,
-    printable,
     runs_table,
     size,
     to_csv,

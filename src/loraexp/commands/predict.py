@@ -15,7 +15,7 @@ from loraexp.atomic import whole
 from loraexp.config import PredictConfig
 from loraexp.data.files import read_chunks
 from loraexp.errors import UserError
-from loraexp.results.tables import printable, spreadsheet_safe
+from loraexp.results.escape import printable, spreadsheet_safe
 
 CHUNK = 2048  # texts in memory at a time
 Verdict = tuple[str, float]  # a label and its probability

@@ -12,9 +12,10 @@ from loraexp.config import TrainConfig
 from loraexp.errors import UserError
 from loraexp.results.arms import varied
 from loraexp.results.comparison import findings
+from loraexp.results.escape import printable
 from loraexp.results.record import Failure, Record
 from loraexp.results.sweep import Sweep
-from loraexp.results.tables import FORMATS, printable, runs_table
+from loraexp.results.tables import FORMATS, runs_table
 
 log = logging.getLogger("loraexp")
 

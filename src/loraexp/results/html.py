@@ -9,9 +9,10 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 
+from loraexp.results.escape import printable
 from loraexp.results.plots import KINDS
 from loraexp.results.report import CAPTIONS, Report
-from loraexp.results.tables import Table, printable
+from loraexp.results.tables import Table
 
 TEMPLATES = Path(__file__).parent
 

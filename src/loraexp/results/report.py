@@ -9,20 +9,12 @@ from matplotlib.figure import Figure
 
 from loraexp.results.arms import Arm, arms, best, compare, varied
 from loraexp.results.comparison import Findings, findings
+from loraexp.results.escape import markdown_safe, printable
 from loraexp.results.fairness import doubts
 from loraexp.results.figures import confusion_figure, figures, label
 from loraexp.results.plots import loss_figure
 from loraexp.results.record import Record
-from loraexp.results.tables import (
-    Column,
-    Table,
-    heading,
-    markdown_safe,
-    percent,
-    printable,
-    runs_table,
-    to_markdown,
-)
+from loraexp.results.tables import Column, Table, heading, percent, runs_table, to_markdown
 
 QUESTIONS: dict[tuple[str, ...], str] = {
     ("lora.rank",): "Which rank is enough?",

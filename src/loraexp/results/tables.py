@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table as RichTable
 from rich.text import Text
 
+from loraexp.results.escape import latex_safe, markdown_safe, printable, spreadsheet_safe
 from loraexp.results.record import Failure, Record
 
 Cell = str | int | float | None
@@ -230,27 +231,3 @@ def short_targets(targets: Any) -> str:
     """q_proj,v_proj -> q,v; anything else as it is."""
     names = [targets] if isinstance(targets, str) else targets
     return ",".join(re.sub(r"^(q|k|v|out)_proj$", r"\1", str(name)) for name in names)
-
-
-def printable(text: str) -> str:
-    """Data texts cannot steer a terminal: control characters are shown as escapes."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
-
-
-def spreadsheet_safe(cell: Cell) -> Cell:
-    """A text that a spreadsheet would run as a formula gets an apostrophe in front."""
-    if isinstance(cell, str) and cell.startswith(("=", "+", "-", "@", "\t", "\r")):
-        return f"'{cell}"
-    return cell
-
-
-def markdown_safe(text: str) -> str:
-    """No tag, code, link or end of a cell: what would start one is escaped."""
-    escapes = {"&": "&amp;", "<": "&lt;", "|": r"\|", "`": r"\`", "[": r"\["}
-    return "".join(escapes.get(c, c) for c in printable(text))
-
-
-def latex_safe(text: str) -> str:
-    special = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
-    special |= {c: f"\\{c}" for c in "&%$#_{}"}
-    return "".join(special.get(c, c) for c in printable(text))
