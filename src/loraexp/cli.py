@@ -78,18 +78,21 @@ def run_hydra(verb: str, arguments: list[str]) -> None:
     import hydra
     from omegaconf import DictConfig
 
-    command: Callable[[Any, Path | None], None]
+    command: Callable[[Any, Path | None], Any]
     # commands/import_.py: a keyword is no name of a module
     module = f"{verb}_" if keyword.iskeyword(verb) else verb
     command = importlib.import_module(f"loraexp.commands.{module}").run
 
-    def task(config: DictConfig) -> None:
+    if planned.search:
+        command = importlib.import_module("loraexp.commands.train").search
+
+    def task(config: DictConfig) -> Any:
         from loraexp.overrides import job_arguments, typed
 
         # A process that Lightning starts reads sys.argv: it must find this one job there.
         sys.argv[1:] = job_arguments(verb)
         try:
-            command(typed(config), planned.sweep)
+            return command(typed(config), planned.sweep)
         except BrokenPipeError:
             raise
         except (UserError, OSError) as error:  # a full disk, a folder that cannot be written
@@ -104,9 +107,10 @@ def run_hydra(verb: str, arguments: list[str]) -> None:
     sys.argv[1:] = planned.arguments
     hydra.main(version_base="1.3", config_path=str(planned.conf), config_name=verb)(task)()
     if planned.sweep is not None:
-        from loraexp.commands.train import show_sweep
+        from loraexp.commands.train import show_search, show_sweep
 
-        if not show_sweep(planned.sweep):
+        whole = show_search(planned.sweep) if planned.search else show_sweep(planned.sweep)
+        if not whole:
             sys.exit(1)
 
 

@@ -1,6 +1,7 @@
 """Hydra's composition of conf/ and overrides into a typed object; what goes wrong is one line."""
 
 import re
+from importlib.util import find_spec
 from typing import Any
 
 from hydra import compose
@@ -44,6 +45,11 @@ def to_typed(config: DictConfig) -> Any:
     if marks:
         result.text = "???"
     return result
+
+
+def check_optuna() -> None:
+    if not (find_spec("hydra_plugins") and find_spec("hydra_plugins.hydra_optuna_sweeper")):
+        raise UserError("hydra/sweeper=optuna needs: pip install hydra-optuna-sweeper")
 
 
 def readable(error: BaseException) -> str:

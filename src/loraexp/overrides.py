@@ -18,7 +18,7 @@ from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from loraexp.compose import composed, readable, register_schemas, to_typed
+from loraexp.compose import check_optuna, composed, readable, register_schemas, to_typed
 from loraexp.config import SCHEMAS
 from loraexp.errors import UserError, unknown
 from loraexp.rules import check, group_in, keys
@@ -26,6 +26,8 @@ from loraexp.rules import check, group_in, keys
 # Keys whose value is text as typed: commas, quotes and brackets in it are no grammar.
 FREE_TEXT = {"text", "file", "out", "run", "peft", "question"}
 MULTIRUN = ("-m", "--multirun")
+# Of Optuna's sweeper: a seed, so that the same command tries the same and goes on where it was.
+SEARCH = ("hydra.sweeper.sampler.seed=0", "hydra.sweeper.n_jobs=1")
 SHOW = ("--cfg=job", "--cfg=hydra", "--cfg=all", "--resolve")  # Hydra's: print, run nothing
 
 
@@ -33,13 +35,15 @@ SHOW = ("--cfg=job", "--cfg=hydra", "--cfg=all", "--resolve")  # Hydra's: print,
 class Plan:
     """What to hand to Hydra, and the checked config of each job that this will run.
 
-    `sweep` is the folder of a sweep, None for a single run.
+    `sweep` is the folder of a sweep, None for a single run. In a search the jobs are not known
+    beforehand: `jobs` has what they share.
     """
 
     arguments: list[str]
     conf: Path
     sweep: Path | None
     jobs: list[Any]
+    search: bool = False
 
 
 def conf_dir() -> Path:
@@ -64,6 +68,8 @@ def plan(verb: str, arguments: list[str]) -> Plan:
         check_belonging(verb, [o.key_or_group for o in overrides])
         fixed = [line(o) for o in overrides if not o.is_sweep_override()]
         swept = [o for o in overrides if o.is_sweep_override()]
+        if any(o.key_or_group == "hydra/sweeper" and o.value() == "optuna" for o in overrides):
+            check_optuna()
         config = composed(verb, fixed, shell=True)
         with open_dict(config):
             shell = config.pop("hydra")
@@ -74,16 +80,21 @@ def plan(verb: str, arguments: list[str]) -> Plan:
             raise UserError("--cfg shows one job: leave out -m and what makes a sweep")
         if swept and not multirun:
             raise several(verb, swept[0])
-        grid = [composed(verb, job) for job in jobs(shell, overrides)] if multirun else [config]
+        search = multirun and "optuna" in str(shell.sweeper.get("_target_"))
+        grid = [config]
+        if multirun and not search:
+            grid = [composed(verb, job) for job in jobs(shell, overrides)]
         configs = [typed(job) for job in grid]
     sweep = sweep_folder(config) if multirun else None
     written = [line(override) for override in overrides]
     if sweep is not None and not any(o.key_or_group == "hydra.sweep.dir" for o in overrides):
         written.append(f"hydra.sweep.dir={quoted(str(sweep))}")
+    if search:
+        written = [*SEARCH, *written]
     shown = [flag for flag in flags if flag not in MULTIRUN]
     multi = ["-m"] if multirun else []
     arguments = [f"--config-name={verb}", *shown, *multi, *written]
-    return Plan(arguments, conf_dir(), sweep, configs)
+    return Plan(arguments, conf_dir(), sweep, configs, search)
 
 
 def typed(config: DictConfig) -> Any:

@@ -1,11 +1,12 @@
 """loraexp train: one run, or one job of a sweep, and the table at the end."""
 
 import logging
+import math
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from loraexp.atomic import write_whole
 from loraexp.config import TrainConfig
@@ -13,11 +14,13 @@ from loraexp.errors import UserError
 from loraexp.results.arms import varied
 from loraexp.results.comparison import findings
 from loraexp.results.escape import printable
-from loraexp.results.record import Failure, Record
-from loraexp.results.sweep import Sweep
+from loraexp.results.record import Failure, Record, Trial, by_loss
+from loraexp.results.sweep import Sweep, trials_table
 from loraexp.results.tables import FORMATS, runs_table
+from loraexp.rules import from_dict
 
 log = logging.getLogger("loraexp")
+T = TypeVar("T")
 
 
 def run(config: TrainConfig, sweep: Path | None) -> None:
@@ -32,25 +35,39 @@ def run(config: TrainConfig, sweep: Path | None) -> None:
 
     progress = Progress() if sys.stdout.isatty() else None
     if sweep is not None:
-        run_job(config, Sweep(sweep), progress)
+        run_job(config, Sweep(sweep), progress, train)
         return
     record = train(config, progress=progress)
     if is_main_process():
         show([record], run_folder(config))
 
 
-def run_job(config: TrainConfig, sweep: Sweep, progress: Any) -> None:
+def search(config: TrainConfig, folder: Path | None) -> float:
+    """Train one job of a search; returns its validation loss, which is to be minimal.
+
+    The test texts are not read: `show_search` does that, once, for the best.
+    """
+    from loraexp.training.progress import Progress
+    from loraexp.training.run import score
+
+    assert folder is not None
+    trial = run_job(config, Sweep(folder), Progress() if sys.stdout.isatty() else None, score)
+    return math.inf if trial is None else by_loss(trial)
+
+
+def run_job(config: TrainConfig, sweep: Sweep, progress: Any, work: Callable[..., T]) -> T | None:
+    """Do `work` on a job and return what it gives; None if it fails, with the reason kept."""
     from hydra.core.hydra_config import HydraConfig
 
-    from loraexp.training.run import now, train
+    from loraexp.training.run import now
     from loraexp.training.surroundings import Busy, is_main_process
 
     folder, number = run_folder(config), HydraConfig.get().job.num
     if is_main_process():
         sweep.begin(number, folder)
-        log.info(sweep.standing(number))
+        log.info(sweep.standing(number, HydraConfig.get().sweeper.get("n_trials")))
     try:
-        train(config, sweep.folder.name, progress, patient=True)
+        return work(config, sweep.folder.name, progress, patient=True)
     except Busy:
         raise
     except Exception as error:  # whatever it is: the other jobs can still be trained
@@ -62,6 +79,7 @@ def run_job(config: TrainConfig, sweep: Sweep, progress: Any) -> None:
             log.debug("", exc_info=error)
         log.error(f"failed: {reason}")
         Failure(folder.name, asdict(config), reason, now()).write(folder)
+        return None
 
 
 def run_folder(config: TrainConfig) -> Path:
@@ -111,6 +129,26 @@ def show_sweep(folder: Path) -> bool:
             file=sys.stderr,
         )
     return not failed
+
+
+def show_search(folder: Path) -> bool:
+    """The trials of a search by their validation loss, then the best one's run, measured on the
+    test texts now; False if no trial succeeded."""
+    from loraexp.training.run import train
+
+    trials = Sweep(folder).trials()
+    table = trials_table(trials)
+    write_whole(folder / "trials.csv", FORMATS["csv"](table) + "\n")
+    print()
+    print(FORMATS["table"](table))
+    succeeded = [trial for trial in trials if isinstance(trial, Trial)]
+    if not succeeded:
+        print("every job failed; the same command tries these again", file=sys.stderr)
+        return False
+    best = from_dict(TrainConfig, min(succeeded, key=by_loss).config)
+    print(f"\nThe best by validation, and its test texts (read now, once): {run_folder(best)}")
+    show([train(best, folder.name)], run_folder(best))
+    return True
 
 
 def show(outcomes: Sequence[Record | Failure], folder: Path) -> None:

@@ -1,6 +1,7 @@
 """The record of a run: everything a table, a plot or a report may show, as one JSON file."""
 
 import json
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -100,6 +101,12 @@ class Trial:
     def write(self, folder: Path) -> None:
         write(self, folder / SCORED)
         (folder / FAILED).unlink(missing_ok=True)
+
+
+def by_loss(trial: Trial) -> float:
+    """The validation loss, by which a search orders its trials."""
+    loss = trial.metrics["loss"]
+    return math.inf if loss is None else float(loss)
 
 
 SPLITS = ("train", "validation", "test")

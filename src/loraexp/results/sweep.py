@@ -1,18 +1,26 @@
 """The folder of a sweep: which runs it is made of, in what order, and how far it has come."""
 
+import math
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from loraexp.atomic import write_whole
 from loraexp.results.record import (
     Failure,
     Record,
+    Trial,
+    by_loss,
     is_failed,
     is_finished,
+    is_scored,
     read_failure,
     read_record,
+    read_trial,
 )
+from loraexp.results.tables import Column, Table, differs, flat, heading, percent
 
 PLAN, JOBS = "plan.txt", "jobs"
 
@@ -50,10 +58,27 @@ class Sweep:
                 ended.append(read_failure(run))
         return ended
 
-    def standing(self, number: int) -> str:
-        """One line on where the sweep stands when job `number` (from 0) begins."""
+    def trials(self) -> list[Trial | Failure]:
+        """What became of the jobs of a search, in their order."""
+        ended: list[Trial | Failure] = []
+        for run in self.begun():
+            if is_scored(run):
+                ended.append(read_trial(run))
+            elif is_failed(run):
+                ended.append(read_failure(run))
+        return ended
+
+    def standing(self, number: int, jobs: int | None = None) -> str:
+        """One line on where the sweep stands when job `number` (from 0) begins.
+
+        Args:
+            jobs: how many there will be, where these are not planned beforehand.
+        """
         planned = self.planned()
-        line = f"job {number + 1} of {max(len(planned), number + 1)}"
+        line = f"job {number + 1} of {jobs or max(len(planned), number + 1)}"
+        if jobs is not None:
+            losses = [by_loss(one) for one in self.trials() if isinstance(one, Trial)]
+            return line + (f"; best validation loss so far {min(losses):.4f}" if losses else "")
         records = [one for one in self.outcomes() if isinstance(one, Record)]
         if records:
             best = max(records, key=lambda record: record.metrics["validation"]["accuracy"])
@@ -71,6 +96,35 @@ class Sweep:
         if not trained:
             return None
         return (time.time() - began) / trained * (len(planned) - len(ended))
+
+
+def trials_table(trials: Sequence[Trial | Failure]) -> Table:
+    """One row a job of a search, the best by validation loss first; failed ones last."""
+    ordered = sorted(trials, key=lambda one: by_loss(one) if isinstance(one, Trial) else math.inf)
+    configs = [flat(one.config) for one in ordered]
+    keys = [k for k in (configs[0] if configs else ()) if differs(k, configs)]
+    rows = [
+        [
+            *(config[key] for key in keys),
+            one.metrics["loss"] if isinstance(one, Trial) else None,
+            one.metrics["accuracy"] if isinstance(one, Trial) else None,
+            None if isinstance(one, Trial) else one.reason,
+        ]
+        for one, config in zip(ordered, configs, strict=True)
+    ]
+    columns = [
+        *(Column(key, heading(key), setting, words=True) for key in keys),
+        Column("validation_loss", "val loss", lambda loss: f"{loss:.4f}"),
+        Column("validation_accuracy", "val", percent(1)),
+        Column("failed", "failed", words=True),
+    ]
+    table = Table(columns, rows)
+    return table if any(isinstance(one, Failure) for one in trials) else table.without("failed")
+
+
+def setting(value: Any) -> str:
+    """A number that a search drew needs no sixteen digits."""
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def duration(seconds: float) -> str:
