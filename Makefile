@@ -6,7 +6,7 @@ RUN := $(BIN)/python -m loraexp
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo train sweep params methods test test-slow test-browser test-gpu bench serving base base-geometries base-report check lock clean
+.PHONY: help install demo train sweep params methods test test-slow test-browser test-gpu bench serving reproduce base base-geometries base-report check lock clean
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## */\t/' | expand -t 12
@@ -53,6 +53,9 @@ methods: install  ## the README's table of methods: parameters, and that each eq
 
 serving: install  ## what a merged adapter costs, and the memory of many on one base
 	$(BIN)/python tests/benchmarks/serving.py --out tests/benchmarks/results/serving.json $(ARGS)
+
+reproduce: install  ## the tutorial's published rows beside ours; runs what can be run (row 10: an hour)
+	$(RUN) reproduce run=true ledger=tests/benchmarks/results/ledger $(ARGS)
 
 base: install  ## pretrain the embedded base from its texts anew (LORAEXP_DATA_DIR; hours)
 	$(RUN) pretrain recipe=nano $(ARGS)

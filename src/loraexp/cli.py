@@ -25,6 +25,7 @@ VERBS = {
     "params": "count trainable parameters of models x methods x ranks, without weights",
     "table": "compare finished runs: intervals, tests, and reasons for doubt",
     "report": "the same as one page: tables, plots, every run with its mistakes",
+    "reproduce": "the source tutorial's published rows beside ours, with a verdict",
     "prepare": "write a data set's train.csv, validation.csv and test.csv",
     "pretrain": "train a small base of your own on plain text",
 }

@@ -335,6 +335,22 @@ class ReportConfig:
 
 
 @dataclass
+class ReproduceConfig:
+    """loraexp reproduce"""
+
+    rows: list[str] = key([], "published rows, e.g. [book_row10,appendix_e]; all if empty")
+    run: bool = key(False, "run those that can be; else only show the ledger")
+    seeds: list[int] = key([123, 124, 125], "seeds of each row's runs", least=0, most=2**32 - 1)
+    ledger: str = key("outputs/ledger", "folder of the records, one JSON a run")
+    output_dir: str = key("outputs", "folder for the runs themselves")
+    format: str = key(
+        "table",
+        "table | csv | markdown | latex | json",
+        choices=("table", "csv", "markdown", "latex", "json"),
+    )
+
+
+@dataclass
 class PrepareConfig:
     """loraexp prepare"""
 
@@ -399,6 +415,7 @@ SCHEMAS: dict[str, type[Any]] = {
     "params": ParamsConfig,
     "table": TableConfig,
     "report": ReportConfig,
+    "reproduce": ReproduceConfig,
     "prepare": PrepareConfig,
     "pretrain": PretrainConfig,
 }

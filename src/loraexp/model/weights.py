@@ -15,9 +15,9 @@ from torch import Tensor
 from loraexp.config import Head, Model
 from loraexp.errors import UserError
 from loraexp.model.gpt2 import GPT2, GPT2Classifier, empty_classifier
+from loraexp.model.hub import WEIGHTS, check_sha256, hub_file
 from loraexp.model.tokenizer import FILES, Tokenizer, from_bytes, from_folder
 
-WEIGHTS = "model.safetensors"
 ASSETS = Path(__file__).parents[1] / "assets"
 # Tensors of published checkpoints that are no part of the base: mask buffers and heads.
 NOT_BASE = (".attn.bias", ".attn.masked_bias", "lm_head.weight", "score.weight")
@@ -197,49 +197,6 @@ def check_geometry(config_file: Path, model: Model) -> None:
                 f"model.{ours} is {getattr(model, ours)}, but {config_file} says {theirs} {value}; "
                 f"choose the model= that fits, or set model.{ours}={value}"
             )
-
-
-def check_sha256(file: Path, wanted: str) -> None:
-    if not wanted:
-        return
-    with file.open("rb") as stream:
-        digest = sha256()
-        while chunk := stream.read(1 << 22):
-            digest.update(chunk)
-    if digest.hexdigest() != wanted:
-        raise UserError(
-            f"{file} has sha256 {digest.hexdigest()}, not {wanted}: "
-            f"delete {file.resolve()} and retry"  # a cache's file is a link to a blob
-        )
-
-
-def hub_file(model: Model, name: str) -> Path:
-    """A file of the pinned revision, from the user's Hugging Face cache or downloaded into it."""
-    others = (
-        "model.weights=FOLDER, or model.weights=random"
-        if name in (WEIGHTS, "config.json")
-        else "model.tokenizer=FOLDER, or model.tokenizer=bytes with model.vocab_size=257"
-    )
-    if not model.repo:
-        raise UserError(f"model={model.name} is not on the hub (no model.repo); set {others}")
-    from huggingface_hub import constants, hf_hub_download
-    from huggingface_hub.errors import (
-        EntryNotFoundError,
-        HfHubHTTPError,
-        HFValidationError,
-        LocalEntryNotFoundError,
-    )
-
-    try:
-        return Path(hf_hub_download(model.repo, name, revision=model.revision or None))
-    except LocalEntryNotFoundError:
-        raise UserError(
-            f"{name} of {model.repo} is not in {constants.HF_HUB_CACHE} and the hub cannot be "
-            f"reached; go online once, or set {others}"
-        ) from None
-    except (EntryNotFoundError, HfHubHTTPError, HFValidationError) as error:
-        reason = " ".join(str(error).split())  # theirs has several lines
-        raise UserError(f"cannot fetch {name} of {model.repo}: {reason}") from None
 
 
 def tokenizer_folder(model: Model) -> Path:

@@ -144,6 +144,15 @@ def read_record(folder: Path) -> Record:
     return read(Record, file, INSIDE)
 
 
+def read_file(file: Path) -> Record:
+    """A record that was kept under another name.
+
+    Raises:
+        UserError: a file that is missing or damaged.
+    """
+    return read(Record, file, INSIDE)
+
+
 def read_failure(folder: Path) -> Failure:
     """Why the job of `folder` failed.
 

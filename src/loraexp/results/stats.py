@@ -34,6 +34,17 @@ def over_seeds(values: Sequence[float]) -> Interval:
     return Interval(mean, float(low), float(high))
 
 
+def next_run(values: Sequence[float]) -> Interval:
+    """Where one more run would fall, 95 % of the time: Student's prediction interval."""
+    from scipy import stats
+
+    mean, n = float(np.mean(values)), len(values)
+    if n < 2:
+        return Interval(mean, None, None)
+    half = float(stats.t.ppf(1 - LEVEL / 2, n - 1) * np.std(values, ddof=1) * (1 + 1 / n) ** 0.5)
+    return Interval(mean, mean - half, mean + half)
+
+
 def over_texts(share: float, n: int) -> Interval:
     """Wilson's interval of a share of n test texts (Wilson 1927): how well another sample of texts
     of this size would do, training left as it is."""

@@ -1,0 +1,64 @@
+"""Files of a base on the Hugging Face hub: at a pinned commit, checked, from the user's cache."""
+
+from hashlib import sha256
+from pathlib import Path
+
+from loraexp.config import Model
+from loraexp.errors import UserError
+
+WEIGHTS = "model.safetensors"
+
+
+def at_hand(model: Model) -> bool:
+    """Can the base be had without a network?"""
+    if model.weights == "hub":
+        from huggingface_hub import try_to_load_from_cache
+
+        files = (WEIGHTS, "config.json")
+        revision = model.revision or None
+        found = (try_to_load_from_cache(model.repo, name, revision=revision) for name in files)
+        return all(isinstance(file, str) for file in found)
+    return model.weights in ("random", "embedded") or (Path(model.weights) / WEIGHTS).is_file()
+
+
+def check_sha256(file: Path, wanted: str) -> None:
+    if not wanted:
+        return
+    with file.open("rb") as stream:
+        digest = sha256()
+        while chunk := stream.read(1 << 22):
+            digest.update(chunk)
+    if digest.hexdigest() != wanted:
+        raise UserError(
+            f"{file} has sha256 {digest.hexdigest()}, not {wanted}: "
+            f"delete {file.resolve()} and retry"  # a cache's file is a link to a blob
+        )
+
+
+def hub_file(model: Model, name: str) -> Path:
+    """A file of the pinned revision, from the user's Hugging Face cache or downloaded into it."""
+    others = (
+        "model.weights=FOLDER, or model.weights=random"
+        if name in (WEIGHTS, "config.json")
+        else "model.tokenizer=FOLDER, or model.tokenizer=bytes with model.vocab_size=257"
+    )
+    if not model.repo:
+        raise UserError(f"model={model.name} is not on the hub (no model.repo); set {others}")
+    from huggingface_hub import constants, hf_hub_download
+    from huggingface_hub.errors import (
+        EntryNotFoundError,
+        HfHubHTTPError,
+        HFValidationError,
+        LocalEntryNotFoundError,
+    )
+
+    try:
+        return Path(hf_hub_download(model.repo, name, revision=model.revision or None))
+    except LocalEntryNotFoundError:
+        raise UserError(
+            f"{name} of {model.repo} is not in {constants.HF_HUB_CACHE} and the hub cannot be "
+            f"reached; go online once, or set {others}"
+        ) from None
+    except (EntryNotFoundError, HfHubHTTPError, HFValidationError) as error:
+        reason = " ".join(str(error).split())  # theirs has several lines
+        raise UserError(f"cannot fetch {name} of {model.repo}: {reason}") from None

@@ -1,0 +1,109 @@
+"""Published figures beside ours: what was said of the SMS texts, and what our records say.
+
+All rows: GPT-2 on the SMS Spam Collection's balanced book split (1,045 + 149 + 300 texts), one run
+each, from the source tutorial's bonus table ("additional experiments") and its appendix E.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from statistics import mean
+
+from loraexp.results.record import Record
+from loraexp.results.stats import Interval, next_run
+from loraexp.results.tables import Column, Table
+
+Scores = tuple[float, float, float]  # train, validation, test accuracy in percent
+
+
+@dataclass(frozen=True)
+class Published:
+    """One row: a name for it, and accuracies as printed."""
+
+    what: str
+    scores: Scores
+
+
+# By experiment: conf/experiment/<name>.yaml is its recipe, traps included.
+PUBLISHED = {
+    "book_row01": Published("last block", (96.63, 99.33, 95.00)),
+    "book_row02": Published("last block, first token", (78.46, 80.54, 75.00)),
+    "book_row03": Published("head only", (78.65, 79.87, 72.00)),
+    "book_row04": Published("last two blocks", (98.85, 98.66, 98.33)),
+    "book_row05": Published("full", (99.62, 96.64, 96.67)),
+    "book_row06": Published("355M, last block", (87.50, 91.28, 84.67)),
+    "book_row07": Published("774M, last block", (99.52, 98.66, 96.67)),
+    "book_row08": Published("1558M, last block", (99.81, 99.81, 98.33)),
+    "book_row09": Published("1558M, full", (100.0, 98.66, 98.67)),
+    "book_row10": Published("full, random weights", (100.0, 96.64, 93.67)),
+    "book_row11": Published("LoRA r 16, alpha 16", (100.0, 97.32, 96.67)),
+    "book_row12": Published("1558M, LoRA r 16, alpha 8", (100.0, 98.66, 98.33)),
+    "book_row13": Published("padded to 1,024", (83.08, 87.92, 78.33)),
+    "book_row14": Published("no padding, batch 1", (100.0, 98.66, 98.00)),
+    "book_row15": Published("no padding, 8 x 1", (99.33, 98.66, 98.33)),
+    "book_row16": Published("last real token", (99.42, 98.66, 98.33)),
+    "book_row17": Published("no causal mask", (99.23, 98.66, 95.33)),
+    "book_row19": Published("mean pooling", (97.79, 99.33, 96.33)),
+    "appendix_e": Published("LoRA r 16, alpha / r", (99.81, 97.99, 96.67)),
+}
+SPLITS = ("train", "validation", "test")
+COLUMNS = (
+    Column("row", "row", words=True),
+    Column("what", "what", words=True),
+    Column("published", "published train/val/test", words=True),
+    Column("ours", "ours train/val/test", words=True),
+    Column("published_test", "published", lambda score: f"{score:.2f}"),
+    Column("test", "ours", lambda score: f"{score:.2f}"),
+    Column("n", "n"),
+    Column("interval", "next run, 95 %", words=True),
+    Column("verdict", "verdict", words=True),
+    Column("reason", "reason", words=True),
+)
+BRIEF = ("row", "what", "published_test", "test", "n", "interval", "verdict")
+# The tutorial measured whole batches of 8 in training, 130 of them.
+SIZES = {"train": 1040, "validation": 149, "test": 300}
+
+
+def impossible(published: Published) -> str | None:
+    """The split whose published accuracy no whole number of its texts can give, if there is one."""
+    for split, score in zip(SPLITS, published.scores, strict=True):
+        n = SIZES[split]
+        if min(abs(round(score / 100 * n + k) / n * 100 - score) for k in (-1, 0, 1)) > 0.005001:
+            return split
+    return None
+
+
+def verdict(published: float, test: Interval, texts: int) -> str:
+    """Would one more run of ours be expected to give the published test accuracy, in percent?
+
+    It agrees inside the 95 % prediction interval over our seeds, widened by half a text.
+    """
+    if test.low is None or test.high is None:
+        return "one seed only"
+    half_text = 50 / texts
+    return "agrees" if test.low - half_text <= published <= test.high + half_text else "differs"
+
+
+def ledger_table(records: Mapping[str, Sequence[Record]], reasons: Mapping[str, str]) -> Table:
+    """One row for each published one.
+
+    Args:
+        records: by experiment, a run a seed.
+        reasons: why an experiment was not run, where it has no record.
+    """
+    rows = []
+    for name, published in PUBLISHED.items():
+        known = [name, published.what, shown(published.scores)]
+        wanted = published.scores[2]
+        if not (runs := records.get(name)):
+            rows.append([*known, None, wanted, None, None, None, "not run", reasons[name]])
+            continue
+        ours = [[100 * run.metrics[split]["accuracy"] for run in runs] for split in SPLITS]
+        test, texts = next_run(ours[2]), runs[0].metrics["test"]["n"]
+        between = None if test.low is None else f"{test.low:.1f} to {min(test.high or 0, 100):.1f}"
+        means, found = shown([*map(mean, ours)]), verdict(wanted, test, texts)
+        rows.append([*known, means, wanted, test.mean, len(runs), between, found, None])
+    return Table(COLUMNS, rows)
+
+
+def shown(scores: Sequence[float]) -> str:
+    return " ".join(f"{score:.2f}" for score in scores)

@@ -1,0 +1,62 @@
+"""reproduce: what can be run is, once; what cannot says why; the ledger holds records, no texts."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+import loraexp.commands.reproduce as command
+from loraexp.config import Data, Logger, Model, ReproduceConfig, TrainConfig
+from loraexp.errors import UserError
+
+
+@pytest.fixture(autouse=True)
+def only_random_weights(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Recipes of a tiny model in place of GPT-2; those that need the hub's weights still do."""
+    tiny = Model(name="tiny", weights="random", tokenizer="bytes", n_layer=2, n_head=2)
+    tiny.d_model, tiny.context, tiny.vocab_size = 16, 64, 257
+
+    def experiment(name: str, config: ReproduceConfig) -> TrainConfig:
+        weights = "random" if name == "book_row10" else "hub"
+        made = TrainConfig(model=replace(tiny, weights=weights, repo="nobody/nothing"))
+        made.output_dir, made.data, made.logger = config.output_dir, Data(limit=24), Logger("none")
+        made.trainer.max_epochs = 1
+        return made
+
+    monkeypatch.setattr(command, "experiment", experiment)
+
+
+def test_it_runs_what_it_can_and_says_why_not(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given = ReproduceConfig(
+        run=True,
+        seeds=[1, 2],
+        ledger=str(tmp_path / "ledger"),
+        output_dir=str(tmp_path / "outputs"),
+    )
+    command.run(given, None)
+    out = capsys.readouterr().out
+    assert "Not run, tiny's weights are not here: book_row01, book_row02" in out
+    files = sorted((tmp_path / "ledger").iterdir())
+    assert [file.name for file in files] == ["book_row10-seed1.json", "book_row10-seed2.json"]
+    for file in files:
+        record = json.loads(file.read_text())
+        assert record["mistakes"] == []
+        assert str(tmp_path) not in file.read_text()
+    before = [file.stat().st_mtime_ns for file in files]
+    command.run(given, None)
+    assert [file.stat().st_mtime_ns for file in files] == before
+    assert capsys.readouterr().out == out
+
+
+def test_without_run_nothing_is_trained(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    command.run(ReproduceConfig(ledger=str(tmp_path), output_dir=str(tmp_path / "o")), None)
+    assert "Not run, run=true runs it: book_row10." in capsys.readouterr().out
+    assert not [*tmp_path.iterdir()]
+
+
+def test_an_unknown_row_is_named(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="rows"):
+        command.run(ReproduceConfig(rows=["book_row99"], ledger=str(tmp_path)), None)
