@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from loraexp.commands.train import show
 from loraexp.config import Logger, TrainConfig
 from loraexp.errors import UserError
 from loraexp.training import loggers
@@ -124,3 +125,22 @@ def test_a_key_or_a_netrc_entry_counts_as_login(
     (tmp_path / ".netrc").unlink()
     monkeypatch.setenv("WANDB_API_KEY", 40 * "a")
     assert loggers.logged_in()
+
+
+@pytest.mark.usefixtures("offline")
+def test_a_sweep_has_a_summary_run_of_tables_and_figures_and_a_line_that_sends_all(
+    small: TrainConfig, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    jobs = [wandb_config(replace(small, seed=seed)) for seed in (0, 1)]
+    records = [train(job, group="sweep-3") for job in jobs]
+    folder = tmp_path / "outputs" / "sweeps" / "sweep-3"
+    show(records, folder)
+    kept = read_offline(folder)
+    assert kept["run"].run_group == "sweep-3"
+    assert kept["run"].job_type == "summary"
+    assert {"runs", "comparison", "confusion"} <= kept["history"]
+    assert kept["exit"] == [0]
+    said = capsys.readouterr().out.splitlines()[-1]
+    patterns = said.partition("wandb sync ")[2].split()
+    assert len(patterns) == 3
+    assert all([*Path("/").glob(pattern.removeprefix("/"))] for pattern in patterns)

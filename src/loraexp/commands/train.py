@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from loraexp.atomic import write_whole
-from loraexp.config import TrainConfig
+from loraexp.config import Logger, TrainConfig
 from loraexp.errors import UserError
 from loraexp.results.arms import varied
 from loraexp.results.comparison import findings
@@ -154,6 +154,7 @@ def show_search(folder: Path) -> bool:
 def show(outcomes: Sequence[Record | Failure], folder: Path) -> None:
     """Print the table of runs and leave it as table.csv and table.md."""
     table = runs_table(outcomes)
+    tables = {"runs": table}
     write_whole(folder / "table.csv", FORMATS["csv"](table) + "\n")
     write_whole(folder / "table.md", FORMATS["markdown"](table) + "\n")
     print()
@@ -162,14 +163,17 @@ def show(outcomes: Sequence[Record | Failure], folder: Path) -> None:
     records = [outcome for outcome in outcomes if isinstance(outcome, Record)]
     if len({record.config["seed"] for record in records}) > 1:
         compared = findings(records, varied(records))
+        tables["comparison"] = compared.table
         write_whole(folder / "comparison.csv", FORMATS["csv"](compared.table) + "\n")
         print(FORMATS["table"](compared.brief()), *compared.notes, "", sep="\n")
+    pictures = []
     if len(records) > 1:
         from loraexp.results.figures import figures  # matplotlib: not at start
         from loraexp.results.plots import save
 
         for name, figure in figures(records, varied(records)).items():
             save(figure, folder / name)
+            pictures.append(folder / f"{name}.png")
     for outcome in outcomes:
         if isinstance(outcome, Failure):
             print(f"Failed: {outcome.name}: {printable(outcome.reason)}")
@@ -178,3 +182,13 @@ def show(outcomes: Sequence[Record | Failure], folder: Path) -> None:
     if any(record.config["model"]["weights"] == "random" for record in records):
         print("The base has random weights: it has learnt nothing before.")
     print(f"Wrote {folder}/table.csv and table.md; every run has its own folder beside.")
+    sent = [record for record in records if record.config["logger"]["name"] == "wandb"]
+    if sent:
+        from loraexp.training.loggers import kept_offline, publish_sweep
+
+        if len(records) > 1:
+            settings = from_dict(Logger, sent[-1].config["logger"])
+            publish_sweep(settings, folder, tables, pictures)
+        runs = [run_folder(from_dict(TrainConfig, record.config)) for record in sent]
+        if pattern := kept_offline([*runs, folder]):
+            print(f"Weights & Biases: kept offline; to send it: wandb sync {pattern}")

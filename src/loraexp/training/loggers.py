@@ -2,7 +2,7 @@
 
 import netrc
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -10,9 +10,11 @@ from typing import Any
 
 from lightning.pytorch.loggers import CSVLogger, Logger, WandbLogger
 
+from loraexp.config import Logger as LoggerSettings
 from loraexp.config import PretrainConfig, TrainConfig
 from loraexp.results.record import Record
-from loraexp.results.tables import runs_table
+from loraexp.results.tables import Table, runs_table
+from loraexp.training.surroundings import quiet
 
 
 @contextmanager
@@ -63,6 +65,37 @@ def logged_in() -> bool:
         return netrc.netrc().authenticators(host) is not None
     except (OSError, netrc.NetrcParseError):
         return False
+
+
+def publish_sweep(
+    settings: LoggerSettings, folder: Path, tables: Mapping[str, Table], pictures: Sequence[Path]
+) -> None:
+    """One more run in the sweep's group, with its tables and figures."""
+    import wandb
+
+    with quiet():
+        run = wandb.init(
+            project=settings.project,
+            entity=settings.entity,
+            group=settings.group or folder.name,
+            name=f"{folder.name} summary",
+            job_type="summary",
+            dir=folder,
+            mode="online" if logged_in() else "offline",
+            reinit="create_new",
+        )
+        shown: dict[str, Any] = {
+            name: wandb.Table(columns=[*table.header], data=[*table.text()])
+            for name, table in tables.items()
+        }
+        run.log(shown | {picture.stem: wandb.Image(str(picture)) for picture in pictures})
+        run.finish()
+
+
+def kept_offline(folders: Sequence[Path]) -> str:
+    """Patterns, for `wandb sync`, of what these folders hold of runs that were not sent."""
+    kept = {folder for folder in folders if [*folder.glob("wandb/offline-run-*")]}
+    return " ".join(f"{folder}/wandb/offline-run-*" for folder in sorted(kept))
 
 
 def publish(loggers: list[Logger], record: Record, folder: Path) -> None:
