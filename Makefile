@@ -26,8 +26,9 @@ demo: install  ## three ranks on generated messages, offline, ending with a tabl
 train: install  ## one run: make train ARGS="data=sms_spam lora.rank=16"
 	$(RUN) train $(ARGS)
 
-sweep: install  ## ranks 1 to 16 x 5 seeds on the real messages, with table and comparison
+sweep: install  ## ranks 1 to 16 x 5 seeds on the real messages: tables, figures and a report
 	$(RUN) train experiment=rank_sweep data=sms_spam $(ARGS)
+	$(RUN) report "runs=[$$(ls -d outputs/sweeps/* | tail -n 1)]" by=[lora.rank] out=outputs/report.html
 
 params: install  ## the trainable-parameter table of the README
 	$(RUN) params 'models=[gpt2,gpt2-large]' 'ranks=[4,8,16]' $(ARGS)

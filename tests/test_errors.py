@@ -103,7 +103,7 @@ MISTAKES: list[tuple[str, list[str], str]] = [
     ("train", ["-m", "--cfg=job"], "--cfg shows one job"),
     ("train", ["lora.rank=4,8,0", "-m"], "lora.rank must be at least 1, got 0"),
     ("eval", [], "run is required: run=..."),
-    ("predict", ["text=hi"], "run is required: run=..."),
+    ("eval", ["split=test"], "run is required: run=..."),
     ("eval", ["run=a", "data.path=b.csv"], "data.path needs data=... beside it, one of csv,"),
     ("prepare", ["data=csv", "data.split=book"], "data.split=book belongs to data=sms_spam"),
     ("params", ["ranks=[4,0]"], "ranks must be at least 1, got 0"),
