@@ -14,10 +14,11 @@ from omegaconf import OmegaConf
 from loraexp.adapters.methods import METHODS
 from loraexp.cli import VERBS
 from loraexp.commands.params import read_model
-from loraexp.config import SCHEMAS, Logger, PretrainConfig, TrainConfig
+from loraexp.config import Logger, TrainConfig
 from loraexp.data.sources import SOURCES
 from loraexp.overrides import conf_dir, groups_of, plan
 from loraexp.rules import keys
+from loraexp.schemas import SCHEMAS, PretrainConfig
 
 FILES = sorted(conf_dir().rglob("*.yaml"))
 REQUIRED = {"run": "run=a", "out": "out=b", "peft": "peft=c", "data.text": "data.text=[a]"}

@@ -12,9 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from loraexp import config as config_module
-from loraexp.config import SCHEMAS, Data, EvalConfig, LastBlock, Lora, Model, TrainConfig
+from loraexp.config import Data, LastBlock, Lora, Model, TrainConfig
 from loraexp.errors import UserError
 from loraexp.rules import check, from_dict, group_in, keys, to_yaml
+from loraexp.schemas import SCHEMAS, EvalConfig
 
 CLASSES = sorted(
     (c for c in vars(config_module).values() if dataclasses.is_dataclass(c)),

@@ -10,8 +10,8 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
-from loraexp.config import SCHEMAS
 from loraexp.errors import UserError
+from loraexp.schemas import SCHEMAS
 
 
 def register_schemas() -> None:

@@ -19,9 +19,9 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from loraexp.compose import check_optuna, composed, readable, register_schemas, to_typed
-from loraexp.config import SCHEMAS
 from loraexp.errors import UserError, unknown
 from loraexp.rules import check, group_in, keys
+from loraexp.schemas import SCHEMAS
 
 # Keys whose value is text as typed: commas, quotes and brackets in it are no grammar.
 FREE_TEXT = {"text", "file", "out", "run", "peft", "question"}

@@ -8,8 +8,9 @@ from typing import Any, TypeVar, cast, get_args
 
 import yaml
 
-from loraexp.config import Data, Model, PretrainConfig, TrainConfig
+from loraexp.config import Data, Model, TrainConfig
 from loraexp.errors import UserError, unknown
+from loraexp.schemas import PretrainConfig
 
 C = TypeVar("C")
 

@@ -50,22 +50,30 @@ class Task:
 
 
 RANDOM = ("model.weights=random", "model.tokenizer=embedded")
+CHOSEN = (4e-3,)  # by the same cross-validation
 LORA, HEAD, FULL = (1e-3, 2e-3, 4e-3), (1e-2, 3e-2, 1e-1), (2e-4, 5e-4, 1e-3)
 BANKING = "${oc.env:LORAEXP_DATA_DIR}/text_classification/banking77"
 # Found by cross-validation within the 1,194 training and validation messages of the book split.
-RECIPE = ("head.pooling=mean", "lora.target_modules=all-linear", "lora.dropout=0.1")
+# There with two seeds of each of four folds: 97.3 %, and every choice alone 0.1 to 0.5 points less.
+RECIPE = (
+    "head.pooling=mean",
+    "lora.target_modules=all-linear",
+    "lora.dropout=0.1",
+    "optim.schedule=cosine",
+    "trainer.keep=last",
+)
 TASKS = {
     "sms_spam, book split": Task(
         ("data=sms_spam", *RECIPE, "data.batch_size=16", "trainer.max_epochs=8"),
         {
-            "lora r=8": (("lora.rank=8",), LORA),
-            "lora r=8, random weights": (("lora.rank=8", *RANDOM), LORA),
+            "lora r=8": (("lora.rank=8",), CHOSEN),
+            "lora r=8, random weights": (("lora.rank=8", *RANDOM), CHOSEN),
             "full": (("method=full",), FULL),
             "head": (("method=head",), HEAD),
         },
     ),
     "sms_demo": Task(
-        ("data=sms_demo", *RECIPE, "data.batch_size=16", "trainer.max_epochs=4"),
+        ("data=sms_demo", *RECIPE, "data.batch_size=16", "trainer.max_epochs=8"),
         {f"lora r={rank}": ((f"lora.rank={rank}",), LORA[1:2]) for rank in (1, 2, 4, 8, 16)},
     ),
     "banking77": Task(

@@ -8,11 +8,12 @@ import pytest
 
 from loraexp.commands import eval as command
 from loraexp.commands import prepare
-from loraexp.config import Data, EvalConfig, PrepareConfig
+from loraexp.config import Data
 from loraexp.data.files import SPLITS
 from loraexp.data.splits import Split, TextData, load_data
 from loraexp.errors import UserError
 from loraexp.results.record import read_record
+from loraexp.schemas import EvalConfig, PrepareConfig
 from loraexp.training import measure
 from loraexp.training.measure import measure_again, relabelled
 

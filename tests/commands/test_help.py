@@ -6,9 +6,9 @@ import pytest
 
 from loraexp.cli import VERBS, overview
 from loraexp.commands.help import verb_help
-from loraexp.config import SCHEMAS
 from loraexp.overrides import groups_of
 from loraexp.rules import keys
+from loraexp.schemas import SCHEMAS
 
 
 @pytest.fixture(params=VERBS)

@@ -12,11 +12,12 @@ from hydra.core.global_hydra import GlobalHydra
 
 from loraexp.adapters.methods import METHODS
 from loraexp.commands.params import COLUMNS, params_table, read_model, run
-from loraexp.config import Head, Lora, ParamsConfig
+from loraexp.config import Head, Lora
 from loraexp.errors import UserError
 from loraexp.overrides import plan, typed
 from loraexp.results.tables import FORMATS
 from loraexp.rules import check
+from loraexp.schemas import ParamsConfig
 
 SIZES = ["gpt2", "gpt2-medium", "gpt2-large", "gpt2-xl"]
 RANKS = [4, 8, 16]

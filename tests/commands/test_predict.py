@@ -11,9 +11,9 @@ import pytest
 import torch
 
 from loraexp.commands import predict
-from loraexp.config import PredictConfig
 from loraexp.data.splits import load_data
 from loraexp.errors import UserError
+from loraexp.schemas import PredictConfig
 from loraexp.training.assemble import restore
 from loraexp.training.measure import Predictor
 

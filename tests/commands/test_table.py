@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from loraexp.commands.table import run
-from loraexp.config import TableConfig
 from loraexp.errors import UserError
+from loraexp.schemas import TableConfig
 
 
 def printed(capsys: pytest.CaptureFixture[str], config: TableConfig) -> str:

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loraexp.config import Corpus
 from loraexp.data.corpus import Blocks, corpus_files, documents, stream
 from loraexp.errors import UserError
+from loraexp.schemas import Corpus
 
 
 def counted(tokens: int, block: int, held_out: float = 0.1, seed: int = 0) -> Blocks:

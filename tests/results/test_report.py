@@ -10,11 +10,11 @@ import pytest
 import yaml
 
 from loraexp.commands.report import run as command
-from loraexp.config import ReportConfig
 from loraexp.errors import UserError
 from loraexp.results.html import to_html
 from loraexp.results.record import Record
 from loraexp.results.report import Report, as_markdown, report
+from loraexp.schemas import ReportConfig
 
 MakeRecord = Callable[..., Record]
 EVIL = '<img src=x onerror="window.hacked=1"><script>window.hacked=1</script>\u202e`|\x1b[2J'

@@ -8,8 +8,9 @@ import torch
 
 from loraexp.adapters.algebra import change_of
 from loraexp.commands.combine import run as command
-from loraexp.config import CombineConfig, TrainConfig
+from loraexp.config import TrainConfig
 from loraexp.errors import UserError
+from loraexp.schemas import CombineConfig
 from loraexp.training.assemble import restore
 from loraexp.training.combine import combine
 from loraexp.training.naming import run_folder

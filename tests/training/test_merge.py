@@ -10,10 +10,11 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer, pipe
 
 from loraexp.adapters.inject import merge
 from loraexp.adapters.methods import METHODS, as_method
-from loraexp.config import Head, MergeConfig, TrainConfig
+from loraexp.config import Head, TrainConfig
 from loraexp.data.splits import load_data
 from loraexp.errors import UserError
 from loraexp.model.bpe import train_bpe
+from loraexp.schemas import MergeConfig
 from loraexp.training.assemble import restore
 from loraexp.training.measure import Predictor
 from loraexp.training.merge import merge_run

@@ -14,12 +14,13 @@ from transformers import AutoModelForSequenceClassification, PreTrainedModel
 from loraexp.adapters.inject import adapter_tensors, inject
 from loraexp.adapters.methods import METHODS, as_method
 from loraexp.commands.export import run as export_command
-from loraexp.config import Adaptation, ExportConfig, Head, Lora, Model, TrainConfig
+from loraexp.config import Adaptation, Head, Lora, Model, TrainConfig
 from loraexp.errors import UserError
 from loraexp.model.checkpoint import save_classifier
 from loraexp.model.gpt2 import GPT2Classifier
 from loraexp.model.tokenizer import from_bytes
 from loraexp.model.weights import load_classifier
+from loraexp.schemas import ExportConfig
 from loraexp.training.naming import run_folder
 from loraexp.training.peft_format import save_to, to_peft
 from loraexp.training.run import train

@@ -16,12 +16,13 @@ from transformers import AutoModelForSequenceClassification
 from loraexp.adapters.inject import inject, load_tensors, saved_tensors
 from loraexp.commands.export import run as export_command
 from loraexp.commands.import_ import run as import_command
-from loraexp.config import Adaptation, ExportConfig, Head, ImportConfig, Model, TrainConfig
+from loraexp.config import Adaptation, Head, Model, TrainConfig
 from loraexp.errors import UserError
 from loraexp.model.checkpoint import save_classifier
 from loraexp.model.gpt2 import GPT2Classifier
 from loraexp.model.tokenizer import from_bytes
 from loraexp.model.weights import load_classifier
+from loraexp.schemas import ExportConfig, ImportConfig
 from loraexp.training.measure import Predictor
 from loraexp.training.naming import run_folder
 from loraexp.training.peft_import import from_peft, read

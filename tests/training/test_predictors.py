@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from loraexp.commands.predict import run
-from loraexp.config import Head, PredictConfig, TrainConfig
+from loraexp.config import Head, TrainConfig
 from loraexp.errors import UserError
+from loraexp.schemas import PredictConfig
 from loraexp.training.measure import Predictor
 from loraexp.training.naming import run_folder
 from loraexp.training.predictors import Predictors

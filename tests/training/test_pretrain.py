@@ -14,19 +14,11 @@ import torch.nn.functional as F
 from lightning.pytorch import Trainer
 from transformers import AutoModelForCausalLM, GPT2TokenizerFast
 
-from loraexp.config import (
-    Corpus,
-    Data,
-    LanguageOptim,
-    Logger,
-    Model,
-    Passes,
-    PretrainConfig,
-    TrainConfig,
-)
+from loraexp.config import Data, Logger, Model, TrainConfig
 from loraexp.data.corpus import Blocks, corpus_files, documents, stream
 from loraexp.errors import UserError
 from loraexp.model.tokenizer import from_folder
+from loraexp.schemas import Corpus, LanguageOptim, Passes, PretrainConfig
 from loraexp.training.assemble import assemble
 from loraexp.training.pretrain import Clock, pretrain
 

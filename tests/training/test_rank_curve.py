@@ -10,9 +10,10 @@ from loraexp.adapters.algebra import change_of, truncate
 from loraexp.adapters.inject import merge
 from loraexp.adapters.methods import as_method
 from loraexp.commands.rank_curve import run as command
-from loraexp.config import Head, RankCurveConfig, TrainConfig
+from loraexp.config import Head, TrainConfig
 from loraexp.errors import UserError
 from loraexp.results.record import read_record
+from loraexp.schemas import RankCurveConfig
 from loraexp.training.assemble import restore
 from loraexp.training.naming import run_folder
 from loraexp.training.rank_curve import Cut, put, rank_curve, smallest

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from loraexp.config import CombineConfig
+from loraexp.schemas import CombineConfig
 
 
 def run(config: CombineConfig, sweep: Path | None) -> None:

@@ -4,7 +4,8 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
-from loraexp.config import EvalConfig, TrainConfig
+from loraexp.config import TrainConfig
+from loraexp.schemas import EvalConfig
 
 
 def run(config: EvalConfig, sweep: Path | None) -> None:

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from loraexp.config import ExportConfig
+from loraexp.schemas import ExportConfig
 
 
 def run(config: ExportConfig, sweep: Path | None) -> None:

@@ -4,9 +4,9 @@ from dataclasses import MISSING, Field, fields
 from textwrap import wrap
 from typing import Any
 
-from loraexp.config import SCHEMAS
 from loraexp.overrides import groups_of
 from loraexp.rules import group_in, keys
+from loraexp.schemas import SCHEMAS
 
 WIDTH = 100
 LEFT = 38  # of it for keys and defaults

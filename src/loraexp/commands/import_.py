@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from loraexp.config import ImportConfig
+from loraexp.schemas import ImportConfig
 
 
 def run(config: ImportConfig, sweep: Path | None) -> None:

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from loraexp.config import MergeConfig
+from loraexp.schemas import MergeConfig
 
 
 def run(config: MergeConfig, sweep: Path | None) -> None:

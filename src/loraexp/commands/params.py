@@ -7,10 +7,11 @@ import yaml
 
 from loraexp.adapters.counts import count_shapes
 from loraexp.adapters.methods import as_method, find_method
-from loraexp.config import Model, ParamsConfig
+from loraexp.config import Model
 from loraexp.errors import unknown
 from loraexp.model.shapes import linear_shapes, shapes
 from loraexp.results.tables import FORMATS, Column, Table, size
+from loraexp.schemas import ParamsConfig
 
 COLUMNS = (
     Column("model", "model", words=True),

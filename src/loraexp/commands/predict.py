@@ -12,10 +12,10 @@ from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from loraexp.atomic import whole
-from loraexp.config import PredictConfig
 from loraexp.data.files import read_chunks
 from loraexp.errors import UserError
 from loraexp.results.escape import printable, spreadsheet_safe
+from loraexp.schemas import PredictConfig
 
 CHUNK = 2048  # texts in memory at a time
 Verdict = tuple[str, float]  # a label and its probability

@@ -6,8 +6,8 @@ import sys
 from pathlib import Path
 
 from loraexp.atomic import write_whole
-from loraexp.config import PrepareConfig
 from loraexp.data.files import SPLITS
+from loraexp.schemas import PrepareConfig
 
 
 def run(config: PrepareConfig, sweep: Path | None) -> None:

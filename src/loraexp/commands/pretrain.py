@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 
-from loraexp.config import PretrainConfig
+from loraexp.schemas import PretrainConfig
 
 
 def run(config: PretrainConfig, sweep: Path | None) -> None:

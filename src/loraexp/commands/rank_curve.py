@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from loraexp.config import RankCurveConfig
 from loraexp.results.tables import FORMATS, Column, Table, percent
+from loraexp.schemas import RankCurveConfig
 
 COLUMNS = (
     Column("rank", "rank"),

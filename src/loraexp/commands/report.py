@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from loraexp.atomic import write_whole
-from loraexp.config import ReportConfig
 from loraexp.results.collect import collect
+from loraexp.schemas import ReportConfig
 
 
 def run(config: ReportConfig, sweep: Path | None) -> None:

@@ -9,12 +9,13 @@ from pathlib import Path
 from hydra.core.global_hydra import GlobalHydra
 
 from loraexp.atomic import write_whole
-from loraexp.config import ReproduceConfig, TrainConfig
+from loraexp.config import TrainConfig
 from loraexp.errors import UserError, unknown
 from loraexp.overrides import plan
 from loraexp.results.ledger import BRIEF, PUBLISHED, SIZES, SPLITS, impossible, ledger_table
 from loraexp.results.record import Record, read_file
 from loraexp.results.tables import FORMATS
+from loraexp.schemas import ReproduceConfig
 
 log = logging.getLogger("loraexp")
 

@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from loraexp.config import TableConfig
 from loraexp.results.collect import collect
 from loraexp.results.comparison import findings
 from loraexp.results.tables import FORMATS
+from loraexp.schemas import TableConfig
 
 
 def run(config: TableConfig, sweep: Path | None) -> None:

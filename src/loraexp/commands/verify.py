@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from loraexp.config import VerifyConfig
 from loraexp.errors import UserError
+from loraexp.schemas import VerifyConfig
 
 
 def run(config: VerifyConfig, sweep: Path | None) -> None:

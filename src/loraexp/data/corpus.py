@@ -10,8 +10,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from loraexp.config import Corpus
 from loraexp.errors import UserError
+from loraexp.schemas import Corpus
 
 STRETCH = 8  # neighbouring blocks that are held out together
 EncodeDocuments = Callable[[Sequence[str]], list[list[int]]]

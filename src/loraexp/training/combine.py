@@ -8,8 +8,8 @@ from torch import Tensor
 from loraexp.adapters.algebra import change_of, truncate, weighted_sum
 from loraexp.adapters.inject import saved_tensors
 from loraexp.adapters.targets import HEAD
-from loraexp.config import CombineConfig
 from loraexp.errors import UserError
+from loraexp.schemas import CombineConfig
 from loraexp.training.assemble import restore
 from loraexp.training.derive import check_free, lora_of, write_run
 

@@ -11,9 +11,9 @@ from torch.optim import AdamW, Muon, Optimizer
 from torch.utils.data import DataLoader, IterableDataset
 from torchmetrics import MeanMetric
 
-from loraexp.config import Corpus, LanguageOptim
 from loraexp.data.corpus import Blocks
 from loraexp.model.language import GPT2Language
+from loraexp.schemas import Corpus, LanguageOptim
 from loraexp.training.schedule import schedule
 
 BETAS = (0.9, 0.95)  # of AdamW for language models (Brown et al. 2020, appendix B)

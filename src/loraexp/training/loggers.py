@@ -11,9 +11,10 @@ from typing import Any
 from lightning.pytorch.loggers import CSVLogger, Logger, WandbLogger
 
 from loraexp.config import Logger as LoggerSettings
-from loraexp.config import PretrainConfig, TrainConfig
+from loraexp.config import TrainConfig
 from loraexp.results.record import Record
 from loraexp.results.tables import Table, runs_table
+from loraexp.schemas import PretrainConfig
 from loraexp.training.surroundings import quiet
 
 

@@ -8,10 +8,11 @@ from torch import Tensor
 
 from loraexp.adapters.files import load_adapter, read_card
 from loraexp.adapters.inject import merge
-from loraexp.config import MergeConfig, TrainConfig
+from loraexp.config import TrainConfig
 from loraexp.data.splits import load_data
 from loraexp.errors import UserError
 from loraexp.model.checkpoint import save_classifier
+from loraexp.schemas import MergeConfig
 from loraexp.training.assemble import ADAPTER, Assembled, rebuild, restore
 from loraexp.training.derive import check_free
 from loraexp.training.hardware import DTYPES

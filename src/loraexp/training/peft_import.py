@@ -13,9 +13,10 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from loraexp.adapters.targets import HEAD
-from loraexp.config import Head, ImportConfig, Lora, TrainConfig
+from loraexp.config import Head, Lora, TrainConfig
 from loraexp.errors import UserError
 from loraexp.model.checkpoint import QKV, RENAMED
+from loraexp.schemas import ImportConfig
 from loraexp.training.derive import check_free, lora_of, write_run
 
 SETTINGS, TENSORS, PICKLE = "adapter_config.json", "adapter_model.safetensors", "adapter_model.bin"

@@ -15,7 +15,6 @@ from lightning.pytorch.callbacks import Callback, LearningRateMonitor, ModelChec
 from lightning.pytorch.loggers import Logger
 
 from loraexp.atomic import write_whole
-from loraexp.config import PretrainConfig
 from loraexp.data.corpus import Blocks, corpus_files, documents, stream
 from loraexp.errors import UserError
 from loraexp.model.bpe import train_bpe
@@ -24,6 +23,7 @@ from loraexp.model.language import GPT2Language
 from loraexp.model.tokenizer import Tokenizer, from_folder
 from loraexp.model.weights import base_state, load_tokenizer
 from loraexp.rules import to_yaml
+from loraexp.schemas import PretrainConfig
 from loraexp.training import hardware
 from loraexp.training.language import CorpusModule, LanguageModelling
 from loraexp.training.loggers import curve_loggers
