@@ -18,6 +18,7 @@ from torch.utils.checkpoint import checkpoint
 
 from loraexp.config import Head, Model
 from loraexp.model.packing import Packing
+from loraexp.model.prefix import Prefix
 
 # Longest text for which softmax(QK')V written out is used on a CPU in bf16: torch's fused kernel is
 # slower there by up to 5x (measured at T = 40; they meet near 256). Elsewhere the fused one wins.
@@ -100,6 +101,7 @@ class GPT2(nn.Module):
         self.config = config
         self.compute_dtype: torch.dtype | None = None  # None: the residual stream's
         self.checkpointing = False  # compute each block again for its gradient
+        self.prefix: Prefix | None = None  # what the first blocks gave, if they are frozen
         self.wte = Embedding(config.vocab_size, config.d_model)
         self.wpe = Embedding(config.context, config.d_model)
         self.drop = nn.Dropout(config.dropout)
@@ -115,13 +117,35 @@ class GPT2(nn.Module):
         """
         full = self.ln_f.weight.dtype
         dtype = self.compute_dtype or full
+        first = 0 if self.prefix is None else self.prefix.blocks
+        pooled = last is not None and first == len(self.h)
+        x = None if self.prefix is None else self.prefix.get(tokens, packing, pooled)
+        if x is None:
+            x = self.embed(tokens, packing, full)
+            x = self.through(range(first), x, packing, dtype, last)
+            if self.prefix is not None and self.prefix.filling:
+                self.prefix.put(tokens, packing, x, pooled)
+        return self.ln_f(self.through(range(first, len(self.h)), x, packing, dtype, last))
+
+    def embed(self, tokens: Tensor, packing: Packing, dtype: torch.dtype) -> Tensor:
+        """(B, T) -> (N, d)."""
         positions = torch.arange(packing.width, device=tokens.device).expand(tokens.shape)
         words, places = packing.pack(tokens[..., None]), packing.pack(positions[..., None])
-        x = self.drop(self.wte(words[:, 0]).to(full) + self.wpe(places[:, 0]).to(full))  # (N, d)
-        *blocks, final = self.h
-        for block in blocks:
-            x = self.run(block, x, packing, dtype)
-        return self.ln_f(self.run(final, x, packing, dtype, last))
+        return self.drop(self.wte(words[:, 0]).to(dtype) + self.wpe(places[:, 0]).to(dtype))
+
+    def through(
+        self,
+        blocks: range,
+        x: Tensor,
+        packing: Packing,
+        dtype: torch.dtype,
+        last: Tensor | None,
+    ) -> Tensor:
+        """Through these blocks; the network's last one gives only the rows `last`, if asked."""
+        for number in blocks:
+            wanted = last if number == len(self.h) - 1 else None
+            x = self.run(self.h[number], x, packing, dtype, wanted)
+        return x
 
     def run(self, block: nn.Module, *given: Any) -> Tensor:
         if not (self.checkpointing and torch.is_grad_enabled()):

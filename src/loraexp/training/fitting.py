@@ -27,6 +27,7 @@ from loraexp.training.assemble import Assembled, assemble
 from loraexp.training.evaluation import Evaluation, evaluate
 from loraexp.training.guards import Guards, Meter
 from loraexp.training.module import FineTuning
+from loraexp.training.prefix import PrefixCaching
 from loraexp.training.rank_budget import RankBudget
 from loraexp.training.resume import (
     Clock,
@@ -84,6 +85,7 @@ def fit_adapter(
     marks = fingerprint(made, data)
     meter, clock, keepers = Meter(), Clock(), checkpoints(config, folder)
     callbacks = [Guards(), meter, clock, EpochSeeds(config.seed), Resumption(marks), *keepers]
+    callbacks += [PrefixCaching(texts)]
     callbacks += [RankBudget(config.adalora)] if config.method == "adalora" else []
     callbacks += [progress] if progress else []
     trainer = build_trainer(config, texts, loggers, callbacks)
