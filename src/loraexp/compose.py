@@ -14,9 +14,8 @@ from loraexp.errors import UserError
 from loraexp.schemas import SCHEMAS
 
 
-def register_schemas() -> None:
-    for verb, schema in SCHEMAS.items():
-        ConfigStore.instance().store(name=f"{verb}_schema", node=schema)
+def register_schema(verb: str) -> None:
+    ConfigStore.instance().store(name=f"{verb}_schema", node=SCHEMAS[verb])
 
 
 def composed(verb: str, overrides: list[str], shell: bool = False) -> DictConfig:

@@ -18,7 +18,7 @@ from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from loraexp.compose import check_optuna, composed, readable, register_schemas, to_typed
+from loraexp.compose import check_optuna, composed, readable, register_schema, to_typed
 from loraexp.errors import UserError, unknown
 from loraexp.rules import check, group_in, keys
 from loraexp.schemas import SCHEMAS
@@ -58,7 +58,7 @@ def plan(verb: str, arguments: list[str]) -> Plan:
     Raises:
         UserError: an unknown key, group option or value, as typed, with the nearest valid one.
     """
-    register_schemas()
+    register_schema(verb)
     flags = [a for a in arguments if a.startswith("-")]
     for flag in flags:
         if flag not in (*MULTIRUN, *SHOW):
