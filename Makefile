@@ -6,7 +6,7 @@ RUN := $(BIN)/python -m loraexp
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo train sweep params methods test test-slow test-browser test-gpu bench serving reproduce base base-geometries base-report check lock clean
+.PHONY: help install demo train sweep params methods test test-slow test-browser test-gpu bench scale serving reproduce base base-geometries base-report check lock clean
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## */\t/' | expand -t 12
@@ -46,8 +46,12 @@ test-browser: install  ## the report in a real browser (fetches PyQt6-WebEngine,
 test-gpu: install  ## what needs a GPU
 	$(BIN)/python -m pytest -m gpu $(ARGS)
 
-bench: install  ## texts/s beside peft + transformers, in turns (124M geometry, about 5 minutes)
+bench: install  ## texts/s, memory and start beside peft + transformers (124M geometry, about 10 minutes)
 	$(BIN)/python tests/benchmarks/speed.py --out outputs/bench.json $(ARGS)
+	$(BIN)/python tests/benchmarks/cost.py --out outputs/bench-cost.json
+
+scale: install  ## how cost grows with length, batch, model and data (LORAEXP_DATA_DIR; half an hour)
+	$(BIN)/python tests/benchmarks/scale.py --out outputs/bench-scale.json $(ARGS)
 
 methods: install  ## the README's table of methods: parameters, and that each equals PEFT, merges, mixes
 	$(BIN)/python tests/benchmarks/methods.py $(ARGS)

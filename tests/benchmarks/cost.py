@@ -1,0 +1,171 @@
+"""`make bench`, second part: what each way takes of memory, and how long until it has learnt once.
+
+Every way has a process of its own, so that peaks are its own; seconds count from the start of that
+process, imports and all. Then the start of every verb. Nothing here passes or fails.
+"""
+
+import argparse
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+START = time.perf_counter()
+os.environ.setdefault("GOMP_SPINCOUNT", "10000")  # as the command line sets it
+WAYS = ("loraexp", "peft, bf16 base", "peft, bf16 autocast", "tutorial: pad to 120, fp32")
+STEPS = 5
+VERBS = {
+    "--help": ["--help"],
+    "params, 4 models x 3 ranks": [
+        "params",
+        "models=[gpt2,gpt2-medium,gpt2-large,gpt2-xl]",
+        "ranks=[4,8,16]",
+    ],
+    "train --help": ["train", "--help"],
+    "a run of nano, Enter to table": ["train", "data=sms_demo"],
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--model", default="gpt2")
+    parser.add_argument("--batch", type=int, default=8)
+    parser.add_argument("--out", type=Path)
+    parser.add_argument("--way", choices=WAYS, help=argparse.SUPPRESS)
+    parser.add_argument("--base", type=Path, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.way:
+        print(json.dumps(one_way(options)))
+        return
+    from loraexp.results.tables import Column, Table, to_terminal
+    from loraexp.training.hardware import device_name, versions
+
+    with tempfile.TemporaryDirectory() as folder:
+        write_base(options.model, Path(folder))
+        ways = [measured(way, options, folder) for way in WAYS]
+    starts = [{"what": name, "seconds": seconds(typed)} for name, typed in VERBS.items()]
+    starts.append({"what": "table of 1,000 records", "seconds": table_of_a_thousand()})
+    best = ways[0]
+    columns = [
+        Column("way", "way", words=True),
+        Column("peak", "peak memory, GB", lambda v: f"{v / 1e9:.2f}"),
+        Column("ratio", "beside loraexp", lambda v: f"{v:.2f} x"),
+        Column("first", "first step after, s", lambda v: f"{v:.1f}"),
+    ]
+    rows = [[w["way"], w["peak"], w["peak"] / best["peak"], w["first_step"]] for w in ways]
+    print(to_terminal(Table(columns, rows)), end="\n\n")
+    columns = [Column("what", "from Enter to the end", words=True)]
+    columns.append(Column("seconds", "s", lambda v: f"{v:.2f}"))
+    print(to_terminal(Table(columns, [[line["what"], line["seconds"]] for line in starts])))
+    if options.out:
+        head = {"device": device_name("cpu", 1), "versions": versions(), "batch": options.batch}
+        content = {**head, "model": options.model, "ways": ways, "starts": starts}
+        options.out.write_text(json.dumps(content, indent=2) + "\n")
+
+
+def write_base(model: str, folder: Path) -> None:
+    """A random base in the format that all ways read."""
+    import torch
+    import transformers
+
+    from loraexp.api import configure
+
+    m = configure(f"model={model}", "model.weights=random", "model.tokenizer=bytes").model
+    geometry = transformers.GPT2Config(
+        n_layer=m.n_layer, n_head=m.n_head, n_embd=m.d_model, num_labels=2
+    )
+    torch.manual_seed(0)
+    transformers.GPT2ForSequenceClassification(geometry).save_pretrained(folder)
+
+
+def measured(way: str, options: argparse.Namespace, folder: str) -> dict[str, Any]:
+    command = [sys.executable, __file__, "--way", way, "--base", folder]
+    command += ["--model", options.model, "--batch", str(options.batch)]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
+def one_way(options: argparse.Namespace) -> dict[str, Any]:
+    """In a process of its own: a few steps of one way."""
+    from dataclasses import replace
+
+    import torch
+    from arms import Texts, ours, peft
+
+    from loraexp.api import configure
+    from loraexp.data.splits import load_data
+    from loraexp.model.weights import load_tokenizer, tokenizer_folder
+
+    config = configure(f"model={options.model}", "model.weights=random", "data=sms_spam")
+    data = load_data(config.data)
+    rows = load_tokenizer(config.model).encode(data.train.texts, config.model.context)
+    texts, base = Texts(rows, data.train.classes), options.base
+    if options.way == WAYS[0]:
+        folder = str(tokenizer_folder(config.model))
+        model = replace(config.model, weights=str(base), tokenizer=folder)
+        arm = ours(replace(config, model=model), texts, "cpu")
+    elif options.way == WAYS[1]:
+        arm = peft(options.way, base, texts, "cpu", autocast=True, weights=torch.bfloat16)
+    elif options.way == WAYS[2]:
+        arm = peft(options.way, base, texts, "cpu", autocast=True)
+    else:
+        arm = peft(options.way, base, texts, "cpu", autocast=False, pad_to=120)
+    # The longest texts last: every way's peak is that of the same texts.
+    batches = arm.texts.batches(options.batch, 0, grouped=arm.grouped)[:STEPS]
+    arm.step(batches[0])
+    first = time.perf_counter() - START
+    for batch in batches[1:]:
+        arm.step(batch)
+    longest = sorted(range(len(rows)), key=lambda i: -len(rows[i]))[: options.batch]
+    arm.step(longest)
+    return {"way": options.way, "first_step": first, "peak": peak_bytes()}
+
+
+def peak_bytes() -> int:
+    """Of this process: getrusage's would also be that of the one that started it."""
+    found = re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())
+    assert found
+    return 1024 * int(found[1])
+
+
+def seconds(typed: list[str]) -> float:
+    """The best of three; of a run, one."""
+    times = []
+    for _ in range(1 if typed[0] == "train" and len(typed) == 2 and "=" in typed[1] else 3):
+        with tempfile.TemporaryDirectory() as folder:
+            started = time.perf_counter()
+            subprocess.run(
+                [sys.executable, "-m", "loraexp", *typed],
+                cwd=folder,
+                check=True,
+                capture_output=True,
+            )
+            times.append(time.perf_counter() - started)
+    return min(times)
+
+
+def table_of_a_thousand() -> float:
+    """Ten ranks x five learning rates x twenty seeds of one short run's record."""
+    with tempfile.TemporaryDirectory() as name:
+        run = [sys.executable, "-m", "loraexp", "train", "debug=fast", f"output_dir={name}/one"]
+        subprocess.run(run, check=True, capture_output=True)
+        (file,) = Path(name).glob("one/train/*/record.json")
+        record = json.loads(file.read_text())
+        for number in range(1000):
+            record["config"]["seed"] = number % 20
+            record["config"]["lora"]["rank"] = 2 ** (number // 20 % 10)
+            record["config"]["optim"]["lr"] = 1e-3 * (1 + number // 200)
+            folder = Path(name) / "many" / str(number)
+            folder.mkdir(parents=True)
+            (folder / "record.json").write_text(json.dumps(record))
+        return seconds(["table", f"runs={name}/many", "by=[lora.rank]"])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,137 @@
+"""`make scale`: how cost grows with the length of texts, the batch, the model and the data.
+
+Training steps of loraexp with r = 8 on q, k, v and out, random weights, random tokens; then how
+much faster an epoch is where the first blocks are frozen; then memory while it predicts files of
+10^3 to 10^6 texts. Nothing here passes or fails.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("GOMP_SPINCOUNT", "10000")  # as the command line sets it
+
+import torch
+from arms import Texts, ours
+
+from loraexp.api import configure
+from loraexp.results.tables import Column, Table, to_terminal
+from loraexp.training.hardware import device_name, versions
+
+LENGTHS, BATCHES = (16, 32, 64, 128, 256, 512, 1024), (1, 4, 16, 64, 256)
+MODELS, SIZES = ("nano", "distilgpt2", "gpt2", "gpt2-medium"), (10**3, 10**4, 10**5, 10**6)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--models", nargs="+", default=MODELS)
+    parser.add_argument("--sizes", type=int, nargs="+", default=SIZES)
+    parser.add_argument("--seconds", type=float, default=2.0, help="of each line")
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    parser.add_argument("--out", type=Path)
+    options = parser.parse_args()
+    steps = [
+        *(step("gpt2", length, 8, options) for length in LENGTHS),
+        *(step("gpt2", 32, batch, options) for batch in BATCHES),
+        *(step(model, 32, 8, options) for model in options.models),
+    ]
+    show(steps, ("model", "length", "batch", "texts_per_second", "tokens_per_second"))
+    frozen = [epochs(method) for method in ("head", "last_block")]
+    show(frozen, ("method", "computed_anew", "kept", "ratio"))
+    streams = [stream(size) for size in options.sizes]
+    show(streams, ("texts", "seconds", "texts_per_second", "peak_MB"))
+    if options.out:
+        head = {"device": device_name("cpu", 1), "versions": versions()}
+        content = {**head, "steps": steps, "frozen": frozen, "streams": streams}
+        options.out.write_text(json.dumps(content, indent=2) + "\n")
+
+
+def show(lines: list[dict[str, Any]], keys: tuple[str, ...]) -> None:
+    columns = [
+        Column(
+            key,
+            key.replace("_", " "),
+            lambda v: v if isinstance(v, str) else f"{v:,.1f}" if v % 1 else f"{v:,.0f}",
+            words=key in ("model", "method"),
+        )
+        for key in keys
+    ]
+    print(to_terminal(Table(columns, [[line[key] for key in keys] for line in lines])), end="\n\n")
+
+
+def step(model: str, length: int, batch: int, options: argparse.Namespace) -> dict[str, Any]:
+    config = configure(f"model={model}", "model.weights=random", "model.tokenizer=bytes")
+    length = min(length, config.model.context)
+    config.model.tokenizer, config.model.vocab_size = "bytes", 257
+    generator = torch.Generator().manual_seed(0)
+    rows = torch.randint(0, 256, (batch, length), generator=generator).tolist()
+    arm = ours(config, Texts(rows, [i % 2 for i in range(batch)]), options.device)
+    arm.step([*range(batch)])  # warm up
+    done, started = 0, time.perf_counter()
+    while time.perf_counter() - started < options.seconds or done == 0:
+        arm.step([*range(batch)])
+        done += batch
+    rate = done / (time.perf_counter() - started)
+    found = {"model": model, "length": length, "batch": batch, "texts_per_second": rate}
+    return {**found, "tokens_per_second": rate * length}
+
+
+def epochs(method: str) -> dict[str, Any]:
+    """Seconds to fit five epochs of nano, with and without the states of frozen blocks kept."""
+    from loraexp.training import fitting
+    from loraexp.training.prefix import PrefixCaching
+    from loraexp.training.run import train
+
+    class Anew(PrefixCaching):
+        def on_train_start(self, *_: object) -> None:
+            """Nothing is kept."""
+
+    kept, found = fitting.PrefixCaching, {}
+    for name, kind in (("computed_anew", Anew), ("kept", kept)):
+        fitting.PrefixCaching = kind  # type: ignore[misc]
+        with tempfile.TemporaryDirectory() as folder:
+            typed = (f"method={method}", "trainer.max_epochs=5", "logger=none")
+            record = train(configure(*typed, f"output_dir={folder}"))
+            found[name] = record.seconds["fit"]
+    fitting.PrefixCaching = kept  # type: ignore[misc]
+    return {"method": method, **found, "ratio": found["computed_anew"] / found["kept"]}
+
+
+def stream(size: int) -> dict[str, Any]:
+    """`predict` on a file of generated texts, in a process of its own."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        run = [sys.executable, "-m", "loraexp", "train", "debug=fast", f"output_dir={name}"]
+        subprocess.run(run, check=True, capture_output=True)
+        (made,) = folder.glob("train/*")
+        with (folder / "texts.csv").open("w") as file:
+            file.write("text\n")
+            file.writelines(f"message {i}: call me at {i % 24} o'clock\n" for i in range(size))
+        command = [sys.executable, "-c", PREDICT, str(made), str(folder / "texts.csv"), name]
+        started = time.perf_counter()
+        done = subprocess.run(command, check=True, capture_output=True, text=True)
+        seconds = time.perf_counter() - started
+    peak = int(done.stdout.splitlines()[-1])
+    rate = {"texts": size, "seconds": seconds, "texts_per_second": size / seconds}
+    return {**rate, "peak_MB": peak * 1.024e-3}
+
+
+# Not getrusage: its peak is also that of the process that started this one.
+PREDICT = """
+import re, sys
+from loraexp.cli import main
+run, file, out = sys.argv[1:]
+sys.argv[1:] = ["predict", f"run={run}", f"file={file}", f"out={out}/labels.csv"]
+main()
+print(re.search(r"VmHWM:\\s+(\\d+) kB", open("/proc/self/status").read())[1])
+"""
+
+
+if __name__ == "__main__":
+    main()
