@@ -16,11 +16,13 @@ from loraexp.results.comparison import findings
 from loraexp.results.escape import printable
 from loraexp.results.record import Failure, Record, Trial, by_loss
 from loraexp.results.sweep import Sweep, trials_table
-from loraexp.results.tables import FORMATS, runs_table
+from loraexp.results.tables import FORMATS, narrowed, runs_table
 from loraexp.rules import from_dict
 
 log = logging.getLogger("loraexp")
 T = TypeVar("T")
+# Of the table of runs, where a terminal is narrow.
+EXPENDABLE = ("percent", "adapter_bytes", "alpha", "test_f1", "train_accuracy", "targets")
 
 
 def run(config: TrainConfig, sweep: Path | None) -> None:
@@ -158,7 +160,7 @@ def show(outcomes: Sequence[Record | Failure], folder: Path) -> None:
     write_whole(folder / "table.csv", FORMATS["csv"](table) + "\n")
     write_whole(folder / "table.md", FORMATS["markdown"](table) + "\n")
     print()
-    print(FORMATS["table"](table.without("failed")))  # reasons are long
+    print(FORMATS["table"](narrowed(table.without("failed"), EXPENDABLE)))  # reasons are long
     print()
     records = [outcome for outcome in outcomes if isinstance(outcome, Record)]
     if len({record.config["seed"] for record in records}) > 1:

@@ -78,6 +78,19 @@ def to_terminal(table: Table, width: int | None = None) -> str:
     return "\n".join(line.rstrip() for line in lines)
 
 
+def narrowed(table: Table, expendable: Sequence[str], width: int | None = None) -> Table:
+    """The table without as many of the `expendable` columns, first ones first, as a terminal's
+    line has no room for. Files have all."""
+    room = width or Console().width
+    for name in expendable:
+        cells = [[column.heading for column in table.columns], *table.text()]
+        needed = sum(max(map(len, column)) + 1 for column in zip(*cells, strict=True)) - 1
+        if needed <= room:
+            break
+        table = table.without(name)
+    return table
+
+
 def to_csv(table: Table) -> str:
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
