@@ -24,7 +24,7 @@ VERBS = {
     "rank_curve": "cut a run's adapter to every lower rank: which is enough",
     "params": "count trainable parameters of models x methods x ranks, without weights",
     "table": "compare finished runs: intervals, tests, and reasons for doubt",
-    "report": "the same as one page: tables, plots, every run with its mistakes",
+    "report": "one page of tables, plots and every run with its mistakes",
     "reproduce": "the source tutorial's published rows beside ours, with a verdict",
     "prepare": "write a data set's train.csv, validation.csv and test.csv",
     "pretrain": "train a small base of your own on plain text",
@@ -76,13 +76,16 @@ def run_hydra(verb: str, arguments: list[str]) -> None:
     from loraexp.overrides import plan
 
     planned = plan(verb, arguments)
-    import hydra
-    from omegaconf import DictConfig
-
     command: Callable[[Any, Path | None], Any]
     # commands/import_.py: a keyword is no name of a module
     module = f"{verb}_" if keyword.iskeyword(verb) else verb
     command = importlib.import_module(f"loraexp.commands.{module}").run
+
+    if verb != "train" and not planned.shows:  # one job, composed and checked already
+        careful(command, planned.jobs[0], None)
+        return
+    import hydra
+    from omegaconf import DictConfig
 
     if planned.search:
         command = importlib.import_module("loraexp.commands.train").search
@@ -92,14 +95,7 @@ def run_hydra(verb: str, arguments: list[str]) -> None:
 
         # A process that Lightning starts reads sys.argv: it must find this one job there.
         sys.argv[1:] = job_arguments(verb)
-        try:
-            return command(typed(config), planned.sweep)
-        except BrokenPipeError:
-            raise
-        except (UserError, OSError) as error:  # a full disk, a folder that cannot be written
-            # Raised through Hydra it would end in a traceback.
-            print(f"error: {error}", file=sys.stderr)
-            sys.exit(2)
+        return careful(command, typed(config), planned.sweep)
 
     if planned.sweep is not None:
         from loraexp.commands.train import begin_sweep
@@ -113,6 +109,18 @@ def run_hydra(verb: str, arguments: list[str]) -> None:
         whole = show_search(planned.sweep) if planned.search else show_sweep(planned.sweep)
         if not whole:
             sys.exit(1)
+
+
+def careful(command: Callable[[Any, Path | None], Any], config: Any, sweep: Path | None) -> Any:
+    """Run it; a user's mistake, a full disk or a folder that cannot be written is one line."""
+    try:
+        return command(config, sweep)
+    except BrokenPipeError:
+        raise
+    except (UserError, OSError) as error:
+        # Raised through Hydra it would end in a traceback.
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
 
 
 def overview() -> str:

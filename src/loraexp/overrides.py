@@ -44,6 +44,7 @@ class Plan:
     sweep: Path | None
     jobs: list[Any]
     search: bool = False
+    shows: bool = False  # Hydra is to print the config and run nothing
 
 
 def conf_dir() -> Path:
@@ -94,7 +95,7 @@ def plan(verb: str, arguments: list[str]) -> Plan:
     shown = [flag for flag in flags if flag not in MULTIRUN]
     multi = ["-m"] if multirun else []
     arguments = [f"--config-name={verb}", *shown, *multi, *written]
-    return Plan(arguments, conf_dir(), sweep, configs, search)
+    return Plan(arguments, conf_dir(), sweep, configs, search, shows=bool(shown))
 
 
 def typed(config: DictConfig) -> Any:

@@ -6,8 +6,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from hydra.core.global_hydra import GlobalHydra
-
 from loraexp.atomic import write_whole
 from loraexp.config import TrainConfig
 from loraexp.errors import UserError, unknown
@@ -53,7 +51,6 @@ def notes(kept: Mapping[str, Sequence[Record]], reasons: Mapping[str, str]) -> I
 
 
 def experiment(name: str, config: ReproduceConfig) -> TrainConfig:
-    GlobalHydra.instance().clear()  # of this command: a config is composed beside its own
     (made,) = plan("train", [f"experiment={name}", "logger=none"]).jobs
     return replace(made, output_dir=config.output_dir)
 
