@@ -4,31 +4,53 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from loraexp.model.packing import MULTIPLE, Packing
+from loraexp.model.packing import GRID, MULTIPLE, Packing
 
 LENGTHS = st.lists(st.integers(1, 7), min_size=1, max_size=6)
 
 
 @settings(deadline=None, max_examples=50)
 @given(lengths=LENGTHS, spare=st.integers(0, 2))
-def test_pack_takes_the_real_rows_in_order_and_unpack_puts_them_back(
+def test_rows_hold_the_real_tokens_and_unpack_puts_them_back(
     lengths: list[int], spare: int
 ) -> None:
     T = max(lengths) + spare
     grid = torch.randn(len(lengths), T, 3, dtype=torch.float64)
     packing = Packing.of(torch.tensor(lengths), T)
-    rows = torch.cat([text[:n] for text, n in zip(grid, lengths, strict=True)])
+    texts = [text[:n] for text, n in zip(grid, lengths, strict=True)]
     packed = packing.pack(grid)
-    assert torch.equal(packed[: len(rows)], rows)
-    assert len(packed) % MULTIPLE == 0
-    assert not packed[len(rows) :].any()
     back = packing.unpack(packed)
-    for text, original, n in zip(back, grid, lengths, strict=True):
-        assert torch.equal(text[:n], original[:n])
-        assert not text[n:].any()
-    ends = [text[n - 1] for text, n in zip(grid, lengths, strict=True)]
-    assert torch.equal(rows[packing.lasts], torch.stack(ends))
-    assert torch.equal(rows[packing.firsts], grid[:, 0])
+    for text, original, n in zip(back, texts, lengths, strict=True):
+        assert torch.equal(text[:n], original)
+    assert torch.equal(packed[packing.lasts], torch.stack([text[-1] for text in texts]))
+    assert torch.equal(packed[packing.firsts], grid[:, 0])
+    means = torch.stack([text.mean(0) for text in texts])
+    torch.testing.assert_close(packing.mean(packed), means, rtol=0, atol=1e-14)
+    for part, text in zip(packing.split(packed), texts, strict=True):
+        assert torch.equal(part, text)
+    joined = packing.join(texts)
+    assert joined.shape == packed.shape
+    assert all(map(torch.equal, packing.split(joined), texts))
+    owners = packing.owners
+    assert len(owners) == len(packed)
+    for number, text in enumerate(texts):
+        assert torch.equal(packed[owners == number], text)
+
+
+@settings(deadline=None, max_examples=50)
+@given(lengths=LENGTHS, spare=st.integers(0, 2))
+def test_padding_is_left_out_unless_there_is_hardly_any(lengths: list[int], spare: int) -> None:
+    T = max(lengths) + spare
+    grid = torch.randn(len(lengths), T, 3, dtype=torch.float64)
+    packing = Packing.of(torch.tensor(lengths), T)
+    packed = packing.pack(grid)
+    if len(lengths) * T <= GRID * sum(lengths):
+        assert packed.data_ptr() == grid.data_ptr()
+    else:
+        rows = torch.cat([text[:n] for text, n in zip(grid, lengths, strict=True)])
+        assert torch.equal(packed[: len(rows)], rows)
+        assert len(packed) == -(-len(rows) // MULTIPLE) * MULTIPLE
+        assert not packed[len(rows) :].any()
 
 
 @settings(deadline=None, max_examples=20)
@@ -36,16 +58,9 @@ def test_pack_takes_the_real_rows_in_order_and_unpack_puts_them_back(
 def test_gradients_of_pack_and_unpack_equal_numerical_ones(lengths: list[int]) -> None:
     packing = Packing.of(torch.tensor(lengths), max(lengths) + 1)
     grid = torch.randn(len(lengths), packing.width, 2, dtype=torch.float64, requires_grad=True)
-    rows = torch.randn(sum(lengths), 2, dtype=torch.float64, requires_grad=True)
-    assert torch.autograd.gradcheck(lambda g: packing.pack(g)[: len(rows)].square(), grid)
+    rows = packing.pack(grid.detach()).clone().requires_grad_()
+    assert torch.autograd.gradcheck(lambda g: packing.pack(g).square(), grid)
     assert torch.autograd.gradcheck(lambda r: packing.unpack(r).square(), rows)
-
-
-def test_full_grid_is_neither_copied_nor_indexed() -> None:
-    packing = Packing.of(torch.tensor([MULTIPLE, MULTIPLE]), MULTIPLE)
-    grid = torch.randn(2, MULTIPLE, 4)
-    assert packing.index is None
-    assert packing.pack(grid).data_ptr() == grid.data_ptr()
 
 
 def test_a_token_sees_itself_and_what_is_before_it() -> None:
@@ -53,3 +68,7 @@ def test_a_token_sees_itself_and_what_is_before_it() -> None:
     seen = packing.seen_by(packing.lasts)[:, 0, 0]
     assert seen.tolist() == [[True, True, False, False], [True, True, True, False]]
     assert packing.seen_by(packing.firsts)[:, 0, 0].sum(1).tolist() == [1, 1]
+    assert Packing.of(torch.tensor([4, 4]), 4).seen_by(torch.tensor([0, 5])).sum(-1).tolist() == [
+        [[1]],
+        [[2]],
+    ]

@@ -191,7 +191,7 @@ class GPT2Classifier(GPT2):
             lengths = torch.full_like(tokens[:, 0], T)
         packing = Packing.of(lengths.clamp(min=1), T)
         if pooling == "mean":
-            return packing.unpack(self.hidden(tokens, packing)).sum(1) / packing.lengths[:, None]
+            return packing.mean(self.hidden(tokens, packing))
         return self.hidden(tokens, packing, packing.pooled_at(pooling))
 
 
@@ -209,7 +209,9 @@ def attention(q: Tensor, k: Tensor, v: Tensor, seen: Tensor | None, dropout: flo
         return F.scaled_dot_product_attention(q, k, v, seen, dropout)
     if q.device.type != "cpu" or q.dtype != torch.bfloat16 or T > PLAIN_ATTENTION:
         return F.scaled_dot_product_attention(q, k, v, dropout_p=dropout, is_causal=True)
-    future = torch.ones(T, T, dtype=torch.bool, device=q.device).triu(1)
-    scores = (q / math.sqrt(q.shape[-1])) @ k.transpose(-1, -2)  # (B, H, T, T)
-    weights = scores.masked_fill(future, float("-inf")).softmax(-1, dtype=torch.float32)
-    return F.dropout(weights, dropout).to(v.dtype) @ v  # (B, H, T, D)
+    B, H, _, D = q.shape
+    future = torch.full((T, T), float("-inf"), dtype=q.dtype, device=q.device).triu(1)
+    q, k, v = (part.reshape(B * H, T, D) for part in (q, k, v))
+    scores = torch.baddbmm(future, q, k.transpose(1, 2), alpha=1 / math.sqrt(D))  # (B H, T, T)
+    weights = F.dropout(scores.softmax(-1), dropout)  # summed in float32, whatever the dtype
+    return (weights @ v).view(B, H, T, D)

@@ -3,15 +3,20 @@
 Only attention needs texts apart; for it, rows are spread out to (B, T, ...) and taken back.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
 
 # Rows are filled up to a multiple of this: a CPU's matrix library prepares each new shape anew, and
 # with every batch of another size a step of `nano` took 46 ms instead of 36.
 MULTIPLE = 32
+# A grid with at most this many places a token is left as it is: taking rows out and putting them
+# back, four times a block, costs more than to compute the padding. Batches of like length are such.
+GRID = 1.1
 
 
 @dataclass(frozen=True)
@@ -21,7 +26,8 @@ class Packing:
     Args:
         lengths: (B,) tokens of each text, at least 1.
         width: T.
-        index: (N,) place of each token in the flattened grid, ascending; None if the grid is full.
+        index: (N,) place of each token in the flattened grid, ascending; None if the rows are the
+            grid itself, padding included.
     """
 
     lengths: Tensor
@@ -31,34 +37,38 @@ class Packing:
     @classmethod
     def of(cls, lengths: Tensor, width: int) -> Self:
         filled = torch.arange(width, device=lengths.device) < lengths[:, None]  # (B, T)
-        index = filled.flatten().nonzero()[:, 0]
-        full = len(index) == filled.numel() and len(index) % MULTIPLE == 0
-        return cls(lengths, width, None if full else index)
+        if filled.numel() <= GRID * int(lengths.sum()):
+            return cls(lengths, width, None)
+        return cls(lengths, width, filled.flatten().nonzero()[:, 0])
 
     @property
     def texts(self) -> int:
         return len(self.lengths)
 
     @property
-    def lasts(self) -> Tensor:
-        """(B,) which of the N tokens ends each text."""
-        return self.lengths.cumsum(0) - 1
-
-    @property
     def firsts(self) -> Tensor:
-        """(B,) which of the N tokens begins each text."""
+        """(B,) the row that begins each text."""
+        if self.index is None:
+            return torch.arange(self.texts, device=self.lengths.device) * self.width
         return self.lengths.cumsum(0) - self.lengths
 
+    @property
+    def lasts(self) -> Tensor:
+        """(B,) the row that ends each text."""
+        return self.firsts + self.lengths - 1
+
     def pooled_at(self, pooling: str) -> Tensor:
-        """(B,) which of the N tokens stands for its text."""
+        """(B,) the row that stands for its text."""
         return self.firsts if pooling == "first" else self.lasts
 
     @property
     def owners(self) -> Tensor:
-        """(N,) the text of each token; -1 for the rows that fill up."""
+        """(N,) the text of each row; -1 for padding."""
         texts = torch.arange(self.texts, device=self.lengths.device)
+        if self.index is None:
+            return torch.where(self.real()[:, 0, 0], texts[:, None], -1).flatten()
         owners = texts.repeat_interleave(self.lengths)
-        return torch.nn.functional.pad(owners, (0, -len(owners) % MULTIPLE), value=-1)
+        return pad(owners, (0, -len(owners) % MULTIPLE), value=-1)
 
     def pack(self, grid: Tensor) -> Tensor:
         """(B, T, c) -> (N, c), with rows of zeros at the end up to a multiple of MULTIPLE."""
@@ -68,11 +78,31 @@ class Packing:
         return Taken.apply(flat, self.index)  # type: ignore[no-untyped-call]
 
     def unpack(self, rows: Tensor) -> Tensor:
-        """(N, c) -> (B, T, c), zeros elsewhere."""
+        """(N, c) -> (B, T, c); what stands where there is no token means nothing."""
         if self.index is not None:
             size = self.texts * self.width
             rows = Spread.apply(rows, self.index, size)  # type: ignore[no-untyped-call]
         return rows.view(self.texts, self.width, -1)
+
+    def mean(self, rows: Tensor) -> Tensor:
+        """(N, c) -> (B, c): over the tokens of each text."""
+        real = self.real()[:, 0, 0, :, None]  # (B, T, 1)
+        return self.unpack(rows).masked_fill(~real, 0).sum(1) / self.lengths[:, None]
+
+    def split(self, rows: Tensor) -> list[Tensor]:
+        """(N, c) -> (T_i, c) of each text."""
+        lengths = self.lengths.tolist()
+        if self.index is None:
+            return [text[:n] for text, n in zip(self.unpack(rows), lengths, strict=True)]
+        return list(torch.split(rows[: sum(lengths)], lengths))
+
+    def join(self, texts: Sequence[Tensor]) -> Tensor:
+        """The reverse of `split`, zeros elsewhere."""
+        if self.index is None:
+            texts = [pad(text, (0, 0, 0, self.width - len(text))) for text in texts]
+            return torch.cat([*texts])
+        rows = torch.cat([*texts])
+        return pad(rows, (0, 0, 0, -len(rows) % MULTIPLE))
 
     def real(self) -> Tensor:
         """(B, 1, 1, T): where there is a token."""
@@ -80,7 +110,7 @@ class Packing:
         return (positions < self.lengths[:, None])[:, None, None]
 
     def seen_by(self, tokens: Tensor) -> Tensor:
-        """(B, 1, 1, T): what one token a text, given as packed positions (B,), may attend to."""
+        """(B, 1, 1, T): what one token a text, given by its row (B,), may attend to."""
         places = tokens - self.firsts  # (B,) within its text
         positions = torch.arange(self.width, device=tokens.device)
         return (positions <= places[:, None])[:, None, None]

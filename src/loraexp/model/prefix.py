@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from loraexp.model.packing import MULTIPLE, Packing
+from loraexp.model.packing import Packing
 
 IN_MEMORY = 2**30  # bytes; what is more goes to a file that is mapped into memory
 CHUNK = 2**26  # bytes of a piece of either
@@ -39,15 +39,13 @@ class Prefix:
         found = [self.states.get(key) for key in keys(tokens, packing)]
         if any(state is None for state in found):
             return None
-        rows = torch.cat([state for state in found if state is not None]).to(tokens.device)
-        if pooled:
-            return rows
-        return torch.nn.functional.pad(rows, (0, 0, 0, -len(rows) % MULTIPLE))
+        states = [state for state in found if state is not None]
+        return (torch.cat(states) if pooled else packing.join(states)).to(tokens.device)
 
     def put(self, tokens: Tensor, packing: Packing, x: Tensor, pooled: bool) -> None:
         """Keep the states x of a batch: (N, d), or (B, d) if `pooled`."""
-        sizes = [1] * packing.texts if pooled else packing.lengths.tolist()
-        parts = torch.split(x.detach().cpu()[: sum(sizes)], sizes)
+        x = x.detach().cpu()
+        parts = list(torch.split(x, 1)) if pooled else packing.split(x)
         for key, part in zip(keys(tokens, packing), parts, strict=True):
             if key not in self.states:
                 self.states[key] = self.place(part)

@@ -113,7 +113,7 @@ class ManyAdapters(nn.Module):
         of_token = torch.where(owners < 0, -1, place[owners])  # (N,)
         self.routed({number: (of_token == number).nonzero()[:, 0] for number in used})
         states = self.network.hidden(tokens, packing)  # (N, d)
-        means = packing.unpack(states).sum(1) / packing.lengths[:, None]  # (B, d)
+        means = packing.mean(states)  # (B, d)
         found = {}
         for number in used:
             mine, pooling = place == number, self.poolings[number]
