@@ -34,7 +34,7 @@ params: install  ## the trainable-parameter table of the README
 	$(RUN) params 'models=[gpt2,gpt2-large]' 'ranks=[4,8,16]' $(ARGS)
 
 test: install  ## the whole suite but what is marked slow or gpu
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -n auto $(ARGS)
 
 test-slow: install  ## what takes longer: the tokenizer on every Unicode plane
 	$(BIN)/python -m pytest -m slow $(ARGS)

@@ -9,6 +9,8 @@ from loraexp.config import Model
 
 os.environ.setdefault("WANDB_MODE", "offline")  # no test reaches the network
 os.environ.setdefault("GOMP_SPINCOUNT", "10000")  # as the command line sets it
+if "PYTEST_XDIST_WORKER" in os.environ:  # one of several: a core each, before torch is imported
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 @pytest.fixture
