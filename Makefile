@@ -36,7 +36,7 @@ params: install  ## the trainable-parameter table of the README
 test: install  ## the whole suite but what is marked slow or gpu
 	$(BIN)/python -m pytest $(ARGS)
 
-test-slow: install  ## what takes longer: the tokenizer on every Unicode plane
+test-slow: install  ## what takes minutes: 20 kills of a sweep, the full grid of sweeps without a difference, ...
 	$(BIN)/python -m pytest -m slow $(ARGS)
 
 test-browser: install  ## the report in a real browser (fetches PyQt6-WebEngine, 200 MB)

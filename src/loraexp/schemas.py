@@ -111,9 +111,9 @@ class TableConfig:
 
     runs: list[str] = key(["outputs/train"], "folders to look for finished runs in")
     by: list[str] = key(["method", "lora.rank"], "keys that make a row; other keys are tuned over")
-    where: list[str] = key([], "only runs with these, e.g. [data.name=sms_spam,seed=0]")
+    where: list[str] = key([], "only runs with these, e.g. [data.name=sms_spam,seed=0|1]")
     baseline: str | None = key(None, "row to compare with, e.g. method=full; the best if null")
-    sort: str = key("name", "name | test | trainable", choices=("name", "test", "trainable"))
+    sort: str = key("name", "name, or a column: test, trainable, p, lr, a key of `by`, ...")
     format: str = key(
         "table",
         "table | csv | markdown | latex | json",
@@ -127,7 +127,7 @@ class ReportConfig:
 
     runs: list[str] = key(["outputs/train"], "folders to look for finished runs in, or of a sweep")
     by: list[str] = key([], "keys that name what is compared; those that vary if empty")
-    where: list[str] = key([], "only runs with these, e.g. [data.name=sms_spam,seed=0]")
+    where: list[str] = key([], "only runs with these, e.g. [data.name=sms_spam,seed=0|1]")
     baseline: str | None = key(None, "what to compare with, e.g. method=full; the best if null")
     question: str | None = key(None, "its title; made from `by` if null")
     format: str = key("html", "html | markdown", choices=("html", "markdown"))

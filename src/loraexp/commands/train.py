@@ -164,7 +164,8 @@ def show(outcomes: Sequence[Record | Failure], folder: Path) -> None:
     print()
     records = [outcome for outcome in outcomes if isinstance(outcome, Record)]
     if len({record.config["seed"] for record in records}) > 1:
-        compared = findings(records, varied(records))
+        failed = [outcome for outcome in outcomes if isinstance(outcome, Failure)]
+        compared = findings(records, varied(records), failures=failed)
         tables["comparison"] = compared.table
         write_whole(folder / "comparison.csv", FORMATS["csv"](compared.table) + "\n")
         print(FORMATS["table"](compared.brief()), *compared.notes, "", sep="\n")

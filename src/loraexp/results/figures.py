@@ -7,10 +7,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, LogLocator, NullFormatter
 
-from loraexp.results.arms import Arm, arms
+from loraexp.results.arms import Arm, arms, naming
 from loraexp.results.plots import canvas, tidy
 from loraexp.results.record import Record
-from loraexp.results.tables import heading, short_targets
+from loraexp.results.settings import heading
 
 # Okabe and Ito's palette; markers and dashes tell lines apart without it.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
@@ -20,6 +20,7 @@ DASHES = ("-", "--", "-.", ":")
 
 def figures(records: Sequence[Record], by: Sequence[str]) -> dict[str, Figure]:
     """Every figure that these runs have something to show in, by its file's name."""
+    by = naming(records, by)
     found = arms(records, by)
     made = {
         "rank": rank_figure(found, by),
@@ -44,8 +45,7 @@ def label(arm: Arm, by: Sequence[str], without: str = "") -> str:
     parts = []
     for key, value in zip(by, arm.name, strict=True):
         if key != without and value is not None:
-            text = short_targets(value) if "target" in key else str(value)
-            parts.append(text if isinstance(value, str) else f"{heading(key)} {text}")
+            parts.append(value if isinstance(value, str) else f"{heading(key)} {value}")
     return ", ".join(parts)
 
 

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from loraexp.results.escape import printable
 from loraexp.results.plots import KINDS
 from loraexp.results.report import CAPTIONS, Report
-from loraexp.results.tables import Table
+from loraexp.results.tables import Cell, Table
 
 TEMPLATES = Path(__file__).parent
 
@@ -52,8 +52,15 @@ def cells(table: Table) -> list[list[tuple[str, str, bool]]]:
     """Of every row: (as shown, what it is sorted by, aligned left)."""
     return [
         [
-            (printable(shown), "" if cell is None else str(cell), column.words)
+            (printable(shown), sorted_by(cell), column.words)
             for shown, cell, column in zip(texts, row, table.columns, strict=True)
         ]
         for texts, row in zip(table.text(), table.rows, strict=True)
     ]
+
+
+def sorted_by(cell: Cell) -> str:
+    """An interval goes by its lower end."""
+    if isinstance(cell, tuple):
+        cell = cell[0]
+    return "" if cell is None else str(cell)

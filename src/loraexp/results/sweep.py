@@ -20,7 +20,8 @@ from loraexp.results.record import (
     read_record,
     read_trial,
 )
-from loraexp.results.tables import Column, Table, differs, flat, heading, percent
+from loraexp.results.settings import differs, flat, heading
+from loraexp.results.tables import Column, Table, percent
 
 PLAN, JOBS = "plan.txt", "jobs"
 
