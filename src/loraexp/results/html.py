@@ -35,6 +35,7 @@ def to_html(made: Report) -> str:
         style=(TEMPLATES / "report.css").read_text(encoding="utf-8"),
         captions=CAPTIONS,
         picture=data_uri,
+        thumbnail=thumbnail,
         cells=cells,
         printable=printable,
     )
@@ -46,6 +47,13 @@ def data_uri(figure: Figure) -> str:
     with rc_context({"svg.hashsalt": "loraexp"}):
         figure.savefig(out, format="svg", **KINDS[".svg"])
     return "data:image/svg+xml;base64," + base64.b64encode(out.getvalue()).decode()
+
+
+def thumbnail(figure: Figure) -> str:
+    """A run's curves, of which a report has hundreds: a fifth of the size and time of an SVG."""
+    out = io.BytesIO()
+    figure.savefig(out, format="png", dpi=80)
+    return "data:image/png;base64," + base64.b64encode(out.getvalue()).decode()
 
 
 def cells(table: Table) -> list[list[tuple[str, str, bool]]]:

@@ -12,7 +12,7 @@ from loraexp.results.collect import failed_lines
 from loraexp.results.comparison import Findings, findings
 from loraexp.results.escape import markdown_safe, printable
 from loraexp.results.fairness import doubts
-from loraexp.results.figures import confusion_figure, figures, label
+from loraexp.results.figures import figures, label
 from loraexp.results.plots import loss_figure
 from loraexp.results.record import Failure, Record
 from loraexp.results.settings import heading
@@ -47,6 +47,7 @@ class Page:
     Args:
         facts: name and value of what else a reader may ask for.
         scores: a row a split.
+        confusion: test texts, a row a true label, a column a predicted one.
         mistakes: wrong test texts, the most confident first.
         config: every key, as YAML.
     """
@@ -54,6 +55,7 @@ class Page:
     name: str
     facts: Mapping[str, str]
     scores: Table
+    confusion: Table
     mistakes: Table
     figures: Mapping[str, Figure]
     config: str
@@ -87,7 +89,7 @@ def report(
     by = [*by] or varied(records)
     asked = question or QUESTIONS.get(tuple(by), f"How do {', '.join(map(heading, by))} compare?")
     by = naming(records, by)
-    outcomes = [*records, *failures]
+    outcomes: list[Record | Failure] = [*records, *failures]
     table = runs_table(outcomes)
     names = Column("run", "run", words=True)
     rows = [[one.name, *row] for one, row in zip(outcomes, table.rows, strict=True)]
@@ -178,13 +180,27 @@ def page(folder: Path, record: Record) -> Page:
     ]
     curves = folder / "metrics.csv"
     drawn = {"loss": loss_figure(curves)} if curves.is_file() else {}
-    confusion = confusion_figure(arms([record], ["method"])[0])
-    if confusion is not None:
-        drawn["confusion"] = confusion
     config = yaml.safe_dump(record.config, sort_keys=False, allow_unicode=True)
     return Page(
-        record.name, facts_of(record), Table(scores, rows), Table(MISTAKES, mistakes), drawn, config
+        record.name,
+        facts_of(record),
+        Table(scores, rows),
+        confusion(record),
+        Table(MISTAKES, mistakes),
+        drawn,
+        config,
     )
+
+
+def confusion(record: Record) -> Table:
+    """Numbers in place of a picture: a report of 200 runs is to open at once."""
+    labels = [printable(name) for name in record.labels]
+    if len(labels) > 20:
+        return Table([], [])  # nobody could read it
+    columns = [Column("true", "true \\ predicted", words=True)]
+    columns += [Column(name, name) for name in labels]
+    counts = record.metrics["test"]["confusion"]
+    return Table(columns, [[name, *row] for name, row in zip(labels, counts, strict=True)])
 
 
 def facts_of(record: Record) -> dict[str, str]:
@@ -215,6 +231,8 @@ def as_markdown(made: Report, folder: str) -> str:
             "\n".join(f"- {name}: {markdown_safe(value)}" for name, value in page.facts.items())
         )
         parts.append(to_markdown(page.scores))
+        if page.confusion.rows:
+            parts.append(to_markdown(page.confusion))
         if page.mistakes.rows:
             parts += ["Most confident mistakes:", to_markdown(page.mistakes)]
         fence = "```"

@@ -62,15 +62,16 @@ class Table:
             for c in self.columns
             for end in (("_low", "_high") if c.ends else ("",))
         ]
-        rows = [
-            [
-                part
-                for c, cell in zip(self.columns, row, strict=True)
-                for part in ((cell or (None, None)) if c.ends else (cell,))
-            ]
-            for row in self.rows
-        ]
-        return Table(columns, rows)  # type: ignore[arg-type]
+        rows: list[list[Cell]] = []
+        for row in self.rows:
+            cells: list[Cell] = []
+            for column, cell in zip(self.columns, row, strict=True):
+                if column.ends:
+                    cells += cell if isinstance(cell, tuple) else (None, None)
+                else:
+                    cells.append(cell)
+            rows.append(cells)
+        return Table(columns, rows)
 
     def text(self) -> list[list[str]]:
         """The cells as shown."""
