@@ -141,7 +141,9 @@ class ReproduceConfig:
     rows: list[str] = key([], "published rows, e.g. [book_row10,appendix_e]; all if empty")
     run: bool = key(False, "run those that can be; else only show the ledger")
     seeds: list[int] = key([123, 124, 125], "seeds of each row's runs", least=0, most=2**32 - 1)
-    ledger: str = key("outputs/ledger", "folder of the records, one JSON a run")
+    ledger: str | None = key(
+        None, "folder of the records; if null outputs/ledger, or the checkout's where that is not"
+    )
     output_dir: str = key("outputs", "folder for the runs themselves")
     format: str = key(
         "table",
