@@ -115,5 +115,5 @@ def test_thirteen_arms_have_a_legend_beside_the_axes_and_no_ticks_that_overlap(
         assert len(legend.texts) >= 13
         assert legend.get_window_extent().x0 >= axes.get_window_extent().x1
         assert legend.get_window_extent().y0 >= 0
-        ticks = [t.get_window_extent() for t in axes.get_xticklabels() if t.get_text()]
+        ticks = [t.get_window_extent() for t in axes.get_xticklabels(which="both") if t.get_text()]
         assert not any(a.overlaps(b) for i, a in enumerate(ticks) for b in ticks[:i])

@@ -1,6 +1,8 @@
 """The report: what it says, and that nothing a data set holds gets out of its place."""
 
 import re
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -12,8 +14,9 @@ import yaml
 from loraexp.commands.report import run as command
 from loraexp.errors import UserError
 from loraexp.results.html import to_html
+from loraexp.results.markdown import as_markdown
 from loraexp.results.record import Record
-from loraexp.results.report import Report, as_markdown, report
+from loraexp.results.report import Report, report
 from loraexp.schemas import ReportConfig
 
 MakeRecord = Callable[..., Record]
@@ -112,3 +115,16 @@ def test_the_command_writes_a_page_or_markdown_with_its_figures(
 
 def test_the_same_records_give_the_same_page(runs: dict[Path, Record]) -> None:
     assert to_html(report(runs, [])) == to_html(report(runs, []))
+
+
+@pytest.mark.parametrize("verb", ["table", "report"])
+def test_it_starts_without_torch(runs: dict[Path, Record], tmp_path: Path, verb: str) -> None:
+    script = (
+        "import sys; from loraexp.cli import dispatch; "
+        f"dispatch([{verb!r}, 'runs=[train]']); "
+        "sys.exit(', '.join(sys.modules.keys() & {'torch', 'lightning'}) or 0)"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, timeout=60
+    )
+    assert (ended.returncode, ended.stderr) == (0, "")

@@ -16,7 +16,7 @@ from loraexp.results.arms import varied
 from loraexp.results.comparison import findings
 from loraexp.results.escape import printable
 from loraexp.results.record import Failure, Record, Trial, by_loss, is_finished, is_scored
-from loraexp.results.sweep import Sweep, trials_table
+from loraexp.results.sweep import Sweep, telling, trials_table
 from loraexp.results.tables import FORMATS, narrowed, runs_table
 from loraexp.rules import from_dict
 
@@ -201,7 +201,7 @@ def show(outcomes: Sequence[Record | Failure], folder: Path) -> None:
             pictures.append(folder / f"{name}.png")
     for outcome in outcomes:
         if isinstance(outcome, Failure):
-            print(f"Failed: {outcome.name}: {printable(outcome.reason)}")
+            print(f"Failed: {telling(outcome, outcomes)}: {printable(outcome.reason)}")
     for note in sorted({record.data["note"] for record in records if record.data["synthetic"]}):
         print(f"Data: {note}.")
     if any(record.config["model"]["weights"] == "random" for record in records):

@@ -5,7 +5,7 @@ from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import EngFormatter, LogLocator, NullFormatter
+from matplotlib.ticker import EngFormatter, FuncFormatter, LogLocator, NullFormatter
 
 from loraexp.results.arms import Arm, arms, naming
 from loraexp.results.plots import canvas, tidy
@@ -134,6 +134,9 @@ def rate_figure(found: Sequence[Arm], by: Sequence[str]) -> Figure | None:
     for number, (name, pairs) in enumerate(lines.items()):
         axes.plot(*zip(*pairs, strict=True), label=name, markersize=5, **style(number))
     axes.set_xscale("log")
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 3)))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda rate, _: f"{rate:g}"))
+    axes.xaxis.set_minor_formatter(NullFormatter())
     axes.set(xlabel="learning rate", ylabel="validation loss (nats a text)")
     return tidy(legended(figure, len(lines)), axes)
 

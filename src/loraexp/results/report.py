@@ -10,13 +10,13 @@ from matplotlib.figure import Figure
 from loraexp.results.arms import Arm, Comparison, arms, compare, naming, varied
 from loraexp.results.collect import failed_lines
 from loraexp.results.comparison import Findings, findings
-from loraexp.results.escape import markdown_safe, printable
+from loraexp.results.escape import printable
 from loraexp.results.fairness import doubts
 from loraexp.results.figures import figures, label
 from loraexp.results.plots import loss_figure
 from loraexp.results.record import Failure, Record
 from loraexp.results.settings import heading
-from loraexp.results.tables import Column, Table, percent, runs_table, to_markdown
+from loraexp.results.tables import Column, Table, percent, runs_table
 
 QUESTIONS: dict[tuple[str, ...], str] = {
     ("lora.rank",): "Which rank is enough?",
@@ -217,38 +217,3 @@ def facts_of(record: Record) -> dict[str, str]:
         "finished": record.finished,
         **{f"sha256 of {name}": digest[:16] for name, digest in record.hashes.items()},
     }
-
-
-def as_markdown(made: Report, folder: str) -> str:
-    """The report as Markdown; its figures are files in `folder` (see `pictures`)."""
-    parts = [f"# {made.question}", *made.answer, to_markdown(made.compared.table)]
-    parts.append("\n".join(made.compared.notes))
-    parts += [picture(folder, "sweep", name) for name in made.figures]
-    parts += ["## Runs", to_markdown(made.runs)]
-    for page in made.pages:
-        parts += [f"### {page.name}", *(picture(folder, page.name, name) for name in page.figures)]
-        parts.append(
-            "\n".join(f"- {name}: {markdown_safe(value)}" for name, value in page.facts.items())
-        )
-        parts.append(to_markdown(page.scores))
-        if page.confusion.rows:
-            parts.append(to_markdown(page.confusion))
-        if page.mistakes.rows:
-            parts += ["Most confident mistakes:", to_markdown(page.mistakes)]
-        fence = "```"
-        while fence in page.config:
-            fence += "`"
-        parts.append(f"{fence}yaml\n{page.config}{fence}")
-    return "\n\n".join(part for part in parts if part) + "\n"
-
-
-def picture(folder: str, owner: str, name: str) -> str:
-    return f"![{CAPTIONS[name]}]({folder}/{owner}-{name}.svg)"
-
-
-def pictures(made: Report) -> dict[str, Figure]:
-    """Every figure by the name of its file."""
-    found = {f"sweep-{name}": figure for name, figure in made.figures.items()}
-    for page in made.pages:
-        found |= {f"{page.name}-{name}": figure for name, figure in page.figures.items()}
-    return found
