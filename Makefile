@@ -27,7 +27,7 @@ train: install  ## one run: make train ARGS="data=sms_spam lora.rank=16"
 	$(RUN) train $(ARGS)
 
 OUT = $(or $(patsubst output_dir=%,%,$(filter output_dir=%,$(ARGS))),outputs)
-sweep: install  ## ranks 1 to 16 x 5 seeds on the real messages: tables, figures and a report
+sweep: install  ## ranks 1 to 16 x 3 learning rates x 5 seeds on the real messages: tables, figures and a report
 	$(RUN) train experiment=rank_sweep data=sms_spam $(ARGS) || test $$? = 1  # 1: some jobs failed
 	$(RUN) report "runs=[$$(ls -d $(OUT)/sweeps/* | tail -n 1)]" by=[lora.rank] out=$(OUT)/report.html
 
