@@ -26,9 +26,10 @@ demo: install  ## three ranks on generated messages, offline, ending with a tabl
 train: install  ## one run: make train ARGS="data=sms_spam lora.rank=16"
 	$(RUN) train $(ARGS)
 
-sweep: install  ## ranks 1 to 16 x 5 seeds on the real messages: tables, figures and a report
-	$(RUN) train experiment=rank_sweep data=sms_spam $(ARGS)
-	$(RUN) report "runs=[$$(ls -d outputs/sweeps/* | tail -n 1)]" by=[lora.rank] out=outputs/report.html
+OUT = $(or $(patsubst output_dir=%,%,$(filter output_dir=%,$(ARGS))),outputs)
+sweep: install  ## ranks 1 to 16 x 3 learning rates x 5 seeds on the real messages: tables, figures and a report
+	$(RUN) train experiment=rank_sweep data=sms_spam $(ARGS) || test $$? = 1  # 1: some jobs failed
+	$(RUN) report "runs=[$$(ls -d $(OUT)/sweeps/* | tail -n 1)]" by=[lora.rank] out=$(OUT)/report.html
 
 params: install  ## the trainable-parameter table of the README
 	$(RUN) params 'models=[gpt2,gpt2-large]' 'ranks=[4,8,16]' $(ARGS)
@@ -36,7 +37,7 @@ params: install  ## the trainable-parameter table of the README
 test: install  ## the whole suite but what is marked slow or gpu
 	$(BIN)/python -m pytest -n auto $(ARGS)
 
-test-slow: install  ## what takes longer: the tokenizer on every Unicode plane
+test-slow: install  ## what takes minutes: 20 kills of a sweep, the full grid of sweeps without a difference, ...
 	$(BIN)/python -m pytest -m slow $(ARGS)
 
 test-browser: install  ## the report in a real browser (fetches PyQt6-WebEngine, 200 MB)

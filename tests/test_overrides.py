@@ -1,5 +1,6 @@
 """What people type arrives as they meant it."""
 
+import itertools
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -206,12 +207,12 @@ def test_minus_m_may_stand_first_or_last(written: list[str], checked: list[Train
 
 def test_an_experiment_can_be_a_sweep_without_minus_m(checked: list[TrainConfig]) -> None:
     assert plan("train", ["experiment=rank_sweep"]).sweep is not None
-    ranks, seeds = [1, 2, 4, 8, 16], range(5)
-    assert [(c.lora.rank, c.seed) for c in checked] == [(r, s) for r in ranks for s in seeds]
+    grid = itertools.product([1, 2, 4, 8, 16], [0.3, 1, 3], range(5))
+    assert [(c.lora.rank, c.optim.lr_factor, c.seed) for c in checked] == [*grid]
 
 
 def test_a_typed_value_replaces_the_one_an_experiment_sweeps(checked: list[TrainConfig]) -> None:
-    plan("train", ["experiment=rank_sweep", "lora.rank=3", "seed=7"])
+    plan("train", ["experiment=rank_sweep", "lora.rank=3", "seed=7", "optim.lr_factor=1"])
     assert [(config.lora.rank, config.seed) for config in checked] == [(3, 7)]
 
 

@@ -89,5 +89,7 @@ def test_jobs_that_fail_are_told_and_do_not_end_the_search(tmp_path: Path) -> No
         "optim.lr=choice(0.01,1e30)",
     )
     assert "failed: the loss is" in done.stderr
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == 1, done.stderr
+    assert "of 2 jobs failed; the same command tries these again" in done.stderr.splitlines()[-1]
+    assert "\x1b[" not in done.stderr
     assert "the loss is" in done.stdout

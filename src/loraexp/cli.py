@@ -89,6 +89,8 @@ def run_hydra(verb: str, arguments: list[str]) -> None:
 
     if planned.search:
         command = importlib.import_module("loraexp.commands.train").search
+        # Its line a trial is ours in other words, and coloured.
+        importlib.import_module("optuna.logging").set_verbosity(logging.WARNING)
 
     def task(config: DictConfig) -> Any:
         from loraexp.overrides import job_arguments, typed

@@ -111,9 +111,9 @@ class TableConfig:
 
     runs: list[str] = key(["outputs/train"], "folders to look for finished runs in")
     by: list[str] = key(["method", "lora.rank"], "keys that make a row; other keys are tuned over")
-    where: list[str] = key([], "only runs with these, e.g. [data.name=sms_spam,seed=0]")
+    where: list[str] = key([], "only runs with these, e.g. [data.name=sms_spam,seed=0|1]")
     baseline: str | None = key(None, "row to compare with, e.g. method=full; the best if null")
-    sort: str = key("name", "name | test | trainable", choices=("name", "test", "trainable"))
+    sort: str = key("name", "name, or a column: test, trainable, p, lr, a key of `by`, ...")
     format: str = key(
         "table",
         "table | csv | markdown | latex | json",
@@ -127,7 +127,7 @@ class ReportConfig:
 
     runs: list[str] = key(["outputs/train"], "folders to look for finished runs in, or of a sweep")
     by: list[str] = key([], "keys that name what is compared; those that vary if empty")
-    where: list[str] = key([], "only runs with these, e.g. [data.name=sms_spam,seed=0]")
+    where: list[str] = key([], "only runs with these, e.g. [data.name=sms_spam,seed=0|1]")
     baseline: str | None = key(None, "what to compare with, e.g. method=full; the best if null")
     question: str | None = key(None, "its title; made from `by` if null")
     format: str = key("html", "html | markdown", choices=("html", "markdown"))
@@ -141,7 +141,9 @@ class ReproduceConfig:
     rows: list[str] = key([], "published rows, e.g. [book_row10,appendix_e]; all if empty")
     run: bool = key(False, "run those that can be; else only show the ledger")
     seeds: list[int] = key([123, 124, 125], "seeds of each row's runs", least=0, most=2**32 - 1)
-    ledger: str = key("outputs/ledger", "folder of the records, one JSON a run")
+    ledger: str | None = key(
+        None, "folder of the records; if null outputs/ledger, or the checkout's where that is not"
+    )
     output_dir: str = key("outputs", "folder for the runs themselves")
     format: str = key(
         "table",

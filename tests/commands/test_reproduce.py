@@ -58,6 +58,44 @@ def test_without_run_nothing_is_trained(tmp_path: Path, capsys: pytest.CaptureFi
     assert not [*tmp_path.iterdir()]
 
 
+def test_without_run_the_network_is_not_touched(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def call(*_: object, **__: object) -> None:
+        raise AssertionError("the network was touched")
+
+    def experiment(name: str, config: ReproduceConfig) -> TrainConfig:
+        data = Data(name="sms_spam", split="book")
+        tokenizer = "auto" if name == "book_row10" else "bytes"
+        model = Model(weights="random", repo="nobody/nothing", tokenizer=tokenizer)
+        return TrainConfig(model=model, data=data)
+
+    monkeypatch.setattr(command, "experiment", experiment)
+    monkeypatch.setattr("loraexp.data.sources.download_sms_spam", call)
+    monkeypatch.setattr("loraexp.data.sources.downloads", lambda: tmp_path)
+    monkeypatch.setattr("loraexp.model.weights.hub_file", call)
+    monkeypatch.delenv("LORAEXP_DATA_DIR", raising=False)
+    command.run(ReproduceConfig(ledger=str(tmp_path)), None)
+    out = capsys.readouterr().out
+    assert "Not run, gpt2's tokenizer is not here: book_row10." in out
+    assert "the SMS Spam Collection is not here: book_row01" in out
+    assert f"Records: {tmp_path}." in out
+
+
+def test_own_records_come_before_those_of_the_checkout(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(command, "conf_dir", lambda: tmp_path / "checkout" / "conf")
+    committed = tmp_path / "checkout" / "tests" / "benchmarks" / "results" / "ledger"
+    assert command.ledger_folder(ReproduceConfig()) == Path("outputs/ledger")
+    committed.mkdir(parents=True)
+    assert command.ledger_folder(ReproduceConfig()) == committed
+    assert command.ledger_folder(ReproduceConfig(run=True)) == Path("outputs/ledger")
+    Path("outputs/ledger").mkdir(parents=True)
+    assert command.ledger_folder(ReproduceConfig()) == Path("outputs/ledger")
+
+
 def test_an_unknown_row_is_named(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="rows"):
         command.run(ReproduceConfig(rows=["book_row99"], ledger=str(tmp_path)), None)

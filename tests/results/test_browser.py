@@ -66,7 +66,7 @@ def page(make_records: Callable[..., Record]) -> str:
 def test_it_fits_the_screen_and_shows_every_figure(seen: Any, screen: tuple[int, str]) -> None:
     found = seen[screen]
     assert found["overflow"] <= 0  # wide tables scroll in their own box
-    assert len(found["images"]) == 3 + 3
+    assert len(found["images"]) == 3
     assert min(found["images"]) > 0
     assert found["picture"][..., :3].var() > 0.001
     assert found["messages"] == []

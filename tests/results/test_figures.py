@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.image import imread
 
 from loraexp.results.arms import arms
-from loraexp.results.figures import COLOURS, DASHES, MARKERS, confusion_figure, figures
+from loraexp.results.figures import COLOURS, MARKERS, confusion_figure, figures
 from loraexp.results.plots import save
 from loraexp.results.record import Record
 
@@ -63,7 +63,7 @@ def test_rate_figure_has_the_mean_validation_loss(make_record: MakeRecord) -> No
     ]
     figure = figures(runs, ["method"])["lr"]
     assert np.allclose(line(figure), [[1e-3, 0.1312345678901234], [1e-2, 0.1312345678901234]])
-    assert [text.get_text() for text in figure.axes[0].get_legend().texts] == ["lora", "full"]
+    assert [text.get_text() for text in figure.legends[0].texts] == ["lora", "full"]
 
 
 def test_confusion_figure_adds_up_the_seeds(sweep: list[Record]) -> None:
@@ -81,9 +81,8 @@ def test_a_confusion_of_many_classes_is_left_out(make_record: MakeRecord) -> Non
 
 
 def test_lines_differ_in_grey_too() -> None:
-    """Any two of the first twelve differ in marker or dash; colours alone would not do."""
-    kinds = [(MARKERS[i % len(MARKERS)], DASHES[i % len(DASHES)]) for i in range(12)]
-    assert len({*kinds}) == 12
+    """Any two of the first fourteen differ in marker; colours alone would not do."""
+    assert len({*MARKERS}) == len(MARKERS) >= 13
     assert len({*COLOURS}) == len(COLOURS)
 
 
@@ -98,3 +97,23 @@ def test_figures_are_the_same_bytes_each_time(
     assert found[0] == found[1]
     if kind == ".png":
         assert imread(tmp_path / "rank.png")[..., :3].var() > 0
+
+
+def test_thirteen_arms_have_a_legend_beside_the_axes_and_no_ticks_that_overlap(
+    make_record: MakeRecord,
+) -> None:
+    runs = [
+        run(make_record, 0.9 + i / 200, 300 * 3**i, method=f"method_{i}", optim__lr_factor=factor)
+        for i in range(13)
+        for factor in (0.3, 1.0, 3.0)
+    ]
+    made = figures(runs, ["method"])
+    for name in ("parameters", "lr"):
+        figure = made[name]
+        figure.canvas.draw()
+        (axes,), (legend,) = figure.axes, figure.legends
+        assert len(legend.texts) >= 13
+        assert legend.get_window_extent().x0 >= axes.get_window_extent().x1
+        assert legend.get_window_extent().y0 >= 0
+        ticks = [t.get_window_extent() for t in axes.get_xticklabels(which="both") if t.get_text()]
+        assert not any(a.overlaps(b) for i, a in enumerate(ticks) for b in ticks[:i])

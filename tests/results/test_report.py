@@ -1,6 +1,8 @@
 """The report: what it says, and that nothing a data set holds gets out of its place."""
 
 import re
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -12,8 +14,9 @@ import yaml
 from loraexp.commands.report import run as command
 from loraexp.errors import UserError
 from loraexp.results.html import to_html
+from loraexp.results.markdown import as_markdown
 from loraexp.results.record import Record
-from loraexp.results.report import Report, as_markdown, report
+from loraexp.results.report import Report, report
 from loraexp.schemas import ReportConfig
 
 MakeRecord = Callable[..., Record]
@@ -71,7 +74,8 @@ def test_a_dearer_best_arm_has_its_cheapest_equal_named(
 def test_every_run_has_a_page_with_its_config_and_mistakes(made: Report) -> None:
     assert [page.name for page in made.pages] == [f"r{r}-s{s}" for r in (4, 16) for s in range(3)]
     first = made.pages[0]
-    assert {*first.figures} == {"loss", "confusion"}
+    assert {*first.figures} == {"loss"}
+    assert first.confusion.rows == [["ham", 148, 2], ["spam", 5, 145]]
     assert yaml.safe_load(first.config)["lora"]["rank"] == 4
     assert first.mistakes.rows[0][1:] == ["spam", "ham", 0.98]
 
@@ -101,7 +105,7 @@ def test_the_command_writes_a_page_or_markdown_with_its_figures(
     command(ReportConfig(**given, out=str(tmp_path / "a.md"), format="markdown"), None)
     text = (tmp_path / "a.md").read_text(encoding="utf-8")
     linked = re.findall(r"\]\(([^)]+\.svg)\)", text)
-    assert len(linked) == 3 + 6 + 1
+    assert len(linked) == 3 + 1
     assert all((tmp_path / name).is_file() for name in linked)
     assert "Which rank is enough?" in text
     assert "Best on the test texts" in capsys.readouterr().out
@@ -111,3 +115,16 @@ def test_the_command_writes_a_page_or_markdown_with_its_figures(
 
 def test_the_same_records_give_the_same_page(runs: dict[Path, Record]) -> None:
     assert to_html(report(runs, [])) == to_html(report(runs, []))
+
+
+@pytest.mark.parametrize("verb", ["table", "report"])
+def test_it_starts_without_torch(runs: dict[Path, Record], tmp_path: Path, verb: str) -> None:
+    script = (
+        "import sys; from loraexp.cli import dispatch; "
+        f"dispatch([{verb!r}, 'runs=[train]']); "
+        "sys.exit(', '.join(sys.modules.keys() & {'torch', 'lightning'}) or 0)"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, timeout=60
+    )
+    assert (ended.returncode, ended.stderr) == (0, "")

@@ -66,3 +66,15 @@ def test_marks_of_other_seeds_or_texts_are_not_paired() -> None:
 def test_holm_multiplies_by_how_many_are_left() -> None:
     assert holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
     assert holm([]) == []
+
+
+def test_interval_over_seeds_ends_at_0_and_1() -> None:
+    assert over_seeds([0.98, 1.0, 1.0]).high == 1.0
+    assert over_seeds([0.0, 0.0, 0.02]).low == 0.0
+
+
+def test_more_texts_but_fewer_marks_are_evidence_for_neither() -> None:
+    one, other = np.zeros((5, 60), bool), np.zeros((5, 60), bool)
+    one[0, :40] = True  # better by one seed of five on 40 texts
+    other[:, 40:] = True  # worse by all five on 20
+    assert p_of_difference(one, other) == 1.0

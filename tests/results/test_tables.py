@@ -18,6 +18,7 @@ from loraexp.results.tables import (
     RUN_COLUMNS,
     Column,
     Table,
+    ends,
     runs_table,
     size,
     to_csv,
@@ -248,3 +249,10 @@ def test_a_size_shows_three_digits_before_the_point_at_most(count: int) -> None:
     assert float(amount) < 1000
     factor = {"B": 1, "kB": 1e3, "MB": 1e6, "GB": 1e9}[unit]
     assert abs(float(amount) * factor - count) <= 0.0501 * factor
+
+
+def test_the_ends_of_an_interval_are_numbers_in_files() -> None:
+    table = Table([Column("x", "x", ends, words=True, ends=True)], [[(0.5, 1.0)], [None]])
+    assert to_csv(table) == "x_low,x_high\n0.5,1.0\n,"
+    assert json.loads(to_json(table))[0] == {"x_low": 0.5, "x_high": 1.0}
+    assert table.text() == [["50.0-100.0"], [""]]

@@ -8,12 +8,13 @@ from loraexp.schemas import ReportConfig
 
 
 def run(config: ReportConfig, sweep: Path | None) -> None:
-    runs = collect(config.runs, config.where)
+    found = collect(config.runs, config.where)
     from loraexp.results.html import to_html  # matplotlib: not at start
+    from loraexp.results.markdown import as_markdown, pictures
     from loraexp.results.plots import save
-    from loraexp.results.report import as_markdown, pictures, report
+    from loraexp.results.report import report
 
-    made = report(runs, config.by, config.baseline, config.question)
+    made = report(found.runs, config.by, config.baseline, config.question, found.failures)
     suffix = {"html": ".html", "markdown": ".md"}[config.format]
     out = Path(config.out or f"outputs/report{suffix}")
     if config.format == "html":

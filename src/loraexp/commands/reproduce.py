@@ -2,14 +2,15 @@
 
 import json
 import logging
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
 from loraexp.atomic import write_whole
-from loraexp.config import TrainConfig
+from loraexp.config import Model, TrainConfig
 from loraexp.errors import UserError, unknown
-from loraexp.overrides import plan
+from loraexp.overrides import conf_dir, plan
 from loraexp.results.ledger import BRIEF, PUBLISHED, SIZES, SPLITS, impossible, ledger_table
 from loraexp.results.record import Record, read_file
 from loraexp.results.tables import FORMATS
@@ -22,9 +23,12 @@ def run(config: ReproduceConfig, sweep: Path | None) -> None:
     for name in config.rows:
         if name not in PUBLISHED:
             raise unknown("rows", name, PUBLISHED)
-    ledger, reasons = Path(config.ledger), dict[str, str]()
+    ledger, reasons = ledger_folder(config), dict[str, str]()
     for name in PUBLISHED:
-        reason = obstacle(experiment(name, config)) or "run=true runs it"
+        made = experiment(name, config)
+        # Only who asks for a run asks for what it must download.
+        missing = None if config.run else not_here(made)
+        reason = missing or obstacle(made) or "run=true runs it"
         reasons[name] = reason if not config.rows or name in config.rows else "not asked for"
         if config.run and reasons[name] == "run=true runs it":
             keep(name, config, ledger)
@@ -34,8 +38,16 @@ def run(config: ReproduceConfig, sweep: Path | None) -> None:
         print(FORMATS[config.format](table))
         return
     print(FORMATS["table"](table.only(BRIEF)))
-    for note in ("", *notes(kept, reasons)):
+    for note in ("", *notes(kept, reasons), f"Records: {ledger}."):
         print(note)
+
+
+def ledger_folder(config: ReproduceConfig) -> Path:
+    """The folder asked for, else that of own runs, else the one that comes with a checkout."""
+    own = Path(config.ledger or Path("outputs") / "ledger")
+    with_checkout = conf_dir().parent / "tests" / "benchmarks" / "results" / "ledger"
+    plain = config.ledger or config.run or own.is_dir() or not with_checkout.is_dir()
+    return own if plain else with_checkout
 
 
 def notes(kept: Mapping[str, Sequence[Record]], reasons: Mapping[str, str]) -> Iterator[str]:
@@ -55,8 +67,38 @@ def experiment(name: str, config: ReproduceConfig) -> TrainConfig:
     return replace(made, output_dir=config.output_dir)
 
 
+def not_here(config: TrainConfig) -> str | None:
+    """What a row's run would have to download first; looks on this disk only."""
+    from loraexp.data.sources import sms_spam_at_hand
+    from loraexp.model.hub import at_hand
+
+    model = config.model
+    if not at_hand(model):
+        return f"{model.name}'s weights are not here"
+    if model.tokenizer == "auto" and model.weights in ("hub", "random") and not bpe_here(model):
+        return f"{model.name}'s tokenizer is not here"
+    if config.data.name == "sms_spam" and sms_spam_at_hand(config.data) is None:
+        return "the SMS Spam Collection is not here"
+    return None
+
+
+def bpe_here(model: Model) -> bool:
+    """GPT-2's two files, in LORAEXP_DATA_DIR or in the hub's cache."""
+    from huggingface_hub import try_to_load_from_cache
+
+    from loraexp.model.tokenizer import FILES
+
+    data_dir = os.environ.get("LORAEXP_DATA_DIR")
+    folders = [Path(data_dir), Path(data_dir) / "gpt2_bpe"] if data_dir else []
+    if any((folder / vocab).is_file() for folder in folders for vocab, _ in FILES):
+        return True
+    revision, names = model.revision or None, ("vocab.json", "merges.txt")
+    found = (try_to_load_from_cache(model.repo, name, revision=revision) for name in names)
+    return bool(model.repo) and all(isinstance(file, str) for file in found)
+
+
 def obstacle(config: TrainConfig) -> str | None:
-    """Why a row cannot be run here and now; None if it can. Nothing is downloaded."""
+    """Why a row cannot be run here and now; None if it can."""
     from loraexp.model.hub import at_hand
     from loraexp.model.weights import load_tokenizer
 

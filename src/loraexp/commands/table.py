@@ -1,19 +1,24 @@
 """loraexp table: finished runs as arms, with intervals, tests and the reasons for doubt."""
 
+import sys
 from pathlib import Path
 
 from loraexp.results.collect import collect
 from loraexp.results.comparison import findings
+from loraexp.results.escape import markdown_safe, printable
 from loraexp.results.tables import FORMATS
 from loraexp.schemas import TableConfig
 
 
 def run(config: TableConfig, sweep: Path | None) -> None:
-    records = [*collect(config.runs, config.where).values()]
-    result = findings(records, config.by, config.baseline, config.sort)
-    if config.format != "table":
-        print(FORMATS[config.format](result.table))
-        return
-    print(FORMATS["table"](result.brief()))
-    for note in ("", *result.notes):
-        print(note)
+    found = collect(config.runs, config.where)
+    result = findings(found.records, config.by, config.baseline, config.sort, found.failures)
+    table = result.brief() if config.format == "table" else result.table
+    print(FORMATS[config.format](table))
+    if config.format in ("csv", "json"):  # a program reads these: what a person must know beside
+        print(*map(printable, result.notes), sep="\n", file=sys.stderr)
+    elif config.format == "latex":
+        print(*(f"% {printable(note)}" for note in result.notes), sep="\n")
+    else:
+        safe = markdown_safe if config.format == "markdown" else printable
+        print("", *map(safe, result.notes), sep="\n")

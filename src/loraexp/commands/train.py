@@ -3,7 +3,8 @@
 import logging
 import math
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TypeVar
@@ -14,8 +15,8 @@ from loraexp.errors import UserError
 from loraexp.results.arms import varied
 from loraexp.results.comparison import findings
 from loraexp.results.escape import printable
-from loraexp.results.record import Failure, Record, Trial, by_loss
-from loraexp.results.sweep import Sweep, trials_table
+from loraexp.results.record import Failure, Record, Trial, by_loss, is_finished, is_scored
+from loraexp.results.sweep import Sweep, telling, trials_table
 from loraexp.results.tables import FORMATS, narrowed, runs_table
 from loraexp.rules import from_dict
 
@@ -66,7 +67,8 @@ def run_job(config: TrainConfig, sweep: Sweep, progress: Any, work: Callable[...
 
     folder, number = run_folder(config), HydraConfig.get().job.num
     if is_main_process():
-        sweep.begin(number, folder)
+        with going_on(sweep):
+            sweep.begin(number, folder)
         log.info(sweep.standing(number, HydraConfig.get().sweeper.get("n_trials")))
     try:
         return work(config, sweep.folder.name, progress, patient=True)
@@ -80,8 +82,22 @@ def run_job(config: TrainConfig, sweep: Sweep, progress: Any, work: Callable[...
             reason = f"{type(error).__name__}: {reason}"
             log.debug("", exc_info=error)
         log.error(f"failed: {reason}")
-        Failure(folder.name, asdict(config), reason, now()).write(folder)
+        with going_on(sweep):
+            Failure(folder.name, asdict(config), reason, now()).write(folder)
         return None
+
+
+@contextmanager
+def going_on(sweep: Sweep) -> Iterator[None]:
+    """Where not even that a job failed can be noted, as on a full disk, the sweep ends."""
+    try:
+        yield
+    except OSError as error:
+        complete = sum(is_finished(run) or is_scored(run) for run in sweep.begun())
+        raise UserError(
+            f"{error.strerror or error}: {complete} jobs are complete and keep their results; "
+            "the same command goes on from here"
+        ) from None
 
 
 def run_folder(config: TrainConfig) -> Path:
@@ -135,7 +151,7 @@ def show_sweep(folder: Path) -> bool:
 
 def show_search(folder: Path) -> bool:
     """The trials of a search by their validation loss, then the best one's run, measured on the
-    test texts now; False if no trial succeeded."""
+    test texts now; False if one of them failed."""
     from loraexp.training.run import train
 
     trials = Sweep(folder).trials()
@@ -150,7 +166,13 @@ def show_search(folder: Path) -> bool:
     best = from_dict(TrainConfig, min(succeeded, key=by_loss).config)
     print(f"\nThe best by validation, and its test texts (read now, once): {run_folder(best)}")
     show([train(best, folder.name)], run_folder(best))
-    return True
+    failed = len(trials) - len(succeeded)
+    if failed:
+        print(
+            f"{failed} of {len(trials)} jobs failed; the same command tries these again",
+            file=sys.stderr,
+        )
+    return not failed
 
 
 def show(outcomes: Sequence[Record | Failure], folder: Path) -> None:
@@ -164,7 +186,8 @@ def show(outcomes: Sequence[Record | Failure], folder: Path) -> None:
     print()
     records = [outcome for outcome in outcomes if isinstance(outcome, Record)]
     if len({record.config["seed"] for record in records}) > 1:
-        compared = findings(records, varied(records))
+        failed = [outcome for outcome in outcomes if isinstance(outcome, Failure)]
+        compared = findings(records, varied(records), failures=failed)
         tables["comparison"] = compared.table
         write_whole(folder / "comparison.csv", FORMATS["csv"](compared.table) + "\n")
         print(FORMATS["table"](compared.brief()), *compared.notes, "", sep="\n")
@@ -178,7 +201,7 @@ def show(outcomes: Sequence[Record | Failure], folder: Path) -> None:
             pictures.append(folder / f"{name}.png")
     for outcome in outcomes:
         if isinstance(outcome, Failure):
-            print(f"Failed: {outcome.name}: {printable(outcome.reason)}")
+            print(f"Failed: {telling(outcome, outcomes)}: {printable(outcome.reason)}")
     for note in sorted({record.data["note"] for record in records if record.data["synthetic"]}):
         print(f"Data: {note}.")
     if any(record.config["model"]["weights"] == "random" for record in records):

@@ -70,7 +70,12 @@ def sms_spam(config: Data) -> Source:
 
 
 def sms_spam_file(config: Data) -> Path:
-    """The collection's file: data.path, else in the folder LORAEXP_DATA_DIR, else downloaded."""
+    """The collection's file, downloaded where it is not at hand."""
+    return sms_spam_at_hand(config) or download_sms_spam()
+
+
+def sms_spam_at_hand(config: Data) -> Path | None:
+    """data.path, else in the folder LORAEXP_DATA_DIR, else downloaded before."""
     if config.path:
         path = Path(config.path)
         for file in (path, path / SMS_FILE):
@@ -81,14 +86,21 @@ def sms_spam_file(config: Data) -> Path:
         for file in (Path(data_dir) / SMS_FILE, Path(data_dir) / "sms_spam" / SMS_FILE):
             if file.is_file():
                 return file
-    return download_sms_spam()
+    file = downloads() / SMS_FILE
+    return file if file.is_file() else None
+
+
+def downloads() -> Path:
+    import pooch
+
+    return Path(pooch.os_cache("loraexp"))
 
 
 def download_sms_spam() -> Path:
     import pooch
     import requests
 
-    cache = Path(pooch.os_cache("loraexp"))
+    cache = downloads()
     file = cache / SMS_FILE
     if file.is_file():
         return file

@@ -1,45 +1,75 @@
-"""Finished runs on the disk: found below folders or through a sweep, filtered by their settings."""
+"""Runs on the disk, finished or failed: found below folders or through a sweep, filtered by their
+settings."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from loraexp.errors import UserError
-from loraexp.results.record import Record, read_record
-from loraexp.results.tables import flat
+from loraexp.results.escape import printable
+from loraexp.results.record import FAILED, FILE, Failure, Record, read_failure, read_record
+from loraexp.results.settings import chosen, flat
 
 
-def collect(folders: Sequence[str], where: Sequence[str]) -> dict[Path, Record]:
-    """The records below the folders by their runs' folders, each once; of a sweep's folder, those
-    of its jobs.
+@dataclass(frozen=True)
+class Collected:
+    """What is below the folders, each run once, by its folder."""
+
+    runs: Mapping[Path, Record]
+    failures: Sequence[Failure]
+
+    @property
+    def records(self) -> list[Record]:
+        return [*self.runs.values()]
+
+
+def collect(folders: Sequence[str], where: Sequence[str]) -> Collected:
+    """The runs below the folders; of a sweep's folder, those of its jobs.
 
     Args:
         where: conditions key=value that all must hold, of the config.
 
     Raises:
-        UserError: a folder that is not there, a condition on no key, or no run that is left.
+        UserError: a folder that is not there, a condition on no key, or no finished run.
     """
     runs: dict[Path, Record] = {}
-    for name in folders:
-        folder = Path(name)
+    failures: dict[Path, Failure] = {}
+    for folder in map(Path, folders):
         if not folder.is_dir():
-            raise UserError(f"runs={name}: no such folder")
-        files = [*folder.rglob("record.json")]
-        files += [
-            Path(job.read_text().strip()) / "record.json" for job in folder.glob("jobs/*.txt")
-        ]
-        for run in sorted({file.parent.resolve() for file in files if file.is_file()} - {*runs}):
-            record = read_record(run)
-            if all(holds(record, condition) for condition in where):
-                runs[run] = record
+            raise UserError(f"runs={folder}: no such folder")
+        for run in sorted(candidates(folder) - {*runs, *failures}):
+            if (run / FILE).is_file():
+                record = read_record(run)
+                if chosen(flat(record.config), where):
+                    runs[run] = record
+            elif (run / FAILED).is_file():
+                failure = read_failure(run)
+                if chosen(flat(failure.config), where):
+                    failures[run] = failure
+    found = Collected(runs, [*failures.values()])
     if not runs:
         conditions = f" with {', '.join(where)}" if where else ""
-        raise UserError(f"runs={','.join(folders)}: no finished run there{conditions}")
-    return runs
+        failed = "".join(f"; {line}" for line in failed_lines(found.failures))
+        raise UserError(f"runs={','.join(folders)}: no finished run there{conditions}{failed}")
+    return found
 
 
-def holds(record: Record, condition: str) -> bool:
-    key, equals, value = condition.partition("=")
-    config = flat(record.config)
-    if not equals or key not in config:
-        raise UserError(f"where={condition}: write key=value with a key of train, e.g. seed=0")
-    return str(config[key]) == value
+def candidates(folder: Path) -> set[Path]:
+    """Folders that may hold a run's record or the reason why it has none."""
+    below = {file.parent for name in (FILE, FAILED) for file in folder.rglob(name)}
+    jobs = {Path(job.read_text().strip()) for job in folder.glob("jobs/*.txt")}
+    return {run.resolve() for run in below | jobs}
+
+
+def failed_lines(failures: Sequence[Failure]) -> list[str]:
+    """How many jobs failed and why, same reasons together."""
+    if not failures:
+        return []
+    reasons: dict[str, list[str]] = {}
+    for failure in failures:
+        reasons.setdefault(printable(failure.reason), []).append(failure.name)
+    told = "; ".join(
+        f"{names[0]}{f' and {len(names) - 1} more' if len(names) > 1 else ''}: {reason}"
+        for reason, names in reasons.items()
+    )
+    return [f"{len(failures)} job{'s' if len(failures) > 1 else ''} failed: {told}"]

@@ -1,37 +1,37 @@
 """The table that says which arm is better, by how much, and whether that is more than chance."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from loraexp.errors import UserError, unknown
-from loraexp.results.arms import Arm, Comparison, arms, best, compare
+from loraexp.results.arms import Arm, Comparison, arms, compare, naming
+from loraexp.results.collect import failed_lines
 from loraexp.results.fairness import doubts, repeats
-from loraexp.results.record import Record
+from loraexp.results.record import Failure, Record
+from loraexp.results.settings import conditions, flat, heading, is_typed
 from loraexp.results.stats import Interval
-from loraexp.results.tables import Cell, Column, Table, flat, heading, percent, short_targets
+from loraexp.results.tables import Cell, Column, Ends, Table, ends, narrowed, percent
 
-SORTS = {
-    "name": lambda arm: tuple(natural(part) for part in arm.name),
-    "test": lambda arm: -arm.seeds.mean,
-    "trainable": lambda arm: arm.chosen.records[0].counts["trainable"],
-}
-# For a terminal of 80 columns; files have all.
-BRIEF = ("trainable", "seeds", "validation", "test", "over_seeds", "over_texts", "p", "verdict")
+# For a terminal; files have all.
+BRIEF = (
+    *("trainable", "seeds", "validation", "test", "deviation"),
+    *("over_seeds", "over_texts", "p", "verdict"),
+)
+# Of these, what a narrow one has no room for.
+EXPENDABLE = ("over_texts", "validation", "lr", "seeds", "deviation", "over_seeds")
+# Columns whose largest value comes first when sorted by.
+MORE_IS_BETTER = ("validation", "test", "difference")
 
 
-def natural(part: Any) -> tuple[bool, float, str]:
-    """Numbers by value and before words."""
+def natural(part: Any) -> tuple[int, float, str]:
+    """Numbers by value and before words, what is not there last."""
+    if part is None:
+        return (2, 0.0, "")
+    if isinstance(part, tuple):
+        part = part[0]
     number = isinstance(part, (int, float)) and not isinstance(part, bool)
-    return (False, float(part), "") if number else (True, 0.0, str(part))
-
-
-def ends(interval: Interval) -> str | None:
-    return (
-        None
-        if interval.low is None
-        else f"{100 * interval.low:.1f}-{100 * (interval.high or 0):.1f}"
-    )
+    return (0, float(part), "") if number else (1, 0.0, str(part))
 
 
 FIGURES = (
@@ -42,8 +42,8 @@ FIGURES = (
     Column("validation", "val", percent(1)),
     Column("test", "test", percent(1)),
     Column("deviation", "sd", percent(1)),
-    Column("over_seeds", "95 % seeds", words=True),
-    Column("over_texts", "95 % texts", words=True),
+    Column("over_seeds", "95 % seeds", ends, words=True, ends=True),
+    Column("over_texts", "95 % texts", ends, words=True, ends=True),
     Column("difference", "diff", lambda value: f"{100 * value:+.1f}"),
     Column("p", "p", lambda p: "<0.001" if p < 0.001 else f"{p:.3f}"),
     Column("verdict", "verdict", words=True),
@@ -55,22 +55,23 @@ class Findings:
     """A comparison and what must be read with it.
 
     Args:
+        by: the keys that name its rows.
         table: one row an arm.
         notes: what the columns mean and, of a comparison that is no evidence, why.
     """
 
+    by: Sequence[str]
     table: Table
     notes: Sequence[str]
 
-    def brief(self) -> Table:
+    def brief(self, width: int | None = None) -> Table:
         """What fits a terminal."""
-        names = [column.name for column in self.table.columns]
-        wanted = [*names[: names.index("settings")], *self.varied("lr"), *BRIEF]
-        return self.table.only(wanted)
+        wanted = [*self.by, *self.varied("lr"), *BRIEF]
+        return narrowed(self.table.only(wanted), EXPENDABLE, width)
 
     def varied(self, name: str) -> list[str]:
-        at = [column.name for column in self.table.columns].index(name)
-        return [name] if len({row[at] for row in self.table.rows}) > 1 else []
+        at = self.table.header.index(name)
+        return [name] if len({row[at] for row in self.table.rows} - {None}) > 1 else []
 
 
 def findings(
@@ -78,33 +79,75 @@ def findings(
     by: Sequence[str],
     baseline: str | None = None,
     sort: str = "name",
+    failures: Sequence[Failure] = (),
 ) -> Findings:
     """Compare the arms that `by` names with `baseline`, or with the best of them.
 
+    Args:
+        failures: jobs that left no record; an arm of which nothing else is there has an empty row.
+
     Raises:
-        UserError: a key that no record has, or a baseline that is not one arm.
+        UserError: a key that no record has, a baseline that is not one arm, no such column.
     """
-    for key in by:
-        known = flat(records[0].config)
-        if key not in known:
-            raise unknown("by", key, known)
-    found = sorted(arms(records, by), key=SORTS[sort])
-    reference = named(found, by, baseline) if baseline else best(found)
+    by = naming(records, by)
+    found = arms(records, by)
+    reference = named(found, by, baseline) if baseline else None
     against = compare(found, reference)
-    rows = [row(arm, by, one, baseline) for arm, one in zip(found, against, strict=True)]
-    columns = [Column(key, heading(key), words=True) for key in by]
-    return Findings(Table([*columns, *FIGURES], rows), notes(found, by, baseline))
+    columns = [*(Column(key, heading(key), words=True) for key in by), *FIGURES]
+    rows = [row(arm, one, baseline) for arm, one in zip(found, against, strict=True)]
+    rows += [
+        [*name, *[None] * (len(FIGURES) - 1), "failed"]
+        for name in only_failed(failures, records, by, {arm.name for arm in found})
+    ]
+    rows.sort(key=sorting(sort, [column.name for column in columns], len(by)))
+    told = [*notes(found, by, baseline, against), *(f"{line}." for line in failed_lines(failures))]
+    return Findings(by, Table(columns, rows), told)
 
 
-def row(
-    arm: Arm, by: Sequence[str], against: Comparison | None, baseline: str | None
-) -> list[Cell]:
+def sorting(sort: str, names: Sequence[str], parts: int) -> Callable[[Sequence[Cell]], Any]:
+    """The sort key of a row.
+
+    Raises:
+        UserError: no such column.
+    """
+    if sort == "name":
+        return lambda cells: [natural(cell) for cell in cells[:parts]]
+    if sort not in names:
+        raise unknown("sort", sort, ["name", *names])
+    at, sign = names.index(sort), -1 if sort in MORE_IS_BETTER else 1
+
+    def key(cells: Sequence[Cell]) -> Any:
+        kind, number, word = natural(cells[at])
+        return kind, sign * number, word
+
+    return key
+
+
+def only_failed(
+    failures: Sequence[Failure],
+    records: Sequence[Record],
+    by: Sequence[str],
+    known: set[tuple[Any, ...]],
+) -> list[tuple[Any, ...]]:
+    """Names of arms that have no record at all."""
+    without_rank = {r.config["method"] for r in records if not r.counts["adapted_modules"]}
+    names = {}
+    for failure in failures:
+        config = flat(failure.config)
+        bare = config["method"] in without_rank
+        name = tuple(None if bare and key.startswith("lora.") else config.get(key) for key in by)
+        # its split is not known: where rows are named by it, another arm's of the same name is its
+        names[name] = all(
+            any(a != b for key, a, b in zip(by, name, other, strict=True) if key != "split")
+            for other in known
+        )
+    return [name for name, alone in names.items() if alone]
+
+
+def row(arm: Arm, against: Comparison | None, baseline: str | None) -> list[Cell]:
     first, (accuracy, _) = arm.chosen.records[0], arm.chosen.validation
     return [
-        *(
-            short_targets(part) if "target" in key else part
-            for key, part in zip(by, arm.name, strict=True)
-        ),
+        *arm.name,
         len(arm.settings),
         arm.chosen.rate,
         first.counts["trainable"],
@@ -112,32 +155,39 @@ def row(
         accuracy,
         arm.seeds.mean,
         arm.deviation,
-        ends(arm.seeds),
-        ends(arm.texts),
+        ends_of(arm.seeds),
+        ends_of(arm.texts),
         against.difference if against else None,
         against.p if against else None,
         verdict(against, baseline),
     ]
 
 
+def ends_of(interval: Interval) -> Ends | None:
+    return None if interval.low is None or interval.high is None else (interval.low, interval.high)
+
+
 def verdict(against: Comparison | None, baseline: str | None) -> str:
     if against is None:
         return "baseline" if baseline else "best"
-    if against.p is None or against.difference is None:
-        return "not paired"
+    if against.untested:
+        return against.untested
     if not against.told_apart:
         return "tied"
-    return "better" if against.difference > 0 else "worse"
+    return "better" if (against.difference or 0) > 0 else "worse"
 
 
 def named(found: Sequence[Arm], by: Sequence[str], baseline: str) -> Arm:
     """The arm that `baseline` means: key=value, or several with commas."""
-    wanted = dict(part.partition("=")[::2] for part in baseline.split(","))
-    fits = [
-        arm
-        for arm in found
-        if all(str(dict(zip(by, arm.name, strict=True)).get(k)) == v for k, v in wanted.items())
-    ]
+    try:
+        wanted = conditions(baseline)
+    except ValueError:
+        raise UserError(f"baseline={baseline}: write key=value, e.g. method=full") from None
+    fits = []
+    for arm in found:
+        name = dict(zip(by, arm.name, strict=True))
+        if all(key in name and is_typed(name[key], typed) for key, typed in wanted):
+            fits.append(arm)
     if len(fits) != 1:
         raise UserError(
             f"baseline={baseline} fits {len(fits)} rows; give one by its {' and '.join(by)}"
@@ -145,16 +195,27 @@ def named(found: Sequence[Arm], by: Sequence[str], baseline: str) -> Arm:
     return fits[0]
 
 
-def notes(found: Sequence[Arm], by: Sequence[str], baseline: str | None) -> list[str]:
-    lines = []
-    if len(found) > 1:
+def notes(
+    found: Sequence[Arm],
+    by: Sequence[str],
+    baseline: str | None,
+    against: Sequence[Comparison | None],
+) -> list[str]:
+    sizes = sorted({arm.chosen.records[0].metrics["test"]["n"] for arm in found})
+    lines = [f"n = {' or '.join(f'{n:,}' for n in sizes)} test texts; sd over seeds, in points."]
+    if any(one is not None and one.p is not None for one in against):
         lines.append(
             "p: of the difference from the "
             f"{'baseline' if baseline else 'best'}, over seeds and over test texts, paired; the "
             "larger; Holm-corrected. Tied: p of 0.05 or more."
         )
-        if reasons := doubts(found, by):
-            lines += ["Not evidence of which is better, because", *(f"- {r}" for r in reasons)]
+    if any(one is not None and one.untested == "one seed" for one in against):
+        lines.append(
+            "One seed: not tested, for the best of single runs is often a lucky one; name a "
+            "baseline, or train more seeds."
+        )
+    if reasons := doubts(found, by):
+        lines += ["Not evidence of which is better, because", *(f"- {r}" for r in reasons)]
     if seen := repeats(found):
         lines.append(f"Note: {seen}.")
     return lines

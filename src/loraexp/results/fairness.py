@@ -1,38 +1,108 @@
 """Is a comparison of arms evidence? The reasons why not."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from typing import Any
 
-from loraexp.results.arms import Arm
+from loraexp.results.arms import Arm, Setting, splits_of
+from loraexp.results.record import Record
 
 TUNED = {"optim.lr", "optim.lr_factor"}
+
+Trait = Callable[[Record], Hashable]
+
+
+def of_config(*path: str) -> Trait:
+    """What a record's config has there."""
+
+    def read(record: Record) -> Hashable:
+        value: Any = record.config
+        for part in path:
+            value = value.get(part)
+        return str(value)
+
+    return read
+
+
+def texts_seen(record: Record) -> int:
+    """Texts that were trained on, repeats counted: steps are no measure between batch sizes."""
+    data, trainer = record.config["data"], record.config["trainer"]
+    a_step = data["batch_size"] * trainer["accumulate"] * trainer["devices"]
+    # The last step of an epoch is a smaller one, unless limit_batches ends it before.
+    return min(record.steps * a_step, record.epochs * record.data["n"]["train"])
+
+
+# What every arm must have spent alike: all that it tried counts, not only what was chosen of it.
+BUDGETS: dict[str, Trait] = {
+    "the arms were not given the same number of epochs": of_config("trainer", "max_epochs"),
+    "the arms were not trained on the same number of texts": texts_seen,
+}
+# What must be alike in all runs, by the keys that may make it differ where they are compared.
+SURROUNDINGS: dict[str, tuple[str, Trait]] = {
+    "model.": ("the runs do not share one base", lambda record: record.hashes["base"]),
+    "trainer.precision": ("the runs differ in precision", lambda record: record.precision),
+    "trainer.keep": ("the runs differ in trainer.keep", of_config("trainer", "keep")),
+}
 
 
 def doubts(arms: Sequence[Arm], by: Sequence[str]) -> list[str]:
     """Why a comparison is not evidence, a line each; none if it is.
 
     Every arm must have its best learning rate inside its grid, and all the same budget, the same
-    texts in the same split and no fewer seeds than the others. Settings are always chosen on
-    validation texts: see Arm.chosen.
+    texts in the same split, the same seeds in every setting and as much tuning as the others.
+    Settings are always chosen on validation texts: see Arm.chosen.
     """
+    if len(arms) == 1:
+        return [*splits(arms)]
     return [*dict.fromkeys(found(arms, by))]
 
 
 def found(arms: Sequence[Arm], by: Sequence[str]) -> Iterator[str]:
-    if (
-        len({record.hashes["split"] for arm in arms for s in arm.settings for record in s.records})
-        > 1
-    ):
-        yield "the arms were not tested on the same split"
+    yield from splits(arms)
+    yield from seeds(arms)
+    for reason, trait in BUDGETS.items():
+        if len({frozenset(map(trait, runs(arm))) for arm in arms}) > 1:
+            yield reason
+    every = [record for arm in arms for record in runs(arm)]
+    for key, (reason, trait) in SURROUNDINGS.items():
+        if len({*map(trait, every)}) > 1 and not any(name.startswith(key) for name in by):
+            yield reason
+    for library in every[0].versions:
+        used = {record.versions.get(library, "none") for record in every}
+        if library != "python" and len(used) > 1:
+            yield f"the runs were made with {library} {' and '.join(sorted(used))}"
+    yield from tuning(arms, by)
+
+
+def splits(arms: Sequence[Arm]) -> Iterator[str]:
+    if len(splits_of(record for arm in arms for record in runs(arm))) > 1:
+        yield "the runs were not tested on the same texts: the splits differ"
+
+
+def seeds(arms: Sequence[Arm]) -> Iterator[str]:
+    of_settings = {frozenset(setting.seeds) for arm in arms for setting in arm.settings}
     if len({frozenset(arm.accuracies) for arm in arms}) > 1:
         yield "the arms do not have the same seeds"
-    elif any(len(arm.accuracies) < 3 for arm in arms):
-        fewest = min(len(arm.accuracies) for arm in arms)
+    elif len(of_settings) > 1:
+        yield "not every setting has the same seeds"
+    if (fewest := min(len(arm.accuracies) for arm in arms)) < 3:
         yield f"{fewest} seed{'s' if fewest > 1 else ''} only; three are the least"
-    if len({record.steps for arm in arms for record in arm.chosen.records}) > 1:
-        yield "the arms did not train for the same number of steps"
+    if any(len(results(setting)) > len(setting.seeds) for arm in arms for setting in arm.settings):
+        yield "runs of one setting and seed are there twice, with other results"
+
+
+def results(setting: Setting) -> set[tuple[int, str]]:
+    """A seed's run that is there twice, as of a method without a rank, counts once."""
+    return {(record.config["seed"], str(record.metrics["test"])) for record in setting.records}
+
+
+def tuning(arms: Sequence[Arm], by: Sequence[str]) -> Iterator[str]:
+    """Was as much tried of each, and the best learning rate found?"""
     if len({len(arm.settings) for arm in arms}) > 1:
         yield "the arms were not tuned with the same number of settings"
+    if len({sum(len(setting.seeds) for setting in arm.settings) for arm in arms}) > 1:
+        yield "the arms do not have the same number of runs"
     if TUNED & {*by}:
+        yield "rows are single learning rates; the best of them is chosen on test texts"
         return
     for arm in arms:
         name = ", ".join(f"{k}={v}" for k, v in zip(by, arm.name, strict=True))
@@ -43,8 +113,20 @@ def found(arms: Sequence[Arm], by: Sequence[str]) -> Iterator[str]:
             yield f"{name}: the best learning rate, {rate:g}, is at the edge of its grid"
 
 
+def runs(arm: Arm) -> list[Record]:
+    return [record for setting in arm.settings for record in setting.records]
+
+
 def repeats(arms: Sequence[Arm]) -> str | None:
-    """What test texts the training has seen, in words."""
-    record = arms[0].chosen.records[0]
-    count, n = record.data.get("repeats", {}).get("test", 0), record.metrics["test"]["n"]
-    return f"{count} of {n} test texts stand verbatim in train" if count else None
+    """What test texts the training has seen, in words; the most of any run."""
+    every = [record for arm in arms for record in runs(arm)]
+    known = [
+        (record.data["repeats"]["test"], record.metrics["test"]["n"])
+        for record in every
+        if "test" in record.data.get("repeats", {})
+    ]
+    if not known:
+        return None
+    count, n = max(known)
+    more = " in the runs that have most of them" if len({*known}) > 1 else ""
+    return f"{count} of {n} test texts stand verbatim in train{more}"

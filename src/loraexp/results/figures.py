@@ -5,21 +5,22 @@ from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import EngFormatter, LogLocator, NullFormatter
+from matplotlib.ticker import EngFormatter, FuncFormatter, LogLocator, NullFormatter
 
-from loraexp.results.arms import Arm, arms
+from loraexp.results.arms import Arm, arms, naming
 from loraexp.results.plots import canvas, tidy
 from loraexp.results.record import Record
-from loraexp.results.tables import heading, short_targets
+from loraexp.results.settings import heading
 
 # Okabe and Ito's palette; markers and dashes tell lines apart without it.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
-MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "*")
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "*", "p", "h", "d", "8")
 DASHES = ("-", "--", "-.", ":")
 
 
 def figures(records: Sequence[Record], by: Sequence[str]) -> dict[str, Figure]:
     """Every figure that these runs have something to show in, by its file's name."""
+    by = naming(records, by)
     found = arms(records, by)
     made = {
         "rank": rank_figure(found, by),
@@ -44,8 +45,7 @@ def label(arm: Arm, by: Sequence[str], without: str = "") -> str:
     parts = []
     for key, value in zip(by, arm.name, strict=True):
         if key != without and value is not None:
-            text = short_targets(value) if "target" in key else str(value)
-            parts.append(text if isinstance(value, str) else f"{heading(key)} {text}")
+            parts.append(value if isinstance(value, str) else f"{heading(key)} {value}")
     return ", ".join(parts)
 
 
@@ -68,9 +68,7 @@ def rank_figure(found: Sequence[Arm], by: Sequence[str]) -> Figure | None:
     ranks = sorted({arm.name[at] for members in lines.values() for arm in members})
     axes.set_xticks(ranks, [str(rank) for rank in ranks], minor=False)
     axes.set(xlabel="rank", ylabel="test accuracy (%)")
-    if len(lines) > 1:
-        axes.legend(frameon=False, fontsize=8)
-    return tidy(figure, axes)
+    return tidy(legended(figure, len(lines)), axes)
 
 
 def points(
@@ -107,13 +105,20 @@ def parameter_figure(found: Sequence[Arm], by: Sequence[str]) -> Figure | None:
     for number, (size, arm) in enumerate(zip(sizes, found, strict=True)):
         points([size], [arm], axes, label(arm, by), {**style(number), "linestyle": "none"})
     axes.set_xscale("log")
-    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    wide = max(sizes) > 100 * min(sizes)  # beyond two decades ticks between would overlap
+    axes.xaxis.set_major_locator(LogLocator(subs=(1,) if wide else (1, 2, 5)))
     axes.xaxis.set_major_formatter(EngFormatter(sep=""))
     axes.xaxis.set_minor_formatter(NullFormatter())
     axes.set(xlabel="trainable parameters", ylabel="test accuracy (%)")
-    if len(found) <= 12:
-        axes.legend(frameon=False, fontsize=7, ncols=1 if len(found) < 7 else 2)
-    return tidy(figure, axes)
+    return tidy(legended(figure, len(found)), axes)
+
+
+def legended(figure: Figure, lines: int) -> Figure:
+    """With the names of its lines beside the axes, where they hide no point; one needs none."""
+    if lines > 1:
+        figure.set_figwidth(figure.get_figwidth() + 1.4)
+        figure.legend(loc="outside right upper", frameon=False, fontsize=7)
+    return figure
 
 
 def rate_figure(found: Sequence[Arm], by: Sequence[str]) -> Figure | None:
@@ -129,10 +134,11 @@ def rate_figure(found: Sequence[Arm], by: Sequence[str]) -> Figure | None:
     for number, (name, pairs) in enumerate(lines.items()):
         axes.plot(*zip(*pairs, strict=True), label=name, markersize=5, **style(number))
     axes.set_xscale("log")
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 3)))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda rate, _: f"{rate:g}"))
+    axes.xaxis.set_minor_formatter(NullFormatter())
     axes.set(xlabel="learning rate", ylabel="validation loss (nats a text)")
-    if len(lines) > 1:
-        axes.legend(frameon=False, fontsize=7, ncols=1 if len(lines) < 7 else 2)
-    return tidy(figure, axes)
+    return tidy(legended(figure, len(lines)), axes)
 
 
 def confusion_figure(arm: Arm) -> Figure | None:

@@ -7,14 +7,16 @@ from pathlib import Path
 import yaml
 from matplotlib.figure import Figure
 
-from loraexp.results.arms import Arm, arms, best, compare, varied
+from loraexp.results.arms import Arm, Comparison, arms, compare, naming, varied
+from loraexp.results.collect import failed_lines
 from loraexp.results.comparison import Findings, findings
-from loraexp.results.escape import markdown_safe, printable
+from loraexp.results.escape import printable
 from loraexp.results.fairness import doubts
-from loraexp.results.figures import confusion_figure, figures, label
+from loraexp.results.figures import figures, label
 from loraexp.results.plots import loss_figure
-from loraexp.results.record import Record
-from loraexp.results.tables import Column, Table, heading, percent, runs_table, to_markdown
+from loraexp.results.record import Failure, Record
+from loraexp.results.settings import heading
+from loraexp.results.tables import Column, Table, percent, runs_table
 
 QUESTIONS: dict[tuple[str, ...], str] = {
     ("lora.rank",): "Which rank is enough?",
@@ -45,6 +47,7 @@ class Page:
     Args:
         facts: name and value of what else a reader may ask for.
         scores: a row a split.
+        confusion: test texts, a row a true label, a column a predicted one.
         mistakes: wrong test texts, the most confident first.
         config: every key, as YAML.
     """
@@ -52,6 +55,7 @@ class Page:
     name: str
     facts: Mapping[str, str]
     scores: Table
+    confusion: Table
     mistakes: Table
     figures: Mapping[str, Figure]
     config: str
@@ -74,6 +78,7 @@ def report(
     by: Sequence[str],
     baseline: str | None = None,
     question: str | None = None,
+    failures: Sequence[Failure] = (),
 ) -> Report:
     """What these runs, by their folders, say of the arms that `by` names (what varies, if empty).
 
@@ -83,48 +88,69 @@ def report(
     records = [*runs.values()]
     by = [*by] or varied(records)
     asked = question or QUESTIONS.get(tuple(by), f"How do {', '.join(map(heading, by))} compare?")
-    table = runs_table(records)
+    by = naming(records, by)
+    outcomes: list[Record | Failure] = [*records, *failures]
+    table = runs_table(outcomes)
     names = Column("run", "run", words=True)
-    rows = [[record.name, *row] for record, row in zip(records, table.rows, strict=True)]
+    rows = [[one.name, *row] for one, row in zip(outcomes, table.rows, strict=True)]
     return Report(
         asked,
-        answer(records, by),
-        findings(records, by, baseline),
+        answer(records, by, failures),
+        findings(records, by, baseline, failures=failures),
         figures(records, by),
         Table([names, *table.columns], rows),
         [page(folder, record) for folder, record in runs.items()],
     )
 
 
-def answer(records: Sequence[Record], by: Sequence[str]) -> list[str]:
+def answer(
+    records: Sequence[Record], by: Sequence[str], failures: Sequence[Failure] = ()
+) -> list[str]:
     """The findings in words: the best arm, what cannot be told from it, and whether to believe."""
     found = arms(records, by)
-    first = best(found)
     if len(found) == 1:
-        return [f"One arm only: {first.seeds.mean:.1%} of the test texts are labelled rightly."]
+        share = found[0].seeds.mean
+        lines = [f"One arm only: {share:.1%} of the test texts are labelled rightly."]
+    else:
+        against = compare(found)
+        tests = dict.fromkeys(arm.split for arm in found)
+        if len(tests) > 1:
+            lines = ["Not all were tested on the same texts, so none is the best of all."]
+        else:
+            lines = []
+        for split in tests:
+            members = [pair for pair in zip(found, against, strict=True) if pair[0].split == split]
+            if len(members) > 1:
+                lines += best_of(members, by)
+        lines.append(
+            "This is not evidence of which is better; the reasons are below the table."
+            if doubts(found, by)
+            else "Settings were chosen on validation texts, each inside its grid, at equal budgets."
+        )
+    return [*lines, *(f"{line}." for line in failed_lines(failures))]
+
+
+def best_of(members: Sequence[tuple[Arm, Comparison | None]], by: Sequence[str]) -> list[str]:
+    """Of arms that were tested on the same texts."""
+    (first,) = (arm for arm, one in members if one is None)
+    pairs = [(arm, one) for arm, one in members if one is not None]
     lines = [
         f"Best on the test texts: {label(first, by)}, {first.seeds.mean:.1%}{interval(first)}."
-    ]
-    pairs = [
-        (arm, one) for arm, one in zip(found, compare(found, first), strict=True) if one is not None
     ]
     tied = [label(arm, by) for arm, one in pairs if one.p is not None and not one.told_apart]
     if tied:
         lines.append(f"Not told apart from it: {'; '.join(tied)}.")
     elif all(one.told_apart for _, one in pairs):
         lines.append("All others are worse by more than chance.")
+    if any(one.untested == "one seed" for _, one in pairs):
+        lines.append("With one seed this may be chance alone: it was not tested.")
     cheapest = min(
-        (arm for arm in found if label(arm, by) in tied or arm is first),
+        (arm for arm, _ in members if label(arm, by) in tied or arm is first),
         key=lambda arm: arm.chosen.records[0].counts["trainable"],
     )
     if cheapest is not first:
         size = cheapest.chosen.records[0].counts["trainable"]
         lines.append(f"The cheapest of these: {label(cheapest, by)}, {size:,} parameters train.")
-    lines.append(
-        "This is not evidence of which is better; the reasons are below the table."
-        if doubts(found, by)
-        else "Settings were chosen on validation texts, each inside its grid, at equal budgets."
-    )
     return lines
 
 
@@ -154,13 +180,27 @@ def page(folder: Path, record: Record) -> Page:
     ]
     curves = folder / "metrics.csv"
     drawn = {"loss": loss_figure(curves)} if curves.is_file() else {}
-    confusion = confusion_figure(arms([record], ["method"])[0])
-    if confusion is not None:
-        drawn["confusion"] = confusion
     config = yaml.safe_dump(record.config, sort_keys=False, allow_unicode=True)
     return Page(
-        record.name, facts_of(record), Table(scores, rows), Table(MISTAKES, mistakes), drawn, config
+        record.name,
+        facts_of(record),
+        Table(scores, rows),
+        confusion(record),
+        Table(MISTAKES, mistakes),
+        drawn,
+        config,
     )
+
+
+def confusion(record: Record) -> Table:
+    """Numbers in place of a picture: a report of 200 runs is to open at once."""
+    labels = [printable(name) for name in record.labels]
+    if len(labels) > 20:
+        return Table([], [])  # nobody could read it
+    columns = [Column("true", "true \\ predicted", words=True)]
+    columns += [Column(name, name) for name in labels]
+    counts = record.metrics["test"]["confusion"]
+    return Table(columns, [[name, *row] for name, row in zip(labels, counts, strict=True)])
 
 
 def facts_of(record: Record) -> dict[str, str]:
@@ -177,36 +217,3 @@ def facts_of(record: Record) -> dict[str, str]:
         "finished": record.finished,
         **{f"sha256 of {name}": digest[:16] for name, digest in record.hashes.items()},
     }
-
-
-def as_markdown(made: Report, folder: str) -> str:
-    """The report as Markdown; its figures are files in `folder` (see `pictures`)."""
-    parts = [f"# {made.question}", *made.answer, to_markdown(made.compared.table)]
-    parts.append("\n".join(made.compared.notes))
-    parts += [picture(folder, "sweep", name) for name in made.figures]
-    parts += ["## Runs", to_markdown(made.runs)]
-    for page in made.pages:
-        parts += [f"### {page.name}", *(picture(folder, page.name, name) for name in page.figures)]
-        parts.append(
-            "\n".join(f"- {name}: {markdown_safe(value)}" for name, value in page.facts.items())
-        )
-        parts.append(to_markdown(page.scores))
-        if page.mistakes.rows:
-            parts += ["Most confident mistakes:", to_markdown(page.mistakes)]
-        fence = "```"
-        while fence in page.config:
-            fence += "`"
-        parts.append(f"{fence}yaml\n{page.config}{fence}")
-    return "\n\n".join(part for part in parts if part) + "\n"
-
-
-def picture(folder: str, owner: str, name: str) -> str:
-    return f"![{CAPTIONS[name]}]({folder}/{owner}-{name}.svg)"
-
-
-def pictures(made: Report) -> dict[str, Figure]:
-    """Every figure by the name of its file."""
-    found = {f"sweep-{name}": figure for name, figure in made.figures.items()}
-    for page in made.pages:
-        found |= {f"{page.name}-{name}": figure for name, figure in page.figures.items()}
-    return found

@@ -21,7 +21,7 @@ class Interval:
 
 
 def over_seeds(values: Sequence[float]) -> Interval:
-    """Student's t interval of the mean over seeds; one seed has none."""
+    """Student's t interval of a mean share over seeds, cut at 0 and 1; one seed has none."""
     from scipy import stats
 
     mean = float(np.mean(values))
@@ -31,7 +31,7 @@ def over_seeds(values: Sequence[float]) -> Interval:
     if error == 0.0:
         return Interval(mean, mean, mean)
     low, high = stats.t.interval(1 - LEVEL, len(values) - 1, loc=mean, scale=error)
-    return Interval(mean, float(low), float(high))
+    return Interval(mean, max(0.0, float(low)), min(1.0, float(high)))
 
 
 def next_run(values: Sequence[float]) -> Interval:
@@ -57,24 +57,33 @@ def over_texts(share: float, n: int) -> Interval:
 def p_of_difference(one: Marks, other: Marks) -> float:
     """Chance of a difference in accuracy at least as large if there were none, two-sided.
 
-    A difference must stand against both sources of chance, so the larger of two p values counts:
-    over texts and over seeds, paired in both. One seed leaves texts alone, with McNemar's exact
-    test (McNemar 1947); several give a paired t test each way.
+    A difference must stand against both sources of chance, so the larger of two p values counts,
+    paired in both: over seeds by Student's t test, over texts by McNemar's exact test. One seed
+    leaves texts alone.
 
     Args:
         one, other: (seeds, texts), the same texts in the same order; the same seeds.
     """
-    from scipy import stats
-
     if one.shape != other.shape:
         raise ValueError(f"{one.shape} and {other.shape} cannot be paired")
-    difference = one.astype(float) - other.astype(float)  # (seeds, texts)
-    if len(difference) == 1:
-        better, worse = int((difference > 0).sum()), int((difference < 0).sum())
-        if better + worse == 0:
-            return 1.0
-        return float(stats.binomtest(better, better + worse).pvalue)
-    return max(paired_t(difference.mean(0)), paired_t(difference.mean(1)))
+    difference = one.astype(np.int64) - other.astype(np.int64)  # (seeds, texts)
+    texts = mcnemar(difference.sum(0))
+    return texts if len(difference) == 1 else max(texts, paired_t(difference.mean(1)))
+
+
+def mcnemar(differences: NDArray[np.int64]) -> float:
+    """p that a text is as often the one arm's as the other's, where these differ (McNemar 1947).
+
+    Args:
+        differences: (texts,) under how many seeds more the one labels it rightly. With several
+            seeds an arm may win more texts and yet fewer marks: that is evidence for neither.
+    """
+    from scipy import stats
+
+    better, worse = int((differences > 0).sum()), int((differences < 0).sum())
+    if (better - worse) * int(differences.sum()) <= 0:
+        return 1.0
+    return float(stats.binomtest(better, better + worse).pvalue)
 
 
 def paired_t(differences: NDArray[np.float64]) -> float:

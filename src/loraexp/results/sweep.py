@@ -9,6 +9,8 @@ from typing import Any
 
 from loraexp.atomic import write_whole
 from loraexp.results.record import (
+    FILE,
+    SCORED,
     Failure,
     Record,
     Trial,
@@ -20,7 +22,8 @@ from loraexp.results.record import (
     read_record,
     read_trial,
 )
-from loraexp.results.tables import Column, Table, differs, flat, heading, percent
+from loraexp.results.settings import differs, flat, heading
+from loraexp.results.tables import Column, Table, percent
 
 PLAN, JOBS = "plan.txt", "jobs"
 
@@ -78,24 +81,39 @@ class Sweep:
         line = f"job {number + 1} of {jobs or max(len(planned), number + 1)}"
         if jobs is not None:
             losses = [by_loss(one) for one in self.trials() if isinstance(one, Trial)]
-            return line + (f"; best validation loss so far {min(losses):.4f}" if losses else "")
+            line += f"; best validation loss so far {min(losses):.4f}" if losses else ""
+            left = self.seconds_left(self.begun(), jobs)
+            return line + (f"; about {duration(left)} left" if left else "")
         records = [one for one in self.outcomes() if isinstance(one, Record)]
         if records:
             best = max(records, key=lambda record: record.metrics["validation"]["accuracy"])
             accuracy = best.metrics["validation"]["accuracy"]
-            line += f"; best validation accuracy so far {accuracy:.1%} ({best.name})"
-        if left := self.seconds_left(planned):
+            told = telling(best, self.outcomes())
+            line += f"; best validation accuracy so far {accuracy:.1%} ({told})"
+        if left := self.seconds_left(planned, len(planned)):
             line += f"; about {duration(left)} left"
         return line
 
-    def seconds_left(self, planned: list[Path]) -> float | None:
-        """The wall time a job took since the sweep began, times the jobs that are not finished."""
+    def seconds_left(self, runs: list[Path], jobs: int) -> float | None:
+        """The wall time a job took since the sweep began, times those of `jobs` not finished."""
         began = (self.folder / PLAN).stat().st_mtime
-        ended = [run / "record.json" for run in planned if is_finished(run)]
+        files = (run / name for run in runs for name in (FILE, SCORED))
+        ended = {file.parent: file for file in files if file.is_file()}.values()
         trained = sum(file.stat().st_mtime > began for file in ended)
         if not trained:
             return None
-        return (time.time() - began) / trained * (len(planned) - len(ended))
+        return (time.time() - began) / trained * (jobs - len(ended))
+
+
+def telling(one: Record | Failure, outcomes: Sequence[Record | Failure]) -> str:
+    """A job by what varies in its sweep and by its folder: lr_factor=3, seed=1: a-folder."""
+    configs, own = [flat(other.config) for other in outcomes], flat(one.config)
+    keys = [k for k in own if not k.startswith(("output_dir", "logger.")) and differs(k, configs)]
+    for group in ("model.", "data."):  # told by the name, not by all that makes it
+        if f"{group}name" in keys:
+            keys = [k for k in keys if not k.startswith(group) or k == f"{group}name"]
+    varies = ", ".join(f"{heading(key)}={own[key]}" for key in keys)
+    return f"{varies}: {one.name}" if varies else one.name
 
 
 def trials_table(trials: Sequence[Trial | Failure]) -> Table:

@@ -3,8 +3,7 @@
 import csv
 import io
 import json
-import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -14,8 +13,10 @@ from rich.text import Text
 
 from loraexp.results.escape import latex_safe, markdown_safe, printable, spreadsheet_safe
 from loraexp.results.record import Failure, Record
+from loraexp.results.settings import differs, flat, heading, short_targets
 
-Cell = str | int | float | None
+Ends = tuple[float, float]  # of an interval, shares of 1
+Cell = str | int | float | Ends | None
 
 
 def as_is(cell: Cell) -> str:
@@ -30,6 +31,7 @@ class Column:
     heading: str
     show: Callable[[Any], str] = as_is
     words: bool = False  # text, aligned left
+    ends: bool = False  # an interval: its ends are two columns in CSV and JSON
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,24 @@ class Table:
         kept = [i for i, column in enumerate(self.columns) if column.name in names]
         rows = [[row[i] for i in kept] for row in self.rows]
         return Table([self.columns[i] for i in kept], rows)
+
+    def parted(self) -> "Table":
+        """The same rows with the ends of intervals in columns of their own, NAME_low and _high."""
+        columns = [
+            Column(f"{c.name}{end}", c.heading)
+            for c in self.columns
+            for end in (("_low", "_high") if c.ends else ("",))
+        ]
+        rows: list[list[Cell]] = []
+        for row in self.rows:
+            cells: list[Cell] = []
+            for column, cell in zip(self.columns, row, strict=True):
+                if column.ends:
+                    cells += cell if isinstance(cell, tuple) else (None, None)
+                else:
+                    cells.append(cell)
+            rows.append(cells)
+        return Table(columns, rows)
 
     def text(self) -> list[list[str]]:
         """The cells as shown."""
@@ -92,7 +112,7 @@ def narrowed(table: Table, expendable: Sequence[str], width: int | None = None) 
 
 
 def to_csv(table: Table) -> str:
-    out = io.StringIO()
+    table, out = table.parted(), io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(table.header)
     # Escaped: before Python 3.13 csv leaves a carriage return bare, and what follows is a new row.
@@ -120,6 +140,7 @@ def to_latex(table: Table) -> str:
 
 
 def to_json(table: Table) -> str:
+    table = table.parted()
     return json.dumps([dict(zip(table.header, row, strict=True)) for row in table.rows], indent=2)
 
 
@@ -130,6 +151,11 @@ FORMATS: dict[str, Callable[[Table], str]] = {
     "latex": to_latex,
     "json": to_json,
 }
+
+
+def ends(interval: Ends) -> str:
+    low, high = interval
+    return f"{100 * low:.1f}-{100 * high:.1f}"
 
 
 def percent(digits: int) -> Callable[[float], str]:
@@ -198,26 +224,6 @@ def runs_table(outcomes: Sequence[Record | Failure]) -> Table:
     return Table(columns, rows)
 
 
-def flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested settings under dotted keys; lists and patterns as text."""
-    found: dict[str, Any] = {}
-    for key, value in config.items():
-        if isinstance(value, dict) and not key.endswith("_pattern"):
-            found |= flat(value, f"{prefix}{key}.")
-        else:
-            found[prefix + key] = str(value) if isinstance(value, (list, dict)) else value
-    return found
-
-
-def differs(key: str, configs: Sequence[Mapping[str, Any]]) -> bool:
-    return len({str(config.get(key)) for config in configs}) > 1
-
-
-def heading(key: str) -> str:
-    """model.name -> model, optim.lr -> lr, seed -> seed."""
-    return key.removesuffix(".name").rpartition(".")[2]
-
-
 def run_cells(record: Record | Failure) -> list[Cell]:
     """The cells of RUN_COLUMNS."""
     lora = record.config["lora"]
@@ -238,9 +244,3 @@ def run_cells(record: Record | Failure) -> list[Cell]:
         record.metrics["test"]["f1"],
         record.seconds["total"],
     ]
-
-
-def short_targets(targets: Any) -> str:
-    """q_proj,v_proj -> q,v; anything else as it is."""
-    names = [targets] if isinstance(targets, str) else targets
-    return ",".join(re.sub(r"^(q|k|v|out)_proj$", r"\1", str(name)) for name in names)

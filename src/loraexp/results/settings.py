@@ -1,0 +1,108 @@
+"""Settings of runs as flat keys: how they are shown, and whether one is what a user typed."""
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import yaml
+
+from loraexp.errors import UserError
+
+
+def flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested settings under dotted keys; lists and patterns as text, targets as short ones."""
+    found: dict[str, Any] = {}
+    for key, value in config.items():
+        if isinstance(value, dict) and not key.endswith("_pattern"):
+            found |= flat(value, f"{prefix}{key}.")
+        elif key == "target_modules":
+            found[prefix + key] = short_targets(value)
+        else:
+            found[prefix + key] = str(value) if isinstance(value, (list, dict)) else value
+    return found
+
+
+def differs(key: str, configs: Sequence[Mapping[str, Any]]) -> bool:
+    return len({str(config.get(key)) for config in configs}) > 1
+
+
+def heading(key: str) -> str:
+    """model.name -> model, optim.lr -> lr, seed -> seed."""
+    return key.removesuffix(".name").rpartition(".")[2]
+
+
+def short_targets(targets: Any) -> str:
+    """q_proj,v_proj -> q,v; anything else as it is."""
+    names = [targets] if isinstance(targets, str) else targets
+    return ",".join(re.sub(r"^(q|k|v|out)_proj$", r"\1", str(name)) for name in names)
+
+
+def conditions(typed: str) -> list[tuple[str, str]]:
+    """Key and value of key=value, or of several with commas; commas that no key follows belong to
+    a value: lora.target_modules=q,v,seed=0 are two.
+
+    Raises:
+        ValueError: something that is no key=value.
+    """
+    parts = re.split(r",(?=[\w.]+=)", typed)
+    if not all(re.match(r"[\w.]+=", part) for part in parts):
+        raise ValueError(typed)
+    return [(key, value) for key, _, value in (part.partition("=") for part in parts)]
+
+
+def is_typed(value: Any, typed: str) -> bool:
+    """Is a setting what was typed? Values count, not how they are written: 1e-3 is 0.001, false is
+    False, nothing is null, [q_proj,v_proj] is q,v."""
+    if str(value) == typed or (isinstance(value, str) and bare(value) == bare(typed)):
+        return True
+    meant = read(typed)
+    if isinstance(value, bool) or isinstance(meant, bool) or value is None or meant is None:
+        return value is meant
+    return not isinstance(value, str) and bool(value == meant)
+
+
+def read(typed: str) -> Any:
+    """A text as YAML reads it; 1e-3, which YAML takes for a word, as a number too."""
+    try:
+        value = yaml.safe_load(typed)
+    except yaml.YAMLError:
+        return typed
+    if not isinstance(value, str):
+        return value
+    try:
+        return float(value)
+    except ValueError:
+        return value
+
+
+def bare(text: str) -> str:
+    """Of lists and patterns what is in them: no brackets, quotes or spaces, short targets."""
+    inside = re.sub(r"[\s'\"]", "", text)
+    inside = re.sub(r"^\[(.*)\]$|^\{(.*)\}$", lambda found: found[1] or found[2] or "", inside)
+    return short_targets(inside.split(","))
+
+
+def chosen(config: Mapping[str, Any], where: Sequence[str]) -> bool:
+    """Does a flat config meet all conditions key=value, or key=a|b for either?
+
+    Raises:
+        UserError: a condition that is none, or on a key that there is not.
+    """
+    for key, typed in wanted(where):
+        if key not in config:
+            raise UserError(
+                f"where={key}={typed}: write key=value with a key of train, e.g. seed=0"
+            )
+        if not any(is_typed(config[key], one) for one in typed.split("|")):
+            return False
+    return True
+
+
+def wanted(where: Sequence[str]) -> list[tuple[str, str]]:
+    try:
+        # joined: the command line cuts a list of targets at its commas
+        return conditions(",".join(where)) if where else []
+    except ValueError as error:
+        raise UserError(
+            f"where={error}: write key=value with a key of train, e.g. seed=0"
+        ) from None
