@@ -2,6 +2,7 @@
 
 import json
 import struct
+import time
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import replace
@@ -45,6 +46,22 @@ def log_records(content: bytes) -> Iterator[bytes]:
 
 def read_offline(folder: Path) -> dict[str, Any]:
     """The records the client wrote, by kind; history and summary by name."""
+    found = records_by_kind(folder)
+    until = time.monotonic() + 30  # a process of the client's own writes, and may still be at it
+    while not found["exit"] and time.monotonic() < until:
+        time.sleep(0.2)
+        found = records_by_kind(folder)
+    items = [item for history in found["history"] for item in history.item]
+    summaries = [item for summary in found["summary"] for item in summary.update]
+    return {
+        "run": found["run"][0],
+        "exit": [exit.exit_code for exit in found["exit"]],
+        "history": {i.key or i.nested_key[0] for i in items},
+        "summary": {"/".join(i.nested_key) or i.key: json.loads(i.value_json) for i in summaries},
+    }
+
+
+def records_by_kind(folder: Path) -> dict[str, list[Any]]:
     from wandb.proto import wandb_internal_pb2 as pb
 
     (file,) = folder.glob("wandb/offline-run-*/*.wandb")
@@ -54,14 +71,7 @@ def read_offline(folder: Path) -> dict[str, Any]:
         record.ParseFromString(data)
         if kind := record.WhichOneof("record_type"):
             found[kind].append(getattr(record, kind))
-    items = [item for history in found["history"] for item in history.item]
-    summaries = [item for summary in found["summary"] for item in summary.update]
-    return {
-        "run": found["run"][0],
-        "exit": [exit.exit_code for exit in found["exit"]],
-        "history": {i.key or i.nested_key[0] for i in items},
-        "summary": {"/".join(i.nested_key) or i.key: json.loads(i.value_json) for i in summaries},
-    }
+    return found
 
 
 def stop(*_: Any) -> None:
