@@ -1,7 +1,9 @@
 """An adapter on disk comes back bit for bit, and a damaged one never comes back at all."""
 
 import json
+from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -13,7 +15,9 @@ from torch import Tensor, nn
 from loraexp.adapters import files
 from loraexp.adapters.files import (
     CARD,
+    FIELDS,
     TENSORS,
+    card_text,
     json_hash,
     load_adapter,
     read_card,
@@ -26,7 +30,11 @@ from loraexp.errors import UserError
 from loraexp.model.gpt2 import GPT2Classifier
 from loraexp.model.weights import load_classifier
 
-CONTENT = {"method": "lora", "labels": ["ham", "spam"]}
+CONTENT: dict[str, Any] = {
+    **dict.fromkeys(("base_sha256", "tokenizer_sha256", "data_sha256", "split_sha256"), "0" * 64),
+    **{"method": "lora", "pooling": "last_token", "precision": "fp32", "base": "tiny"},
+    **{"config": {}, "versions": {}, "golden": {}, "labels": ["ham", "spam"], "pad_id": 256},
+}
 
 
 def trained(network: nn.Module, config: Adaptation) -> nn.Module:
@@ -90,7 +98,8 @@ def test_the_card_holds_what_it_was_given_and_the_hash(
 ) -> None:
     digest = save_adapter(trained(network, Adaptation()), tmp_path, CONTENT)
     card = read_card(tmp_path)
-    written = {"format": 2, "adapter_sha256": digest, **CONTENT}
+    file = sha256((tmp_path / TENSORS).read_bytes()).hexdigest()
+    written = {"format": 3, "adapter_sha256": digest, "file_sha256": file, **CONTENT}
     assert card == {**written, "digests": {field: json_hash(v) for field, v in written.items()}}
 
 
@@ -123,6 +132,7 @@ def test_an_adapter_held_in_another_precision_is_stored_in_float32(
 
 
 NAME = "h.0.attn.q_proj.lora_A"
+FLOAT8 = (torch.float8_e4m3fn, torch.float8_e5m2)  # torch has no isfinite for one of them
 
 
 @pytest.mark.parametrize(
@@ -134,9 +144,12 @@ NAME = "h.0.attn.q_proj.lora_A"
         ({NAME: torch.full((8, 16), torch.nan)}, f"has a non-finite {NAME}"),
         ({NAME: torch.full((8, 16), -torch.inf)}, f"has a non-finite {NAME}"),
         ({NAME: torch.zeros(8, 16)}, "is not what adapter.json describes"),
-        ({NAME: torch.zeros(8, 16).double()}, "is not what adapter.json describes"),
+        *(
+            ({NAME: torch.zeros(8, 16).to(dtype)}, f"has a .* {NAME} where float32 belongs")
+            for dtype in (torch.float64, torch.bfloat16, torch.int8, torch.bool, *FLOAT8)
+        ),
     ],
-    ids=["missing", "extra", "misshaped", "nan", "infinite", "other values", "other dtype"],
+    ids=str,
 )
 def test_tensors_that_do_not_fit_are_refused_by_name(
     folder: Path, tiny: Model, tensors: dict[str, Tensor | None], problem: str
@@ -191,10 +204,12 @@ def test_one_flipped_bit_anywhere_is_noticed(
 @pytest.mark.parametrize(
     ("card", "problem"),
     [
-        (b'{"format": 1}', "is not of format 2"),
-        (b"{}", "is not of format 2"),
-        (b"[1]", "is not of format 2"),
-        (b'{"format": 2', "is damaged"),
+        (b'{"format": 2}', "is not of format 3"),
+        (b"{}", "is not of format 3"),
+        (b"[1]", "is not of format 3"),
+        (b'{"format": 3', "is damaged"),
+        (b"[" * 100_000, "is damaged"),
+        (b'{"format": NaN}', "is not of format 3"),
         (b"", "is damaged"),
         (b"\xff\xfe", "is damaged"),
     ],
@@ -206,11 +221,86 @@ def test_a_wrong_card_is_refused_by_name(folder: Path, card: bytes, problem: str
 
 
 def test_a_card_of_another_adapter_is_refused(folder: Path, tiny: Model) -> None:
-    card = json.loads((folder / CARD).read_text()) | {"adapter_sha256": "0" * 64}
-    card["digests"]["adapter_sha256"] = json_hash("0" * 64)
-    (folder / CARD).write_text(json.dumps(card))
+    forge(folder, adapter_sha256="0" * 64)
     with pytest.raises(UserError, match="adapter_sha256 differs"):
         load_adapter(fresh(tiny), folder)
+
+
+def forge(folder: Path, without: str = "", **fields: Any) -> None:
+    """Other fields, or one less, with digests that fit."""
+    card = {**json.loads((folder / CARD).read_text()), **fields}
+    card = {field: value for field, value in card.items() if field not in (without, "digests")}
+    card["digests"] = {field: json_hash(value) for field, value in card.items()}
+    (folder / CARD).write_text(card_text(card))
+
+
+@pytest.mark.parametrize("field", FIELDS)
+def test_a_forged_card_without_a_field_or_with_one_of_another_type_is_refused(
+    folder: Path, field: str
+) -> None:
+    forge(folder, **{field: 1.5})
+    with pytest.raises(UserError, match=f"{CARD} is damaged: {field} is no "):
+        read_card(folder)
+    forge(folder, without=field)
+    with pytest.raises(UserError, match=f"{CARD} is damaged: {field} is missing"):
+        read_card(folder)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ('"method"', ' "method"'),
+        ("\n", "\r\n"),
+        ('"method": "lora"', '"method": "dora",\n  "method": "lora"'),
+        ('"lora"', '"l\\u006fra"'),
+    ],
+    ids=["space", "line ends", "a field twice", "escape"],
+)
+def test_a_card_of_the_same_content_in_other_bytes_is_refused(
+    folder: Path, old: str, new: str
+) -> None:
+    text = (folder / CARD).read_text()
+    assert json.loads(text.replace(old, new)) == json.loads(text)
+    (folder / CARD).write_bytes(text.replace(old, new).encode())
+    with pytest.raises(UserError, match=f"{CARD} is not as it was written"):
+        read_card(folder)
+
+
+def test_any_other_byte_in_place_of_one_of_either_file_is_refused(
+    folder: Path, tiny: Model
+) -> None:
+    """At every space, and at places all over; the header's padding is among them."""
+    network = fresh(tiny)
+    for name in (CARD, TENSORS):
+        content = (folder / name).read_bytes()
+        header = 8 + int.from_bytes(content[:8], "little") if name == TENSORS else len(content)
+        spaces = [place for place in range(header) if content[place] in b" \n"]
+        assert spaces
+        for place in {*spaces[:: max(1, len(spaces) // 40)], *range(3, len(content), 997), 8}:
+            for byte in b" \t\nx" if place < header else b"x":
+                if content[place] == byte:
+                    continue
+                (folder / name).write_bytes(content[:place] + bytes([byte]) + content[place + 1 :])
+                with pytest.raises(UserError, match=name):
+                    load_adapter(network, folder)
+        (folder / name).write_bytes(content)
+    load_adapter(network, folder)
+
+
+@pytest.mark.parametrize("name", [CARD, TENSORS])
+def test_a_link_out_of_the_folder_is_refused_and_one_within_is_not(
+    folder: Path, tiny: Model, name: str
+) -> None:
+    for target, refused in ((folder / f"own-{name}", False), (folder.parent / name, True)):
+        (folder / name).rename(target)
+        (folder / name).symlink_to(target)
+        if refused:
+            with pytest.raises(UserError, match=f"{name} leads out of its folder, to "):
+                load_adapter(fresh(tiny), folder)
+        else:
+            load_adapter(fresh(tiny), folder)
+        (folder / name).unlink()
+        target.rename(folder / name)
 
 
 def test_a_folder_without_a_card_is_no_adapter(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """A merged run is a checkpoint that transformers opens and that gives the same labels."""
 
 import json
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from loraexp.model.bpe import train_bpe
 from loraexp.schemas import MergeConfig
 from loraexp.training.assemble import restore
 from loraexp.training.measure import Predictor
-from loraexp.training.merge import merge_run
+from loraexp.training.merge import Certificate, compare, merge_run
 from loraexp.training.naming import run_folder
 from loraexp.training.run import train
 
@@ -105,6 +106,19 @@ def test_a_change_above_the_tolerance_is_refused_unless_forced(
     assert certificate.logit_change > 1e-9
     network = AutoModelForSequenceClassification.from_pretrained(tmp_path / "out")
     assert network.config.num_labels == 2
+
+
+def test_logits_that_are_no_numbers_certify_nothing(
+    small: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train(small)
+    broken = Certificate(texts=24, logit_change=math.nan, labels_changed=0)
+    monkeypatch.setattr("loraexp.training.merge.compare", lambda before, after: broken)
+    with pytest.raises(UserError, match="changes a logit by nan"):
+        merge_run(MergeConfig(run=str(run_folder(small)), out=str(tmp_path / "out")))
+    assert not (tmp_path / "out").exists()
+    one = torch.tensor([[0.0, math.nan]])
+    assert math.isnan(compare(one, one).logit_change)
 
 
 def test_what_transformers_cannot_express_is_refused_with_the_key(

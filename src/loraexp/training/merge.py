@@ -60,7 +60,8 @@ def merge_run(config: MergeConfig) -> Certificate:
     stored = {name: t.to(DTYPES[config.dtype]) for name, t in made.network.state_dict().items()}
     made.network.load_state_dict(stored)  # as the file will give them back
     certificate = compare(before, logits(trained, made, texts))
-    if certificate.logit_change > config.tolerance and not config.force:
+    # Not `> tolerance`: a NaN is no proof of anything.
+    if not certificate.logit_change <= config.tolerance and not config.force:
         raise UserError(
             f"merging changes a logit by {certificate.logit_change:.2g} and "
             f"{certificate.labels_changed} of {len(texts)} labels, more than "
