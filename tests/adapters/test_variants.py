@@ -12,7 +12,8 @@ from torch import Tensor, nn
 from loraexp.adapters.branches import Adapted, Branch
 from loraexp.adapters.inject import adapter_tensors, inject, saved_tensors
 from loraexp.adapters.methods import METHODS, as_method, check_method
-from loraexp.adapters.variants import BRANCHES, Dora, FromStart, Vera, endless, olora, pissa
+from loraexp.adapters.starts import FromStart, olora, pissa
+from loraexp.adapters.variants import BRANCHES, Dora, Vera, endless
 from loraexp.config import Adaptation, LastBlock, Lora, Optim
 from loraexp.errors import UserError
 from loraexp.model.gpt2 import GPT2Classifier
