@@ -79,8 +79,9 @@ def merge_run(config: MergeConfig) -> Certificate:
 def on_itself(config: TrainConfig, precision: str, out: Path) -> TrainConfig:
     """The config under which a merged folder is a run: its weights are the base, and all that is
     left to adapt is the head. The path is a whole one, so that it holds from any folder."""
-    weights = {"weights": str(out.resolve()), "tokenizer": "auto"}
-    model = replace(config.model, **weights, repo="", revision="", sha256="")
+    model = replace(
+        config.model, weights=str(out.resolve()), tokenizer="auto", repo="", revision="", sha256=""
+    )
     trainer = replace(config.trainer, precision=precision)
     merged: TrainConfig = as_method(replace(config, model=model, trainer=trainer), "head")
     return merged
