@@ -14,7 +14,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 from transformers import AutoModelForSequenceClassification, PreTrainedModel
 
-from loraexp.adapters.inject import adapter_tensors, inject
+from loraexp.adapters.inject import adapter_tensors, inject, saved_tensors
 from loraexp.adapters.methods import METHODS, as_method
 from loraexp.commands.export import run as export_command
 from loraexp.config import Adaptation, Head, Lora, Model, TrainConfig
@@ -24,6 +24,8 @@ from loraexp.model.gpt2 import GPT2Classifier
 from loraexp.model.tokenizer import from_bytes
 from loraexp.model.weights import load_classifier
 from loraexp.schemas import ExportConfig
+from loraexp.training.assemble import assemble
+from loraexp.training.derive import write_run
 from loraexp.training.naming import run_folder
 from loraexp.training.peft_format import save_to, to_peft
 from loraexp.training.run import train
@@ -34,17 +36,6 @@ SIX = ["q_proj", "k_proj", "v_proj", "out_proj", "fc1", "fc2"]
 SUBSETS = [list(c) for n in range(1, 7) for c in itertools.combinations(SIX, n)]
 BRANCHED = [name for name, method in METHODS.items() if method.branch is not None]
 TOLERANCE = 1e-12
-
-
-@pytest.fixture(scope="module")
-def base(tmp_path_factory: pytest.TempPathFactory) -> tuple[Model, Path]:
-    """A tiny base, as ours and as transformers' folder."""
-    model = Model("tiny", "random", "bytes", n_layer=2, n_head=2, d_model=8, context=16)
-    model.vocab_size = 257
-    folder = tmp_path_factory.mktemp("base")
-    network = load_classifier(model, Head(), 2, seed=0)
-    save_classifier(network.state_dict(), model, from_bytes(), ("ham", "spam"), folder)
-    return model, folder
 
 
 def trained(model: Model, config: Adaptation) -> GPT2Classifier:
@@ -168,7 +159,8 @@ def test_what_peft_cannot_hold_is_refused_with_the_reason(
     small: TrainConfig, tmp_path: Path, method: str
 ) -> None:
     config = replace(small, method=method)
-    train(config)
+    network = assemble(config, ("ham", "spam")).network
+    write_run(run_folder(config), config, ("ham", "spam"), saved_tensors(network))
     with pytest.raises(UserError, match=rf"method={method} trains tensors of the base, which no"):
         export_command(ExportConfig(run=str(run_folder(config)), out=str(tmp_path / "o")), None)
     assert not (tmp_path / "o").exists()
