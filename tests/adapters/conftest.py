@@ -1,10 +1,14 @@
 """A tiny classifier in which every bias counts, and a few texts for it."""
 
+from pathlib import Path
+
 import pytest
 import torch
+from saved import CONTENT, trained
 from torch import Tensor
 
-from loraexp.config import Head, Model
+from loraexp.adapters.files import save_adapter
+from loraexp.config import Adaptation, Head, Model
 from loraexp.model.gpt2 import GPT2Classifier
 from loraexp.model.weights import load_classifier
 
@@ -25,3 +29,10 @@ def network(tiny: Model) -> GPT2Classifier:
 def tokens() -> Tensor:
     """Three texts of twelve tokens."""
     return torch.randint(0, 257, (3, 12), generator=torch.Generator().manual_seed(3))
+
+
+@pytest.fixture
+def folder(tmp_path: Path, network: GPT2Classifier) -> Path:
+    """A LoRA adapter on disk."""
+    save_adapter(trained(network, Adaptation()), tmp_path / "adapter", CONTENT)
+    return tmp_path / "adapter"

@@ -1,6 +1,6 @@
 """An adapter on disk comes back bit for bit, and a damaged one never comes back at all."""
 
-import json
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -8,7 +8,8 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
-from torch import Tensor, nn
+from saved import CONTENT, fresh, trained
+from torch import Tensor
 
 from loraexp.adapters import files
 from loraexp.adapters.files import (
@@ -25,31 +26,6 @@ from loraexp.config import Adaptation, Head, Lora, Model
 from loraexp.errors import UserError
 from loraexp.model.gpt2 import GPT2Classifier
 from loraexp.model.weights import load_classifier
-
-CONTENT = {"method": "lora", "labels": ["ham", "spam"]}
-
-
-def trained(network: nn.Module, config: Adaptation) -> nn.Module:
-    """Injected, and moved away from its start."""
-    inject(network, config, seed=1)
-    generator = torch.Generator().manual_seed(2)
-    with torch.no_grad():
-        for parameter in adapter_tensors(network).values():
-            parameter += 0.1 * torch.randn(parameter.shape, generator=generator)
-    return network
-
-
-def fresh(tiny: Model, method: str = "lora") -> nn.Module:
-    return inject(
-        load_classifier(tiny, Head(bias=True), 2, seed=5), as_method(Adaptation(), method), seed=6
-    )
-
-
-@pytest.fixture
-def folder(tmp_path: Path, network: GPT2Classifier) -> Path:
-    """A LoRA adapter on disk."""
-    save_adapter(trained(network, Adaptation()), tmp_path / "adapter", CONTENT)
-    return tmp_path / "adapter"
 
 
 def rewrite(folder: Path, **tensors: Tensor | None) -> None:
@@ -90,7 +66,8 @@ def test_the_card_holds_what_it_was_given_and_the_hash(
 ) -> None:
     digest = save_adapter(trained(network, Adaptation()), tmp_path, CONTENT)
     card = read_card(tmp_path)
-    written = {"format": 2, "adapter_sha256": digest, **CONTENT}
+    file = sha256((tmp_path / TENSORS).read_bytes()).hexdigest()
+    written = {"format": 3, "adapter_sha256": digest, "file_sha256": file, **CONTENT}
     assert card == {**written, "digests": {field: json_hash(v) for field, v in written.items()}}
 
 
@@ -123,6 +100,7 @@ def test_an_adapter_held_in_another_precision_is_stored_in_float32(
 
 
 NAME = "h.0.attn.q_proj.lora_A"
+FLOAT8 = (torch.float8_e4m3fn, torch.float8_e5m2)  # torch has no isfinite for one of them
 
 
 @pytest.mark.parametrize(
@@ -134,9 +112,12 @@ NAME = "h.0.attn.q_proj.lora_A"
         ({NAME: torch.full((8, 16), torch.nan)}, f"has a non-finite {NAME}"),
         ({NAME: torch.full((8, 16), -torch.inf)}, f"has a non-finite {NAME}"),
         ({NAME: torch.zeros(8, 16)}, "is not what adapter.json describes"),
-        ({NAME: torch.zeros(8, 16).double()}, "is not what adapter.json describes"),
+        *(
+            ({NAME: torch.zeros(8, 16).to(dtype)}, f"has a .* {NAME} where float32 belongs")
+            for dtype in (torch.float64, torch.bfloat16, torch.int8, torch.bool, *FLOAT8)
+        ),
     ],
-    ids=["missing", "extra", "misshaped", "nan", "infinite", "other values", "other dtype"],
+    ids=str,
 )
 def test_tensors_that_do_not_fit_are_refused_by_name(
     folder: Path, tiny: Model, tensors: dict[str, Tensor | None], problem: str
@@ -186,31 +167,6 @@ def test_one_flipped_bit_anywhere_is_noticed(
             load_adapter(fresh(tiny), folder)
     finally:
         (folder / TENSORS).write_bytes(content)
-
-
-@pytest.mark.parametrize(
-    ("card", "problem"),
-    [
-        (b'{"format": 1}', "is not of format 2"),
-        (b"{}", "is not of format 2"),
-        (b"[1]", "is not of format 2"),
-        (b'{"format": 2', "is damaged"),
-        (b"", "is damaged"),
-        (b"\xff\xfe", "is damaged"),
-    ],
-)
-def test_a_wrong_card_is_refused_by_name(folder: Path, card: bytes, problem: str) -> None:
-    (folder / CARD).write_bytes(card)
-    with pytest.raises(UserError, match=f"{CARD} {problem}"):
-        read_card(folder)
-
-
-def test_a_card_of_another_adapter_is_refused(folder: Path, tiny: Model) -> None:
-    card = json.loads((folder / CARD).read_text()) | {"adapter_sha256": "0" * 64}
-    card["digests"]["adapter_sha256"] = json_hash("0" * 64)
-    (folder / CARD).write_text(json.dumps(card))
-    with pytest.raises(UserError, match="adapter_sha256 differs"):
-        load_adapter(fresh(tiny), folder)
 
 
 def test_a_folder_without_a_card_is_no_adapter(tmp_path: Path) -> None:

@@ -1,9 +1,7 @@
 """Adapters add, cancel, scale and are cut as the matrices they stand for; peft's do not all."""
 
 import copy
-from typing import Any
 
-import peft
 import pytest
 import torch
 from hypothesis import given, settings
@@ -123,54 +121,3 @@ def test_dora_is_refused_with_the_reason(network: GPT2Classifier) -> None:
         change_of(moved(network, "dora"))
     with pytest.raises(UserError, match="this run has no low-rank adapter"):
         change_of(network)
-
-
-class OneLinear(nn.Module):
-    def __init__(self) -> None:
-        super().__init__()
-        self.proj = nn.Linear(7, 5, bias=False, dtype=torch.float64)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.proj(x)
-
-
-def pefts_sum(changes: list[dict[str, LowRankChange]], weights: list[float], **how: Any) -> Tensor:
-    """What peft's add_weighted_adapter makes of the same changes, each of scaling 1."""
-    model: Any = None
-    for index, change in enumerate(changes):
-        rank = change["proj"].rank
-        config = peft.LoraConfig(r=rank, lora_alpha=rank, target_modules=["proj"])
-        if model is None:
-            model = peft.get_peft_model(OneLinear(), config, adapter_name="a0")
-        else:
-            model.add_adapter(f"a{index}", config)
-    model.double()
-    layer = model.get_submodule("base_model.model.proj")
-    with torch.no_grad():
-        for index, change in enumerate(changes):
-            layer.lora_A[f"a{index}"].weight.copy_(change["proj"].A)
-            layer.lora_B[f"a{index}"].weight.copy_(change["proj"].B)
-    names = [f"a{index}" for index in range(len(changes))]
-    model.add_weighted_adapter(names, weights, adapter_name="sum", **how)
-    delta: Tensor = layer.get_delta_weight("sum").detach()
-    return delta
-
-
-@pytest.mark.skipif(not peft.__version__.startswith("0.21"), reason="seen with peft 0.21")
-@pytest.mark.parametrize(
-    ("how", "weights", "exact"),
-    [
-        ({"combination_type": "cat"}, [1.0, 2.0], True),
-        ({"combination_type": "cat"}, [1.0, -1.0], True),
-        ({"combination_type": "linear"}, [1.0, 2.0], False),  # adds A's and B's, not products
-        ({"combination_type": "linear"}, [1.0, -1.0], False),
-    ],
-    ids=str,
-)
-def test_where_pefts_sums_are_those_of_the_matrices(
-    how: dict[str, Any], weights: list[float], exact: bool
-) -> None:
-    changes = [small_change("lora", seed, 2) for seed in (1, 2)]
-    ours = weighted_sum(changes, weights)["proj"].dense()
-    off = float((pefts_sum(changes, weights, **how) - ours).abs().max())
-    assert (off <= 1e-10) == exact

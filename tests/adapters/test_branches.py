@@ -183,13 +183,6 @@ def test_a_branch_starts_from_the_same_distribution_as_pefts(init: str, pefts: b
     assert not branch.lora_B.any()
 
 
-def test_the_tutorials_start_over_the_rank_is_another_distribution() -> None:
-    lora_A, _ = pefts_start(True)
-    bound = 1 / math.sqrt(16)  # kaiming over r instead of in
-    tutorial = torch.empty(16, 400).uniform_(-bound, bound, generator=torch.Generator())
-    assert (quantiles(tutorial) - quantiles(lora_A)).abs().max() > lora_A.std()
-
-
 def test_kaiming_draws_torchs_own_numbers_within_one_over_root_in() -> None:
     generator = torch.Generator().manual_seed(5)
     wanted = nn.init.kaiming_uniform_(torch.empty(8, 400), a=math.sqrt(5), generator=generator)
@@ -229,3 +222,28 @@ def test_a_weight_is_rounded_once_when_merged(dtype: torch.dtype) -> None:
     assert torch.equal(adapted.branch.merged(weight), exact.to(dtype))
     twice = (weight.double() + delta.to(dtype).double()).to(dtype)
     assert not torch.equal(twice, exact.to(dtype))
+
+
+@pytest.mark.parametrize("rank", [4, IN, 2 * IN])
+def test_orthogonal_gives_orthonormal_rows_or_columns_and_no_change(rank: int) -> None:
+    base = nn.Linear(IN, OUT)
+    A = fresh(Lora(rank=rank, init="orthogonal"), base).lora_A.detach().double()
+    gram = A @ A.t() if rank <= IN else A.t() @ A
+    assert (gram - torch.eye(min(rank, IN))).abs().max() <= 1e-6
+    other = fresh(Lora(rank=rank), base).lora_A.detach().double()  # the control: kaiming
+    gram = other @ other.t() if rank <= IN else other.t() @ other
+    assert (gram - torch.eye(min(rank, IN))).abs().max() > 1e-2
+    again = fresh(Lora(rank=rank, init="orthogonal"), base, seed=1).lora_A.detach().double()
+    assert not torch.equal(again, A)
+
+
+def test_book_draws_over_the_rank_as_the_tutorials_call_does() -> None:
+    A = fresh(Lora(rank=16, init="book"), WIDE, seed=5).lora_A.detach()
+    bound = 1 / math.sqrt(16)
+    assert 0.99 * bound < A.abs().max() <= bound
+    assert not fresh(Lora(rank=16, init="book"), WIDE).lora_B.any()
+    generator = torch.Generator().manual_seed(5)  # its A is (in, r), so torch takes r for fan-in
+    theirs = nn.init.kaiming_uniform_(torch.empty(400, 16), a=math.sqrt(5), generator=generator)
+    assert (quantiles(A) - quantiles(theirs)).abs().max() < 0.15 * theirs.std()
+    kaiming = fresh(Lora(rank=16), WIDE).lora_A.detach()  # the control: over in
+    assert (quantiles(kaiming) - quantiles(theirs)).abs().max() > theirs.std()

@@ -4,15 +4,15 @@ from hashlib import sha256
 
 import pytest
 import torch
+from layers import BRANCHED, IN, OneLinear, disturbed, random
 from torch import Tensor, nn
 
 from loraexp.adapters.branches import Folded
 from loraexp.adapters.inject import adapter_tensors, fold, inject, merge, unfold
-from loraexp.adapters.methods import METHODS, as_method
+from loraexp.adapters.methods import as_method
 from loraexp.config import Adaptation, Lora
 from loraexp.model.gpt2 import GPT2Classifier
 
-BRANCHED = [name for name, method in METHODS.items() if method.branch is not None]
 CYCLES = 1000
 
 
@@ -34,16 +34,31 @@ def trained(network: GPT2Classifier, method: str) -> GPT2Classifier:
     return network.eval()
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
+@pytest.mark.parametrize("method", BRANCHED)
+def test_a_thousand_cycles_give_back_every_byte(method: str, dtype: torch.dtype) -> None:
+    """Of one layer, so that every method can have its thousand."""
+    layer = disturbed(method, torch.float32)
+    layer.base.to(dtype)
+    network = OneLinear(layer)  # type: ignore[arg-type]
+    before, x = digest(network), random(3, IN, seed=5, dtype=dtype)
+    out = network(x)
+    for _ in range(CYCLES):
+        fold(network)
+        unfold(network)
+    assert digest(network) == before
+    assert torch.equal(network(x), out)
+    assert not torch.equal(fold(network)(x), layer.base(x))  # the control: it was merged
+
+
 @pytest.mark.parametrize("method", BRANCHED)
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-def test_a_thousand_cycles_give_back_every_byte(
+def test_a_whole_network_is_given_back(
     method: str, dtype: torch.dtype, network: GPT2Classifier, tokens: Tensor
 ) -> None:
     network = trained(network, method).compute_in(dtype)
     before, logits = digest(network), network(tokens)
-    for _ in range(CYCLES if method == "lora" else 3):
-        fold(network)
-        unfold(network)
+    unfold(fold(network))
     assert digest(network) == before
     assert torch.equal(network(tokens), logits)
 

@@ -1,6 +1,7 @@
 """A merged run is a checkpoint that transformers opens and that gives the same labels."""
 
 import json
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,16 +11,19 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer, pipe
 
 from loraexp.adapters.inject import merge
 from loraexp.adapters.methods import METHODS, as_method
+from loraexp.commands.eval import run as eval_command
 from loraexp.config import Head, TrainConfig
 from loraexp.data.splits import load_data
 from loraexp.errors import UserError
 from loraexp.model.bpe import train_bpe
-from loraexp.schemas import MergeConfig
+from loraexp.results.record import read_record
+from loraexp.schemas import EvalConfig, MergeConfig
 from loraexp.training.assemble import restore
 from loraexp.training.measure import Predictor
-from loraexp.training.merge import merge_run
+from loraexp.training.merge import Certificate, compare, merge_run
 from loraexp.training.naming import run_folder
 from loraexp.training.run import train
+from loraexp.training.verify import verify
 
 
 @pytest.fixture
@@ -58,6 +62,32 @@ def test_a_pipeline_gives_the_same_labels(merged: tuple[TrainConfig, Path]) -> N
     ours = [label for _, label, _ in Predictor(run_folder(config)).stream([texts])]
     assert theirs == ours
     assert set(ours) <= {"ham", "spam"}
+
+
+def test_predict_eval_and_verify_take_it_as_a_run_from_any_folder(
+    merged: tuple[TrainConfig, Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    config, folder = merged
+    texts = load_data(config.data).test.texts
+    ours, again = Predictor(run_folder(config)), Predictor(folder)
+    assert [label for _, label, _ in again.stream([texts])] == [
+        label for _, label, _ in ours.stream([texts])
+    ]
+    off = (again.chances(texts) - ours.chances(texts)).abs().max()
+    assert off < 1e-5
+    assert (again.chances(texts) - ours.chances(texts).flip(0)).abs().max() > 1e-3  # the control
+    (elsewhere := tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(elsewhere)
+    capsys.readouterr()
+    eval_command(EvalConfig(run=str(folder)), None)
+    metrics = json.loads(capsys.readouterr().out)
+    record = read_record(run_folder(config)).metrics["test"]
+    assert metrics["accuracy"] == record["accuracy"]
+    assert metrics["loss"] == pytest.approx(record["loss"], abs=1e-5)
+    assert [check.field for check in verify(folder) if check.off] == []
 
 
 def test_its_names_of_labels_and_its_padding_are_the_runs(
@@ -105,6 +135,19 @@ def test_a_change_above_the_tolerance_is_refused_unless_forced(
     assert certificate.logit_change > 1e-9
     network = AutoModelForSequenceClassification.from_pretrained(tmp_path / "out")
     assert network.config.num_labels == 2
+
+
+def test_logits_that_are_no_numbers_certify_nothing(
+    small: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train(small)
+    broken = Certificate(texts=24, logit_change=math.nan, labels_changed=0)
+    monkeypatch.setattr("loraexp.training.merge.compare", lambda before, after: broken)
+    with pytest.raises(UserError, match="changes a logit by nan"):
+        merge_run(MergeConfig(run=str(run_folder(small)), out=str(tmp_path / "out")))
+    assert not (tmp_path / "out").exists()
+    one = torch.tensor([[0.0, math.nan]])
+    assert math.isnan(compare(one, one).logit_change)
 
 
 def test_what_transformers_cannot_express_is_refused_with_the_key(

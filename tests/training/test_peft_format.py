@@ -1,9 +1,12 @@
 """An exported adapter does in real peft what it does here, merged there or not."""
 
+import copy
 import itertools
 from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
+import peft
 import pytest
 import torch
 from peft import PeftModel
@@ -11,7 +14,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 from transformers import AutoModelForSequenceClassification, PreTrainedModel
 
-from loraexp.adapters.inject import adapter_tensors, inject
+from loraexp.adapters.inject import adapter_tensors, inject, saved_tensors
 from loraexp.adapters.methods import METHODS, as_method
 from loraexp.commands.export import run as export_command
 from loraexp.config import Adaptation, Head, Lora, Model, TrainConfig
@@ -21,6 +24,8 @@ from loraexp.model.gpt2 import GPT2Classifier
 from loraexp.model.tokenizer import from_bytes
 from loraexp.model.weights import load_classifier
 from loraexp.schemas import ExportConfig
+from loraexp.training.assemble import assemble
+from loraexp.training.derive import write_run
 from loraexp.training.naming import run_folder
 from loraexp.training.peft_format import save_to, to_peft
 from loraexp.training.run import train
@@ -31,17 +36,6 @@ SIX = ["q_proj", "k_proj", "v_proj", "out_proj", "fc1", "fc2"]
 SUBSETS = [list(c) for n in range(1, 7) for c in itertools.combinations(SIX, n)]
 BRANCHED = [name for name, method in METHODS.items() if method.branch is not None]
 TOLERANCE = 1e-12
-
-
-@pytest.fixture(scope="module")
-def base(tmp_path_factory: pytest.TempPathFactory) -> tuple[Model, Path]:
-    """A tiny base, as ours and as transformers' folder."""
-    model = Model("tiny", "random", "bytes", n_layer=2, n_head=2, d_model=8, context=16)
-    model.vocab_size = 257
-    folder = tmp_path_factory.mktemp("base")
-    network = load_classifier(model, Head(), 2, seed=0)
-    save_classifier(network.state_dict(), model, from_bytes(), ("ham", "spam"), folder)
-    return model, folder
 
 
 def trained(model: Model, config: Adaptation) -> GPT2Classifier:
@@ -73,46 +67,67 @@ def difference(network: GPT2Classifier, other: torch.nn.Module) -> float:
     return float((network(TOKENS) - logits).abs().max())
 
 
-@pytest.mark.parametrize("targets", SUBSETS, ids=",".join)
-def test_every_subset_of_targets_gives_pefts_logits_merged_or_not(
-    base: tuple[Model, Path], targets: list[str], tmp_path: Path
-) -> None:
-    model, folder = base
-    config = Adaptation("lora", lora=Lora(rank=3, alpha=5.0, target_modules=targets))
-    network = trained(model, config)
-    theirs = in_peft(network, folder, tmp_path)
-    assert difference(network, theirs) <= TOLERANCE
-    assert difference(network, theirs.merge_and_unload()) <= TOLERANCE
-
-
-@pytest.mark.parametrize("targets", [["q_proj"], ["k_proj", "fc2"], SIX], ids=",".join)
-@pytest.mark.parametrize("method", BRANCHED)
-def test_every_method_with_a_branch_gives_pefts_logits_merged_or_not(
-    base: tuple[Model, Path], method: str, targets: list[str], tmp_path: Path
-) -> None:
-    model, folder = base
-    config = as_method(Adaptation(lora=Lora(rank=3, alpha=5.0, target_modules=targets)), method)
-    network = trained(model, config)
-    theirs = in_peft(network, folder, tmp_path)
-    assert difference(network, theirs) <= TOLERANCE
-    assert difference(network, theirs.merge_and_unload()) <= TOLERANCE
-
-
-@pytest.mark.parametrize("method", ["lora", "dora"])
-def test_patterns_of_rank_and_alpha_and_single_blocks_give_pefts_logits(
-    base: tuple[Model, Path], method: str, tmp_path: Path
-) -> None:
-    model, folder = base
-    lora = Lora(
-        rank=2,
-        alpha=3.0,
-        target_modules=["h.1.attn.(q|v)_proj", "fc1"],
-        rank_pattern={"v_proj": 4},
-        alpha_pattern={"v_proj": 7.0, "h.0.mlp.fc1": 11.0},
+def in_memory(network: GPT2Classifier, plain: PreTrainedModel) -> PeftModel:
+    """As in_peft, without files."""
+    settings, tensors = to_peft(network, plain.name_or_path)
+    del settings["peft_type"]
+    other = peft.get_peft_model(
+        copy.deepcopy(plain), peft.LoraConfig(**settings), autocast_adapter_dtype=False
     )
-    network = trained(model, Adaptation(method, lora=lora))
+    found = peft.set_peft_model_state_dict(other, tensors)
+    assert not found.unexpected_keys
+    return other.eval()
+
+
+@pytest.mark.parametrize("method", BRANCHED)
+def test_every_subset_of_targets_gives_pefts_logits_merged_or_not(
+    base: tuple[Model, Path], method: str
+) -> None:
+    """63 of them, in a base of one block that stays in memory."""
+    model = replace(base[0], n_layer=1)
+    plain = transformers_of(model)
+    for targets in SUBSETS:
+        lora = Lora(rank=3, alpha=5.0, target_modules=targets)
+        network = trained(model, as_method(Adaptation(lora=lora), method))
+        theirs = in_memory(network, plain)
+        assert difference(network, theirs) <= TOLERANCE, targets
+        assert difference(network, theirs.merge_and_unload()) <= TOLERANCE, targets
+
+
+def transformers_of(model: Model) -> PreTrainedModel:
+    """Our random base as transformers' classifier, in float64."""
+    with TemporaryDirectory() as folder:
+        state = load_classifier(model, Head(), 2, seed=0).state_dict()
+        save_classifier(state, model, from_bytes(), ("ham", "spam"), Path(folder))
+        return AutoModelForSequenceClassification.from_pretrained(folder).double()
+
+
+PATTERNS = Lora(
+    rank=2,
+    alpha=3.0,
+    target_modules=["h.1.attn.(q|v)_proj", "fc1"],
+    rank_pattern={"v_proj": 4},
+    alpha_pattern={"v_proj": 7.0, "h.0.mlp.fc1": 11.0},
+)
+WITH_HEAD = Lora(rank=2, alpha=3.0, target_modules=["score", "q_proj"])
+
+
+@pytest.mark.parametrize("lora", [PATTERNS, WITH_HEAD], ids=["patterns", "score"])
+@pytest.mark.parametrize("method", BRANCHED)
+def test_patterns_single_blocks_and_an_adapted_head_give_pefts_logits_from_files_merged_or_not(
+    base: tuple[Model, Path], method: str, lora: Lora, tmp_path: Path
+) -> None:
+    model, folder = base
+    network = trained(model, as_method(Adaptation(lora=lora), method))
     theirs = in_peft(network, folder, tmp_path)
     assert difference(network, theirs) <= TOLERANCE
+    assert difference(network, theirs.merge_and_unload()) <= TOLERANCE
+
+
+def test_an_adapter_of_the_head_alone_is_refused(base: tuple[Model, Path]) -> None:
+    network = trained(base[0], Adaptation(lora=Lora(target_modules=["score"])))
+    with pytest.raises(UserError, match="the head alone is adapted, which PEFT keeps whole"):
+        to_peft(network, "here")
 
 
 def test_another_alpha_in_pefts_settings_gives_other_logits(
@@ -144,7 +159,8 @@ def test_what_peft_cannot_hold_is_refused_with_the_reason(
     small: TrainConfig, tmp_path: Path, method: str
 ) -> None:
     config = replace(small, method=method)
-    train(config)
+    network = assemble(config, ("ham", "spam")).network
+    write_run(run_folder(config), config, ("ham", "spam"), saved_tensors(network))
     with pytest.raises(UserError, match=rf"method={method} trains tensors of the base, which no"):
         export_command(ExportConfig(run=str(run_folder(config)), out=str(tmp_path / "o")), None)
     assert not (tmp_path / "o").exists()

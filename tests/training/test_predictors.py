@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from loraexp.config import Head, TrainConfig
 from loraexp.errors import UserError
 from loraexp.schemas import PredictConfig
 from loraexp.training.measure import Predictor
-from loraexp.training.naming import run_folder
+from loraexp.training.naming import distinct_names, run_folder
 from loraexp.training.predictors import Predictors
 from loraexp.training.run import train
 
@@ -56,6 +57,34 @@ def test_csv_and_json_have_every_run_under_its_name(
         assert found["runs"][one.name] == {"label": label, "probability": round(chance, 6)}
         assert one.name in table
     assert row["text"] == found["text"] == TEXTS[0]
+
+
+def test_runs_of_one_name_in_two_folders_are_told_apart_by_their_parents(
+    small: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train(small)
+    first, name = run_folder(small), run_folder(small).name
+    second = tmp_path / "kept" / "train" / name
+    shutil.copytree(first, second)
+    assert Predictors([first, second]).names == [f"outputs/train/{name}", f"kept/train/{name}"]
+    monkeypatch.chdir(first)
+    assert Predictors([Path()]).names == [name]
+    with pytest.raises(UserError, match=r"there is an adapter called .* already"):
+        Predictors([Path(), first])
+
+
+@pytest.mark.parametrize(
+    ("folders", "names"),
+    [
+        (["/a/x", "/b/y"], ["x", "y"]),
+        (["/a/x", "/b/x", "/b/y"], ["a/x", "b/x", "y"]),
+        (["/a/c/x", "/b/c/x", "/b/d/x"], ["a/c/x", "b/c/x", "d/x"]),
+        (["/x", "/a/x"], ["//x", "a/x"]),
+        (["/a/x", "/a/x"], ["x", "x"]),
+    ],
+)
+def test_names_are_the_shortest_that_differ(folders: list[str], names: list[str]) -> None:
+    assert distinct_names([Path(folder) for folder in folders]) == names
 
 
 def test_a_run_that_trained_the_base_cannot_share_it(small: TrainConfig) -> None:

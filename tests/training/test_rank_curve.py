@@ -39,6 +39,12 @@ def test_at_the_trained_rank_it_is_the_run_itself(run: Path) -> None:
     assert curve.cuts[0].loss != last.loss
 
 
+def test_a_start_that_is_taken_away_again_has_twice_the_ranks(small: TrainConfig) -> None:
+    config = as_method(small, "pissa")
+    train(config)
+    assert [cut.rank for cut in rank_curve(run_folder(config)).cuts] == [1, 2, 3, 4]
+
+
 def test_a_network_with_a_cut_change_has_its_weights(run: Path) -> None:
     _, made = restore(run)
     change = change_of(made.network)

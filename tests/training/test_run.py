@@ -44,7 +44,7 @@ def test_run_leaves_its_record_adapter_curves_plots_and_config(small: TrainConfi
     assert files(folder) - {".lock"} == LEFT
     assert read_record(folder) == record
     assert record.metrics["test"]["n"] == record.data["n"]["test"] == 24
-    assert set(record.hashes) == {"base", "tokenizer", "split", "adapter"}
+    assert set(record.hashes) == {"base", "tokenizer", "data", "split", "adapter"}
     assert record.peak_memory_bytes > 1e6
     assert record.seconds["total"] > 0
     assert record.texts_per_second is not None

@@ -43,7 +43,7 @@ def book(lora_A: Tensor, generator: torch.Generator) -> None:
     lora_A.uniform_(-bound, bound, generator=generator)
 
 
-# How lora_A starts where lora_B starts at zero; variants.py has the starts that need the weight.
+# How lora_A starts where lora_B starts at zero; starts.py has those that need the weight.
 STARTS: dict[str, Callable[[Tensor, torch.Generator], None]] = {
     "kaiming": kaiming,
     "gaussian": gaussian,
@@ -83,7 +83,10 @@ class Branch(nn.Module, ABC):
 
 
 class LowRank(Branch):
-    """y + scaling * dropout(x) A' B' (Hu et al. 2021, "LoRA", eq. 3); B starts at zero.
+    """y + scaling * dropout(x) A' B' (Hu et al. 2021, "LoRA", section 4.1, eq. 3); B starts at 0.
+
+    As in loralib and PEFT. The paper's text draws A from a normal distribution; these two draw it
+    uniform, and so does `lora.init=kaiming`.
 
     Args:
         lora_A: (r, in).

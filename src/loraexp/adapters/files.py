@@ -2,8 +2,9 @@
 
 import json
 from collections.abc import Mapping
-from hashlib import sha256
+from hashlib import file_digest, sha256
 from pathlib import Path
+from types import NoneType
 from typing import Any
 
 import torch
@@ -16,7 +17,16 @@ from loraexp.atomic import whole, write_whole
 from loraexp.errors import UserError
 
 TENSORS, CARD = "adapter_model.safetensors", "adapter.json"
-FORMAT = 2
+FORMAT = 3
+# What a run's card must say, and of which type: its readers ask for these without looking.
+FIELDS: dict[str, tuple[type, ...]] = {
+    **dict.fromkeys(("adapter_sha256", "file_sha256", "base_sha256", "tokenizer_sha256"), (str,)),
+    **dict.fromkeys(("data_sha256", "split_sha256"), (str, NoneType)),
+    **dict.fromkeys(("method", "pooling", "precision", "base"), (str,)),
+    **dict.fromkeys(("config", "versions", "golden"), (dict,)),
+    "labels": (list,),
+    "pad_id": (int,),
+}
 
 
 def save_adapter(network: nn.Module, folder: Path, card: Mapping[str, Any]) -> str:
@@ -25,10 +35,16 @@ def save_adapter(network: nn.Module, folder: Path, card: Mapping[str, Any]) -> s
     digest = tensors_hash(tensors)
     with whole(folder / TENSORS) as partial:
         save_file(tensors, partial)
-    card = {"format": FORMAT, "adapter_sha256": digest, **card}
-    card["digests"] = {field: json_hash(value) for field, value in card.items()}
-    write_whole(folder / CARD, json.dumps(card, indent=2, allow_nan=False) + "\n")
+        hashes = {"adapter_sha256": digest, "file_sha256": file_hash(partial)}
+    content = {"format": FORMAT, **hashes, **card}
+    content["digests"] = {field: json_hash(value) for field, value in content.items()}
+    write_whole(folder / CARD, card_text(content))
     return digest
+
+
+def card_text(card: Mapping[str, Any]) -> str:
+    """The one text that a card is written as."""
+    return json.dumps(card, indent=2, allow_nan=False) + "\n"
 
 
 def json_hash(value: Any) -> str:
@@ -36,27 +52,63 @@ def json_hash(value: Any) -> str:
 
 
 def read_card(folder: Path) -> dict[str, Any]:
-    """What an adapter folder says of itself.
+    """What the adapter folder of a run says of itself.
 
     Raises:
-        UserError: no such folder, a damaged card, one of another format, or a field that is not as
-            it was written.
+        UserError: no such folder, a damaged card, one of another format, a field that is not as it
+            was written, one that is missing or of another type, or a file outside the folder.
     """
-    file = folder / CARD
-    if not file.is_file():
-        raise UserError(f"no adapter in {folder}: {CARD} is missing")
-    try:
-        card = json.loads(file.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise UserError(f"{file} is damaged: {error}") from None
-    if not isinstance(card, dict) or card.get("format") != FORMAT:
-        raise UserError(f"{file} is not of format {FORMAT}")
-    digests = card.get("digests")
-    written = digests if isinstance(digests, dict) else {}
-    for field in sorted({*written, *card} - {"digests"}):
-        if field not in card or written.get(field) != json_hash(card[field]):
-            raise UserError(f"{file}: {field} is not as it was written")
+    card = stored_card(folder)
+    for field, kinds in FIELDS.items():
+        if field not in card:
+            raise UserError(f"{folder / CARD} is damaged: {field} is missing")
+        if type(card[field]) not in kinds:
+            raise UserError(f"{folder / CARD} is damaged: {field} is no {kinds[0].__name__}")
+    labels = card["labels"]
+    if not labels or {*map(type, labels)} != {str}:
+        raise UserError(f"{folder / CARD} is damaged: labels are no names")
     return card
+
+
+def stored_card(folder: Path) -> dict[str, Any]:
+    """The card as it was written, whatever fields it has.
+
+    Only the very bytes that save_adapter writes are one: a repeated field or another space would
+    be a change that no digest of a field sees.
+    """
+    if not (folder / CARD).exists():
+        raise UserError(f"no adapter in {folder}: {CARD} is missing")
+    file = inside(folder, CARD)
+    try:
+        text = file.read_bytes().decode()
+        card = json.loads(text)
+        if not isinstance(card, dict) or card.get("format") != FORMAT:
+            raise UserError(f"{file} is not of format {FORMAT}")
+        digests = card.get("digests")
+        written = digests if isinstance(digests, dict) else {}
+        for field in sorted({*written, *card} - {"digests"}):
+            if field not in card or written.get(field) != json_hash(card[field]):
+                raise UserError(f"{file}: {field} is not as it was written")
+        if text != card_text(card):
+            raise UserError(f"{file} is not as it was written: spaces, or a field twice")
+    except (ValueError, OSError, RecursionError) as error:
+        raise UserError(f"{file} is damaged: {error}") from None
+    return card
+
+
+def inside(folder: Path, name: str) -> Path:
+    """The file `name` of `folder`.
+
+    Raises:
+        UserError: it is a link to somewhere outside.
+    """
+    file = folder / name
+    try:
+        if file.resolve().is_relative_to(folder.resolve()):
+            return file
+    except (OSError, RuntimeError) as error:  # a link to itself
+        raise UserError(f"{file} cannot be followed: {error}") from None
+    raise UserError(f"{file} leads out of its folder, to {file.resolve()}")
 
 
 def load_adapter(network: nn.Module, folder: Path) -> None:
@@ -74,18 +126,31 @@ def fill(own: Mapping[str, Tensor], folder: Path) -> None:
     Raises:
         UserError: as load_adapter.
     """
-    file = folder / TENSORS
+    file, card = inside(folder, TENSORS), stored_card(folder)
     try:
         tensors = load_file(file)
-    except (SafetensorError, OSError) as error:
+        digest = file_hash(file)
+    except (SafetensorError, OSError, KeyError) as error:  # KeyError: a dtype torch has not
         raise UserError(f"{file} is missing or damaged: {error}") from None
+    # Before isfinite, which torch lacks for some dtypes.
+    if other := sorted(name for name, t in tensors.items() if t.dtype != torch.float32):
+        dtype = str(tensors[other[0]].dtype).removeprefix("torch.")
+        raise UserError(f"{file} has a {dtype} {other[0]} where float32 belongs")
     try:
         check_tensors(own, tensors)
     except ValueError as error:
         raise UserError(f"{file} {error}") from None
-    if tensors_hash(tensors) != read_card(folder).get("adapter_sha256"):
-        raise UserError(f"{file} is not what {CARD} describes: adapter_sha256 differs")
+    # The file's own hash sees its header too, where a space more changes no tensor.
+    now = {"adapter_sha256": tensors_hash(tensors), "file_sha256": digest}
+    for field, value in now.items():
+        if value != card.get(field):
+            raise UserError(f"{file} is not what {CARD} describes: {field} differs")
     load_tensors(own, tensors)
+
+
+def file_hash(file: Path) -> str:
+    with file.open("rb") as stream:
+        return file_digest(stream, "sha256").hexdigest()
 
 
 def tensors_hash(tensors: Mapping[str, Tensor]) -> str:

@@ -1,8 +1,9 @@
 """THE TABLE of methods: what each one attaches, and which of the base's tensors it trains.
 
 The head trains with every method. To add a method, add a row here and conf/method/<name>.yaml, and
-if no branch in branches.py or variants.py does what it needs, one class there. No torch here:
-counting and naming need none.
+if no branch in branches.py, starts.py or variants.py does what it needs, one class there. Above
+each row stands its formula, and where it differs from PEFT's. No torch here: counting and naming
+need none.
 """
 
 import re
@@ -52,6 +53,7 @@ class Method:
         branch: name of the class in variants.BRANCHES that every target module gets, or None.
         trains: which of the base's tensors train, by name.
         lora: keys of `lora` that make the method what it is.
+        tunable: of these, keys that a user may set to any other value above this one.
         frozen: tensors of the branch that do not train.
         branch_trains, branch_holds: numbers that train, and that do not, in one branch.
     """
@@ -60,6 +62,7 @@ class Method:
     branch: str | None = None
     trains: Callable[[Names, Adaptation], Names] = nothing
     lora: Mapping[str, Any] = field(default_factory=dict)
+    tunable: Mapping[str, float] = field(default_factory=dict)
     frozen: tuple[str, ...] = ()
     branch_trains: Numbers = none
     branch_holds: Numbers = none
@@ -70,49 +73,74 @@ def on_targets(summary: str, branch: str = "LowRank", **more: Any) -> Method:
 
 
 METHODS = {
-    "lora": on_targets("low-rank update of the target modules (Hu et al. 2021)"),
+    # W x + (alpha / r) B A x, as PEFT's (branches.LowRank).
+    "lora": on_targets("low-rank update of the target modules (Hu et al. 2021, section 4.1)"),
+    # W x + (alpha / sqrt(r)) B A x, as PEFT's use_rslora.
     "rslora": on_targets(
-        "lora scaled by alpha over the root of r (Kalajdzievski 2023)",
+        "lora scaled by alpha over the root of r (Kalajdzievski 2023, section 3)",
         lora={"scaling": "alpha_over_sqrt_r"},
     ),
-    "lora_plus": on_targets("lora with a higher rate for lora_B (Hayou et al. 2024)"),
+    # The same branch: W x + s B A x. lora_B learns at lr_ratio times the rate, lora_A at the rate
+    # itself (Hayou et al. 2024, where 16 is advised). PEFT's optimizer has vectors in the fast
+    # group too and embeddings in one of their own; here nothing but lora_B leaves the common rate.
+    "lora_plus": on_targets(
+        "lora with a higher rate for lora_B (Hayou et al. 2024, section 4)",
+        lora={"lr_ratio": 16.0},
+        tunable={"lr_ratio": 1.0},
+    ),
+    # W x + s B A x with A as it was drawn. PEFT has it as an optimizer (LoraFAOptimizer), which
+    # also divides the gradient of B by s^2 A A'; here AdamW takes the gradient as it is.
     "lora_fa": on_targets(
-        "lora with lora_A frozen (Zhang et al. 2023)",
+        "lora with lora_A frozen (Zhang et al. 2023, LoRA-FA, section 3)",
         frozen=("lora_A",),
         branch_trains=lambda into, out, r: r * out,
         branch_holds=lambda into, out, r: r * into,
     ),
+    # W x + s (B A - B0 A0) x; PEFT edits W instead (starts.FromStart).
     "pissa": on_targets(
-        "lora from the principal singular vectors (Meng et al. 2024)",
+        "lora from the principal singular vectors (Meng et al. 2024, section 3)",
         "FromStart",
         lora={"init": "pissa"},
         branch_holds=low_rank,
     ),
+    # The same with another B0 A0; PEFT edits W instead (starts.FromStart).
     "olora": on_targets(
-        "lora from a QR decomposition (Buyukakyuz 2024)",
+        "lora from a QR decomposition (Buyukakyuz 2024, section 3)",
         "FromStart",
         lora={"init": "olora"},
         branch_holds=low_rank,
     ),
+    # m (W + s B A) / |W + s B A| x, as PEFT's (variants.Dora).
     "dora": on_targets(
-        "lora for the direction, a vector for the magnitude (Liu et al. 2024)",
+        "lora for the direction, a vector for the magnitude (Liu et al. 2024, section 4)",
         "Dora",
         branch_trains=lambda into, out, r: r * (into + out) + out,
     ),
+    # W x + b * B (d * A x); PEFT draws A and B otherwise (variants.Vera).
     "vera": on_targets(
-        "vectors that scale shared random matrices (Kopiczko et al. 2023)",
+        "vectors that scale shared random matrices (Kopiczko et al. 2023, section 3.1)",
         "Vera",
         branch_trains=lambda into, out, r: r + out,
     ),
+    # W x + s P (e * Q x); PEFT's s and penalty differ (variants.AdaLora).
     "adalora": on_targets(
-        "a budget of ranks, spent where they matter (Zhang et al. 2023)",
+        "a budget of ranks, spent where they matter (Zhang et al. 2023, AdaLoRA, section 3)",
         "AdaLora",
         branch_trains=lambda into, out, r: r * (into + out + 1),
     ),
-    "bitfit": Method("every bias of the base (Ben Zaken et al. 2021)", trains=biases),
-    "full": Method("every tensor of the base", trains=everything),
-    "last_block": Method("the last block(s) and the last layer norm", trains=last_blocks),
-    "head": Method("the classification head alone"),
+    # W x + b with b trained, those of the layer norms too; PEFT has no counterpart (its `bias` goes
+    # along with an adapter). The paper's BitFit(b_q, b_m2) trains fewer.
+    "bitfit": Method("every bias of the base (Ben Zaken et al. 2021, section 3)", trains=biases),
+    # W itself: no formula but the network's. Embeddings train too.
+    "full": Method(
+        "every tensor of the base (Radford et al. 2018, section 3.2)", trains=everything
+    ),
+    # W itself, of a few blocks.
+    "last_block": Method(
+        "the last block(s) and the last layer norm (Raschka 2024, section 6.5)", trains=last_blocks
+    ),
+    # W_head h with h the frozen base's pooled vector.
+    "head": Method("the classification head alone (Raschka 2024, section 6.5)"),
 }
 
 
@@ -138,8 +166,10 @@ def check_method(config: Adaptation) -> Method:
     """
     method = find_method(config.method)
     for key, value in method.lora.items():
-        if (given := getattr(config.lora, key)) != value:
-            raise UserError(f"method={config.method} needs lora.{key}={value}, got {given}")
+        given, least = getattr(config.lora, key), method.tunable.get(key)
+        if given != value and (least is None or given <= least):
+            wanted = f"={value}" if least is None else f" above {least:g}"
+            raise UserError(f"method={config.method} needs lora.{key}{wanted}, got {given}")
     started = "pissa", "olora"
     if method.branch not in (None, "FromStart") and config.lora.init in started:
         raise UserError(

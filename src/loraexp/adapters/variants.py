@@ -1,4 +1,5 @@
-"""Branches beside plain LoRA: from another start, with a magnitude, with shared random matrices."""
+"""Branches beside plain LoRA: with a magnitude, with shared random matrices, with a budget; and THE
+TABLE of all branches."""
 
 from functools import lru_cache
 from typing import ClassVar, Self
@@ -8,84 +9,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from loraexp.adapters.branches import SCALINGS, Branch, LowRank, LowRankSum
+from loraexp.adapters.branches import Branch, LowRank, LowRankSum
+from loraexp.adapters.starts import FromStart
 from loraexp.config import Lora
-
-
-class FromStart(LowRank):
-    """y + s dropout(x) (A' B' - A0' B0'): LoRA that starts at A0, B0 taken from the weight.
-
-    PiSSA (Meng et al. 2024, section 3): with W = U S V', B0 = U_r sqrt(S_r / s), A0 = sqrt(S_r / s)
-    V_r'. OLoRA (Buyukakyuz 2024, section 3): with W = Q R, B0 = Q_r, A0 = R_r.
-    Both papers, and PEFT, take s B0 A0 out of the frozen weight instead, which rounds it; here the
-    base stays as it is, and a fresh branch adds exactly zero. The two are equal otherwise.
-
-    Args:
-        start_A: (r, in), start_B: (out, r): A0 and B0; frozen, and part of the adapter's file.
-    """
-
-    def __init__(self, lora_A: Tensor, lora_B: Tensor, scaling: float, dropout: float) -> None:
-        super().__init__(lora_A, lora_B, scaling, dropout)
-        self.start_A = nn.Parameter(lora_A.clone(), requires_grad=False)
-        self.start_B = nn.Parameter(lora_B.clone(), requires_grad=False)
-
-    @classmethod
-    def create(
-        cls, base: nn.Linear, config: Lora, rank: int, alpha: float, generator: torch.Generator
-    ) -> Self:
-        scaling = SCALINGS[config.scaling](alpha, rank)
-        if base.weight.is_meta:
-            lora_A = base.weight.new_empty(rank, base.in_features, dtype=torch.float32)
-            lora_B = base.weight.new_empty(base.out_features, rank, dtype=torch.float32)
-        else:
-            B, A = FACTORS[config.init](base.weight.detach().double(), rank, scaling)
-            kind = torch.promote_types(base.weight.dtype, torch.float32)
-            lora_A, lora_B = A.to(kind), B.to(kind)
-        return cls(lora_A.contiguous(), lora_B.contiguous(), scaling, config.dropout)
-
-    def forward(self, x: Tensor, y: Tensor, base: nn.Linear) -> Tensor:
-        x = self.dropout(x)
-        now, then = (
-            F.linear(F.linear(x, A.to(x.dtype)), B.to(x.dtype))
-            for A, B in ((self.lora_A, self.lora_B), (self.start_A, self.start_B))
-        )
-        return y + self.scaling * (now - then)  # exactly y as long as A = A0 and B = B0
-
-    def delta(self, weight: Tensor) -> Tensor:
-        start = self.start_B.double() @ self.start_A.double()
-        return self.scaling * (self.lora_B.double() @ self.lora_A.double() - start)
-
-    def factors(self) -> tuple[Tensor, Tensor, float]:
-        """Rank 2r: [A; A0] and [B, -B0]."""
-        A, B, s = super().factors()
-        start_A, start_B = self.start_A.detach().double(), self.start_B.detach().double()
-        return torch.cat([A, start_A]), torch.cat([B, -start_B], dim=1), s
-
-
-def pissa(weight: Tensor, rank: int, scaling: float) -> tuple[Tensor, Tensor]:
-    """(out, r) and (r, in): the r largest singular values over s, their roots on both sides."""
-    U, S, V = torch.linalg.svd(weight, full_matrices=False)
-    roots = padded(S[:rank] / scaling, rank, 0).sqrt()
-    return padded(U[:, :rank], rank, 1) * roots, roots[:, None] * padded(V[:rank], rank, 0)
-
-
-def olora(weight: Tensor, rank: int, scaling: float) -> tuple[Tensor, Tensor]:
-    """(out, r) and (r, in): the first r columns of Q and rows of R."""
-    Q, R = torch.linalg.qr(weight)
-    return padded(Q[:, :rank], rank, 1), padded(R[:rank], rank, 0)
-
-
-def padded(tensor: Tensor, size: int, dim: int) -> Tensor:
-    """With zeros where the weight has fewer than r directions."""
-    lacking = size - tensor.shape[dim]
-    if lacking <= 0:
-        return tensor
-    shape = list(tensor.shape)
-    shape[dim] = lacking
-    return torch.cat([tensor, tensor.new_zeros(shape)], dim)
-
-
-FACTORS = {"pissa": pissa, "olora": olora}
 
 
 class Dora(LowRank):
@@ -93,7 +19,8 @@ class Dora(LowRank):
 
     As in the paper's section 4.3 and in PEFT, no gradient runs through the norm. The norm comes
     from |W|^2 + 2 s W.BA + s^2 |BA|^2, with |W|^2 kept, so that no (out, in) matrix of the sum is
-    made and a fresh branch divides m by itself: it changes nothing, exactly.
+    made and a fresh branch divides m by itself: it changes nothing, exactly. A row of zeros has no
+    direction (PEFT divides 0 by 0 there): it is scaled by 1 until B moves it.
 
     Args:
         lora_magnitude_vector: (out,) m; starts as |W|.
@@ -120,13 +47,15 @@ class Dora(LowRank):
         return cls(lora_A, lora_B, plain.scaling, config.dropout, squares)
 
     def factor(self, weight: Tensor, A: Tensor, B: Tensor, m: Tensor) -> Tensor:
-        """m / |W + s B A|, (out,); W (out, in) in any dtype."""
+        """m / |W + s B A|, (out,), 1 where that is zero; W (out, in) in any dtype."""
         s, A, B = self.scaling, A.to(m.dtype), B.to(m.dtype)
         with torch.no_grad():
             cross = (weight.to(m.dtype) @ A.t() * B).sum(1)
             own = (B @ (A @ A.t()) * B).sum(1)
             norm = (self.squares.to(m.dtype) + 2 * s * cross + s * s * own).clamp(min=0).sqrt()
-        return m / norm
+            empty = norm == 0
+        # Filled before the division: the gradient of 0 / 0 is NaN even where `where` drops it.
+        return torch.where(empty, 1.0, m / norm.masked_fill(empty, 1.0))
 
     def forward(self, x: Tensor, y: Tensor, base: nn.Linear) -> Tensor:
         A, B, m = self.lora_A, self.lora_B, self.lora_magnitude_vector

@@ -1,5 +1,6 @@
 """Cut a source into train, validation and test, and tell what is wrong with the cut."""
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from hashlib import sha256
@@ -26,7 +27,11 @@ class Split:
 
 @dataclass(frozen=True)
 class TextData:
-    """A data set ready to train on."""
+    """A data set ready to train on.
+
+    Args:
+        source_sha256: names the labelled texts as they were before the split.
+    """
 
     train: Split
     validation: Split
@@ -34,6 +39,7 @@ class TextData:
     labels: tuple[str, ...]
     note: str
     synthetic: bool
+    source_sha256: str = ""
 
     def __getitem__(self, name: str) -> Split:
         if name not in SPLITS:
@@ -91,7 +97,22 @@ def load_data(config: Data) -> TextData:
         if frame.empty:
             raise UserError(f"{source.note}: no text is left for {name}; more texts are needed")
         splits[name] = Split(list(frame["text"]), [number[label] for label in frame["label"]])
-    return TextData(**splits, labels=source.labels, note=source.note, synthetic=source.synthetic)
+    return TextData(
+        **splits,
+        labels=source.labels,
+        note=source.note,
+        synthetic=source.synthetic,
+        source_sha256=source_hash(source),
+    )
+
+
+def source_hash(source: Source) -> str:
+    """sha256 over the labelled texts in their order, and the split that a source may bring."""
+    digest = sha256()
+    frame = source.frame[sorted(source.frame.columns)]  # label, split if there is one, text
+    for row in frame.itertuples(index=False, name=None):
+        digest.update(f"{json.dumps(row)}\n".encode())
+    return digest.hexdigest()
 
 
 def cut(source: Source, config: Data) -> dict[str, pd.DataFrame]:

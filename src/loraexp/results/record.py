@@ -34,7 +34,7 @@ class Record:
         texts_per_second: training speed (None for a run of one step).
         peak_memory_bytes: of the process, or of the GPU where there is one.
         versions: of Python and the libraries that compute.
-        hashes: sha256 of base, tokenizer, split, adapter.
+        hashes: sha256 of base, tokenizer, data (older records lack it), split, adapter.
     """
 
     name: str

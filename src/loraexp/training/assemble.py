@@ -9,11 +9,13 @@ import torch
 from loraexp.adapters.files import load_adapter, read_card
 from loraexp.adapters.inject import inject
 from loraexp.config import TrainConfig
-from loraexp.errors import UserError
+from loraexp.data.splits import TextData
+from loraexp.errors import UserError, unknown
 from loraexp.model.gpt2 import GPT2Classifier
 from loraexp.model.tokenizer import Tokenizer
 from loraexp.model.weights import base_hash, load_classifier, load_tokenizer
-from loraexp.rules import from_dict
+from loraexp.results.record import fits, found
+from loraexp.rules import check, from_dict, keys
 from loraexp.training.hardware import DTYPES, pick_precision, versions
 
 ADAPTER = "adapter"
@@ -58,9 +60,9 @@ def longest(config: TrainConfig) -> int:
     return min(limit for limit in limits if limit is not None)
 
 
-def adapter_card(config: TrainConfig, made: Assembled, split_sha256: str | None) -> dict[str, Any]:
+def adapter_card(config: TrainConfig, made: Assembled, data: TextData | None) -> dict[str, Any]:
     """What adapter.json says: all that is needed to put the adapter back on its base, and to see
-    that it does there what it did here. An imported adapter has no split."""
+    that it does there what it did here. Of an imported adapter nobody knows the data."""
     return {
         "method": config.method,
         "config": asdict(config),
@@ -71,7 +73,8 @@ def adapter_card(config: TrainConfig, made: Assembled, split_sha256: str | None)
         "base": config.model.name,
         "base_sha256": made.base_sha256,
         "tokenizer_sha256": made.tokenizer.sha256,
-        "split_sha256": split_sha256,
+        "data_sha256": data and data.source_sha256,
+        "split_sha256": data and data.sha256,
         "versions": versions(),
         "golden": {"texts": list(GOLDEN), "logits": golden_logits(made)},
     }
@@ -101,10 +104,15 @@ def read_config(card: dict[str, Any], run: Path) -> TrainConfig:
     """
     try:
         config = from_dict(TrainConfig, card["config"])
-        config.trainer.precision = card["precision"]
-        tuple(card["labels"])
-    except (KeyError, TypeError) as error:
+        for name, field in keys(TrainConfig):
+            if not fits(found(card["config"], name), field.type):
+                raise TypeError(f"config.{name} is no {field.type}")
+        check(config)
+        if card["precision"] not in DTYPES:
+            raise unknown("precision", card["precision"], DTYPES)
+    except (TypeError, AttributeError, KeyError, UserError) as error:
         raise UserError(f"{run / ADAPTER}: adapter.json is damaged: {error}") from None
+    config.trainer.precision = card["precision"]
     return config
 
 
@@ -126,11 +134,11 @@ def restore(run: Path) -> tuple[TrainConfig, Assembled]:
     """
     card = read_card(run / ADAPTER)
     config, made = rebuild(card, run)
-    for part, found in (("base", made.base_sha256), ("tokenizer", made.tokenizer.sha256)):
-        if (digest := str(card.get(f"{part}_sha256"))) != found:
+    for part, now in (("base", made.base_sha256), ("tokenizer", made.tokenizer.sha256)):
+        if (digest := card[f"{part}_sha256"]) != now:
             raise UserError(
                 f"run={run}: trained on another {part} than model.weights={config.model.weights} "
-                f"gives now (sha256 {digest[:12]} then, {found[:12]} now)"
+                f"gives now (sha256 {digest[:12]} then, {now[:12]} now)"
             )
     load_adapter(made.network, run / ADAPTER)
     return config, made

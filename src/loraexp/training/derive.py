@@ -1,5 +1,6 @@
 """A run's folder for an adapter that was not trained here, but imported or computed from others."""
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from loraexp.adapters.files import save_adapter
 from loraexp.adapters.inject import load_tensors, saved_tensors
 from loraexp.atomic import write_whole
 from loraexp.config import Lora, TrainConfig
+from loraexp.data.splits import TextData
 from loraexp.errors import UserError
 from loraexp.rules import to_yaml
 from loraexp.training.assemble import ADAPTER, adapter_card, assemble
@@ -21,17 +23,31 @@ def check_free(out: Path) -> None:
 
 
 def write_run(
-    out: Path, config: TrainConfig, labels: tuple[str, ...], tensors: Mapping[str, Tensor]
+    out: Path,
+    config: TrainConfig,
+    labels: tuple[str, ...],
+    tensors: Mapping[str, Tensor],
+    data: TextData | None = None,
 ) -> None:
     """adapter/ and config.yaml, such that predict, eval, merge and export take the folder.
 
+    Nothing is written before all of it is known.
+
+    Args:
+        data: what it was trained on, if that is known.
+
     Raises:
-        ValueError: tensors that are not those of `config`, by name.
+        ValueError: tensors that are not those of `config`, or logits that are not finite.
     """
     made = assemble(config, labels)
-    load_tensors(saved_tensors(made.network), tensors)
+    own = saved_tensors(made.network)
+    load_tensors(own, tensors)
+    load_tensors(own, dict(own))  # finite in float32 too
+    card = adapter_card(config, made, data)
+    if not all(math.isfinite(logit) for row in card["golden"]["logits"] for logit in row):
+        raise ValueError("gives logits that are not finite")
     write_whole(out / "config.yaml", to_yaml(config))
-    save_adapter(made.network, out / ADAPTER, adapter_card(config, made, None))
+    save_adapter(made.network, out / ADAPTER, card)
 
 
 def lora_of(ranks: Mapping[str, int], scalings: Mapping[str, float], n_layer: int) -> Lora:

@@ -13,7 +13,7 @@ from loraexp.data.splits import Split, TextData, load_data
 from loraexp.errors import UserError
 from loraexp.model.gpt2 import GPT2Classifier
 from loraexp.training.assemble import Assembled, restore
-from loraexp.training.evaluation import evaluate
+from loraexp.training.evaluation import Evaluation, evaluate
 from loraexp.training.fitting import build_trainer, datamodule
 from loraexp.training.hardware import uses_gpu
 from loraexp.training.module import FineTuning
@@ -35,17 +35,21 @@ def measure_again(
     config = choose(trained)
     # How texts become tokens belongs to the run, not to the data it is measured on.
     read = trained.data
-    config = replace(
-        config,
-        data=replace(config.data, max_length=read.max_length, pad_to=read.pad_to),
-        trainer=replace(config.trainer, devices=1),
-    )
-    data = relabelled(load_data(config.data), made.labels)
-    texts = datamodule(config, data, made)
+    data = replace(config.data, max_length=read.max_length, pad_to=read.pad_to)
+    config = replace(config, data=data)
+    return measured(config, made, load_data(data), [split])[split].metrics
+
+
+def measured(
+    config: TrainConfig, made: Assembled, data: TextData, splits: Sequence[str]
+) -> dict[str, Evaluation]:
+    """Splits of `data` measured with a restored network, in one process."""
+    config = replace(config, trainer=replace(config.trainer, devices=1))
+    texts = datamodule(config, relabelled(data, made.labels), made)
     module = FineTuning(made.network, config.optim, len(made.labels))
     with quiet():
         trainer = build_trainer(config, texts, [], [])
-        return evaluate(trainer, module, texts, split).metrics
+        return {split: evaluate(trainer, module, texts, split) for split in splits}
 
 
 def relabelled(data: TextData, labels: tuple[str, ...]) -> TextData:

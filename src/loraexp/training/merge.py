@@ -1,20 +1,23 @@
 """A run's adapter folded into its base, certified on the validation texts before it is kept."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
+from loraexp.adapters.counts import in_head
 from loraexp.adapters.files import load_adapter, read_card
 from loraexp.adapters.inject import merge
+from loraexp.adapters.methods import as_method
 from loraexp.config import TrainConfig
 from loraexp.data.splits import load_data
 from loraexp.errors import UserError
 from loraexp.model.checkpoint import save_classifier
 from loraexp.schemas import MergeConfig
 from loraexp.training.assemble import ADAPTER, Assembled, rebuild, restore
-from loraexp.training.derive import check_free
+from loraexp.training.derive import check_free, write_run
 from loraexp.training.hardware import DTYPES
 from loraexp.training.measure import encode
 
@@ -37,7 +40,8 @@ class Certificate:
 
 
 def merge_run(config: MergeConfig) -> Certificate:
-    """Write the merged checkpoint of a run; nothing is written if it is not what was trained.
+    """Write the merged checkpoint of a run, for transformers and as a run of ours; nothing is
+    written if it is not what was trained.
 
     The adapter goes onto the base in float32, whatever the run computed in; the weights are summed
     in float64 and rounded once.
@@ -50,24 +54,41 @@ def merge_run(config: MergeConfig) -> Certificate:
     check_free(out)
     restore(run)  # all its checks
     card = read_card(run / ADAPTER)
-    card["precision"] = "fp32"
-    trained, made = rebuild(card, run)
+    trained, made = rebuild({**card, "precision": "fp32"}, run)
     check_expressible(trained)
     load_adapter(made.network, run / ADAPTER)
-    texts = load_data(trained.data).validation.texts
+    data = load_data(trained.data)
+    texts = data.validation.texts
     before = logits(trained, made, texts)
     merge(made.network)
     stored = {name: t.to(DTYPES[config.dtype]) for name, t in made.network.state_dict().items()}
     made.network.load_state_dict(stored)  # as the file will give them back
     certificate = compare(before, logits(trained, made, texts))
-    if certificate.logit_change > config.tolerance and not config.force:
+    # Not `> tolerance`: a NaN is no proof of anything.
+    if not certificate.logit_change <= config.tolerance and not config.force:
         raise UserError(
             f"merging changes a logit by {certificate.logit_change:.2g} and "
             f"{certificate.labels_changed} of {len(texts)} labels, more than "
             f"tolerance={config.tolerance:g}; nothing was written (force=true writes it)"
         )
     save_classifier(stored, trained.model, made.tokenizer, made.labels, out)
+    write_run(out, on_itself(trained, card["precision"], out), made.labels, head_of(stored), data)
     return certificate
+
+
+def on_itself(config: TrainConfig, precision: str, out: Path) -> TrainConfig:
+    """The config under which a merged folder is a run: its weights are the base, and all that is
+    left to adapt is the head. The path is a whole one, so that it holds from any folder."""
+    model = replace(
+        config.model, weights=str(out.resolve()), tokenizer="auto", repo="", revision="", sha256=""
+    )
+    trainer = replace(config.trainer, precision=precision)
+    merged: TrainConfig = as_method(replace(config, model=model, trainer=trainer), "head")
+    return merged
+
+
+def head_of(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {name: tensor for name, tensor in state.items() if in_head(name)}
 
 
 def check_expressible(config: TrainConfig) -> None:

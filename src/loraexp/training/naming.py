@@ -1,6 +1,7 @@
 """The folder of a run: readable parts first, then a hash of all that decides its result."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict
 from hashlib import sha256
 from pathlib import Path
@@ -19,6 +20,20 @@ def run_name(config: TrainConfig) -> str:
     parts = f"{config.data.name}-{config.model.name}-{config.method}{rank}-seed{config.seed}"
     prefix = f"{config.name}-" if config.name else ""
     return f"{prefix}{parts}-{config_hash(config)}"
+
+
+def distinct_names(folders: Sequence[Path]) -> list[str]:
+    """A name for each of several runs: the folder's own, led by as many of its parents as tell it
+    from another run of that name. The same folder twice has the same name twice."""
+    parts = [folder.resolve().parts for folder in folders]
+
+    def name(own: tuple[str, ...]) -> str:
+        lengths = range(1, len(own) + 1)
+        others = [other for other in parts if other != own]
+        length = next(n for n in lengths if all(other[-n:] != own[-n:] for other in others))
+        return "/".join(own[-length:])
+
+    return [name(own) for own in parts]
 
 
 def config_hash(config: TrainConfig) -> str:

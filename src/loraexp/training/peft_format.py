@@ -74,8 +74,17 @@ def save_to(out: Path, settings: Mapping[str, Any], tensors: Mapping[str, Tensor
 
 
 def to_peft(network: GPT2Classifier, base: str) -> tuple[dict[str, Any], dict[str, Tensor]]:
-    """The settings, and the tensors under PEFT's names in float64."""
+    """The settings, and the tensors under PEFT's names in float64.
+
+    Raises:
+        UserError: a network of which no layer but the head is adapted.
+    """
     found = updates(network)
+    if not found:
+        raise UserError(
+            "the head alone is adapted, which PEFT keeps whole, so there is nothing to export; "
+            "python -m loraexp merge writes it as a checkpoint"
+        )
     head = network.score  # as a target it is folded: PEFT keeps the head whole
     weight = (
         head.branch.merged(head.base.weight.double()) if isinstance(head, Adapted) else head.weight

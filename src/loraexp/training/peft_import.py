@@ -1,6 +1,7 @@
 """An adapter that PEFT trained on transformers' GPT-2, as ours: exact, or refused with reason."""
 
 import json
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -12,33 +13,23 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
+from loraexp.adapters.files import inside
 from loraexp.adapters.targets import HEAD
 from loraexp.config import Head, Lora, TrainConfig
 from loraexp.errors import UserError
 from loraexp.model.checkpoint import QKV, RENAMED
 from loraexp.schemas import ImportConfig
 from loraexp.training.derive import check_free, lora_of, write_run
+from loraexp.training.peft_checks import check_base, check_coverage, check_settings, check_shapes
 
 SETTINGS, TENSORS, PICKLE = "adapter_config.json", "adapter_model.safetensors", "adapter_model.bin"
+READABLE = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 OURS = {theirs: ours for ours, theirs in RENAMED.items()}
 NAME = re.compile(
     r"base_model\.model\.(?:transformer\.)?(.+)\.(lora_A|lora_B)\.weight"
     r"|base_model\.model\.(?:transformer\.)?(.+)\.(lora_magnitude_vector)(?:\.weight)?"
 )
 HEADS = re.compile(r"base_model\.model\.(?:score|classifier)\.(?:modules_to_save\.)?weight")
-# Settings that say where an adapter came from, or how it was trained, not what it computes.
-NO_MATTER = {
-    *("task_type", "auto_mapping", "peft_version", "base_model_name_or_path", "revision"),
-    *("inference_mode", "target_modules", "exclude_modules", "lora_dropout", "fan_in_fan_out"),
-    *("layers_to_transform", "layers_pattern", "megatron_config", "megatron_core"),
-    *("eva_config", "qalora_group_size", "ensure_weight_tying", "runtime_config"),
-}
-UNDERSTOOD = {
-    *("peft_type", "r", "lora_alpha", "rank_pattern", "alpha_pattern", "use_rslora", "use_dora"),
-    *("bias", "init_lora_weights", "modules_to_save"),
-}
-# Starts that change the frozen weights, so that the adapter alone does not say what it computes.
-EDITS_BASE = ("pissa", "olora", "corda", "loftq", "lora_ga")
 
 
 @dataclass
@@ -65,7 +56,9 @@ def import_adapter(config: ImportConfig) -> int:
     """
     folder, out = Path(config.peft), Path(config.out)
     check_free(out)
-    found = from_peft(*read(folder), config.model.n_layer, str(folder))
+    settings, tensors = read(folder)
+    check_base(settings, config.model, str(folder))
+    found = from_peft(settings, tensors, config.model.n_layer, str(folder))
     labels = tuple(config.labels or (f"LABEL_{i}" for i in range(found.classes)))
     if len(labels) != found.classes:
         raise UserError(f"labels must be {found.classes} names, as many as classes, got {labels}")
@@ -81,39 +74,30 @@ def import_adapter(config: ImportConfig) -> int:
 
 
 def read(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """The settings and tensors of PEFT's two files.
+
+    Raises:
+        UserError: a file that is missing, damaged or outside the folder, or tensors that are no
+            finite numbers.
+    """
     if not (folder / TENSORS).is_file():
         pickled = (folder / PICKLE).is_file()
         why = f" ({PICKLE} is a pickle and never opened)" if pickled else ""
         raise UserError(f"peft={folder}: no {TENSORS} there{why}")
     try:
-        settings = json.loads((folder / SETTINGS).read_text(encoding="utf-8"))
-        tensors = load_file(folder / TENSORS)
-    except (OSError, ValueError, SafetensorError) as error:
+        settings = json.loads(inside(folder, SETTINGS).read_text(encoding="utf-8"))
+        tensors = load_file(inside(folder, TENSORS))
+    except (OSError, ValueError, KeyError, RecursionError, SafetensorError) as error:
         raise UserError(f"peft={folder} is damaged: {error}") from None
     if not isinstance(settings, dict):
         raise UserError(f"peft={folder} is damaged: {SETTINGS} is no object")
+    for name, tensor in tensors.items():
+        if tensor.dtype not in READABLE:
+            kind = str(tensor.dtype).removeprefix("torch.")
+            raise UserError(f"peft={folder}: tensor {name} is {kind}, not a float of 16 to 64 bits")
+        if not bool(tensor.float().isfinite().all()):
+            raise UserError(f"peft={folder} is damaged: {name} is not finite in float32")
     return settings, tensors
-
-
-def check_settings(settings: Mapping[str, Any], where: str) -> None:
-    """Refuse what our branches cannot compute, by the name of the setting."""
-    if settings.get("peft_type") != "LORA":
-        raise UserError(f"{where}: peft_type {settings.get('peft_type')} is not LORA")
-    start = str(settings.get("init_lora_weights", True)).lower()
-    if start.startswith(EDITS_BASE):
-        raise UserError(
-            f"{where}: init_lora_weights={start} changes the base, so the adapter alone is not "
-            "what was trained; save it with PEFT's path_initial_model_for_weight_conversion first"
-        )
-    if settings.get("bias", "none") != "none":
-        raise UserError(f"{where}: bias={settings['bias']} trains biases of the base")
-    if {*(settings.get("modules_to_save") or ())} - {"score", "classifier"}:
-        raise UserError(
-            f"{where}: modules_to_save={settings['modules_to_save']}: only the head can"
-        )
-    for name, value in settings.items():
-        if name not in NO_MATTER | UNDERSTOOD and value:
-            raise UserError(f"{where}: {name}={value} has no counterpart here")
 
 
 def from_peft(
@@ -135,6 +119,10 @@ def from_peft(
             layers.setdefault(path, {})[kind] = tensor.double()
         else:
             raise UserError(f"{where}: tensor {name} has no counterpart here")
+    if not layers:
+        raise UserError(f"{where}: there is no adapted layer in it")
+    check_shapes(layers, where)
+    check_coverage(settings, layers.keys(), n_layer, where)
     if head is None:
         raise UserError(f"{where}: there is no head (score.weight) in it; is task_type SEQ_CLS?")
     found = Found("dora" if settings.get("use_dora") else "lora", len(head))
@@ -142,8 +130,6 @@ def from_peft(
     ranks: dict[str, int] = {}
     scalings: dict[str, float] = {}
     for path, parts in layers.items():
-        if not {"lora_A", "lora_B"} <= parts.keys():
-            raise UserError(f"{where} is damaged: {path} lacks lora_A or lora_B")
         rank, scaling = scaled(settings, path, where)
         if len(parts["lora_A"]) != rank or parts["lora_B"].shape[1] != rank:
             raise UserError(f"{where} is damaged: {path} has not the rank {rank} of its settings")
@@ -164,10 +150,15 @@ def scaled(settings: Mapping[str, Any], path: str, where: str) -> tuple[int, flo
         return settings[default]
 
     try:
-        rank, alpha = int(looked_up("rank_pattern", "r")), looked_up("alpha_pattern", "lora_alpha")
-        return rank, float(alpha / (rank**0.5 if settings.get("use_rslora") else rank))
-    except (KeyError, TypeError, ValueError, ZeroDivisionError, re.error) as error:
+        rank, alpha = looked_up("rank_pattern", "r"), looked_up("alpha_pattern", "lora_alpha")
+        if type(rank) is not int or rank < 1:
+            raise ValueError(f"a rank of {rank!r}")
+        scaling = float(alpha / (rank**0.5 if settings.get("use_rslora") else rank))
+        if not 0 < scaling < math.inf:
+            raise ValueError(f"an alpha of {alpha!r}")
+    except (AttributeError, KeyError, TypeError, ValueError, OverflowError, re.error) as error:
         raise UserError(f"{where} is damaged: rank or alpha of {path}: {error}") from None
+    return rank, scaling
 
 
 def whole(path: str, parts: dict[str, Tensor]) -> list[tuple[str, dict[str, Tensor]]]:

@@ -19,12 +19,14 @@ from loraexp.training.assemble import ADAPTER, Assembled, longest, read_config
 from loraexp.training.hardware import DTYPES, uses_gpu
 from loraexp.training.many import ManyAdapters
 from loraexp.training.measure import encode
+from loraexp.training.naming import distinct_names
 
 Verdict = tuple[str, float]  # a label and its probability
 
 
 class Predictors:
-    """Label texts with several runs of one base, under the names of their folders.
+    """Label texts with several runs of one base, under the names of their folders, with parents
+    where two are alike.
 
     Products run in the precision that all runs have, in float32 if they differ.
 
@@ -53,8 +55,9 @@ class Predictors:
                     )
             guests.append(guest(network, config, len(card["labels"]), run))
         self.many = ManyAdapters(network)
-        for run, config, (head, branches) in zip(folders, self.configs, guests, strict=True):
-            self.many.add(run.name, config.head.pooling, head, branches)
+        names = distinct_names(folders)
+        for name, config, (head, branches) in zip(names, self.configs, guests, strict=True):
+            self.many.add(name, config.head.pooling, head, branches)
         precisions = {config.trainer.precision for config in self.configs}
         precision = precisions.pop() if len(precisions) == 1 else "fp32"
         network.compute_in(DTYPES[precision])

@@ -41,7 +41,7 @@ class Cut:
 
 @dataclass(frozen=True)
 class RankCurve:
-    """All ranks from 1 to the trained one, and what to take.
+    """All ranks from 1 to that of the trained change, and what to take.
 
     Args:
         enough: the smallest rank within one standard error of the best (Breiman et al. 1984,
@@ -56,6 +56,9 @@ class RankCurve:
 
 def rank_curve(run: Path) -> RankCurve:
     """Cut a run's adapter to every rank and measure each on the validation texts.
+
+    The ranks are those of the change itself: pissa and olora, which take their start away again,
+    change the weight by factors of 2r, so their curve goes to twice `lora.rank`.
 
     Raises:
         UserError: a run that cannot be restored, or whose method has no ranks to cut.

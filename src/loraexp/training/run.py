@@ -104,9 +104,7 @@ def record_of(fitted: Fitted, folder: Path) -> Record:
     config, data, made = fitted.config, fitted.data, fitted.made
     fit_seconds, started = fitted.clock.seconds, time.perf_counter()
     measured = {name: fitted.measure(name) for name in SPLITS}
-    adapter_sha256 = (
-        save(folder, config, made, data.sha256) if fitted.trainer.is_global_zero else ""
-    )
+    adapter_sha256 = save(folder, config, made, data) if fitted.trainer.is_global_zero else ""
     evaluate_seconds = time.perf_counter() - started
     return Record(
         name=folder.name,
@@ -135,6 +133,7 @@ def record_of(fitted: Fitted, folder: Path) -> Record:
         hashes={
             "base": made.base_sha256,
             "tokenizer": made.tokenizer.sha256,
+            "data": data.source_sha256,
             "split": data.sha256,
             "adapter": adapter_sha256,
         },
@@ -146,10 +145,10 @@ def now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
-def save(folder: Path, config: TrainConfig, made: Assembled, split_sha256: str) -> str:
+def save(folder: Path, config: TrainConfig, made: Assembled, data: TextData) -> str:
     """config.yaml and adapter/; returns the adapter's sha256."""
     write_whole(folder / "config.yaml", to_yaml(config))
-    return save_adapter(made.network, folder / ADAPTER, adapter_card(config, made, split_sha256))
+    return save_adapter(made.network, folder / ADAPTER, adapter_card(config, made, data))
 
 
 def describe(data: TextData, texts: TextDataModule) -> dict[str, Any]:
