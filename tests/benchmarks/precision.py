@@ -1,4 +1,4 @@
-"""`make bench`, third part: does bf16 cost accuracy? The same runs in bf16 and in fp32, seed by seed.
+"""`make bench`, third part: does bf16 cost accuracy? The same runs in both precisions.
 
 The embedded base on the SMS Spam Collection, r = 8 on q, k, v and out, tested as `table` tests any
 two arms. Nothing here passes or fails.

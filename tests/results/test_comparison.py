@@ -9,6 +9,7 @@ import pytest
 
 from loraexp.errors import UserError
 from loraexp.results.arms import arms, best, compare
+from loraexp.results.arms import varied
 from loraexp.results.comparison import findings
 from loraexp.results.record import Record
 from loraexp.results.tables import to_terminal
@@ -154,6 +155,16 @@ def test_a_method_without_a_branch_has_one_row_whatever_the_rank(make_record: Ma
     ]
     (arm,) = arms(heads[:1] + heads[1:], ["method", "lora.rank"])
     assert arm.name == ("head", None)
+
+
+def test_a_method_without_a_branch_does_not_make_the_keys_of_lora_differ(
+    make_record: MakeRecord,
+) -> None:
+    counts = {"trainable": 1_536, "total": 124_441_344, "adapted_modules": 0, "percent": 0.0}
+    head = make_record({"method": "head", "lora.rank": 2}, counts=counts)
+    lora = make_record({"lora.rank": 4})
+    assert varied([head, lora]) == ["method"]
+    assert varied([head, lora, make_record({"lora.rank": 8})]) == ["method", "lora.rank"]
 
 
 def test_the_brief_table_fits_80_columns(make_record: MakeRecord) -> None:

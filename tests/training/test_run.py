@@ -11,7 +11,7 @@ import yaml
 
 from loraexp.adapters.inject import adapter_tensors
 from loraexp.adapters.methods import METHODS, as_method
-from loraexp.config import AdaLora, Data, TrainConfig
+from loraexp.config import AdaLora, Data, Lora, TrainConfig
 from loraexp.data.files import SPLITS
 from loraexp.errors import UserError
 from loraexp.results.record import Record, read_record
@@ -176,3 +176,12 @@ def test_accumulated_batches_take_the_step_of_one_large_batch(small: TrainConfig
     for split in ("train", "test"):
         left, right = large.metrics[split]["loss"], small_batches.metrics[split]["loss"]
         assert left == pytest.approx(right, abs=1e-5)
+
+
+def test_keys_of_lora_make_no_second_run_of_a_method_without_a_branch(small: TrainConfig) -> None:
+    def folders(method: str) -> set[Path]:
+        ranks = (replace(small, method=method, lora=Lora(rank=rank)) for rank in (2, 4))
+        return {run_folder(config) for config in ranks}
+
+    assert len(folders("head")) == 1
+    assert len(folders("lora")) == 2

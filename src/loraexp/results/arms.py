@@ -124,7 +124,13 @@ def varied(records: Sequence[Record]) -> list[str]:
     """The keys that name arms if nobody says which: those that differ, but for learning rates."""
     configs = [settings_of(record) for record in records]
     skipped = (*NO_CHOICE, "optim.lr", "lora.lr_ratio", "split")
-    keys = [k for k in configs[0] if not k.startswith(skipped) and differs(k, configs)]
+    # keys of `lora` say nothing of a method that attaches nothing: that they lack is no difference
+    adapted = [settings_of(record) for record in records if record.counts["adapted_modules"]]
+    keys = [
+        k
+        for k in configs[0]
+        if not k.startswith(skipped) and differs(k, adapted if k.startswith("lora.") else configs)
+    ]
     whole = tuple(k.removesuffix("name") for k in ("model.name", "data.name") if k in keys)
     return [k for k in keys if not k.startswith(whole) or k.endswith(".name")] or ["method"]
 

@@ -37,8 +37,10 @@ def distinct_names(folders: Sequence[Path]) -> list[str]:
 
 
 def config_hash(config: TrainConfig) -> str:
-    """Eight hex digits over every key but those that only say where results go."""
+    """Eight hex digits over every key but those that only say where results go, and those of
+    `lora` where the method attaches nothing: a sweep over ranks trains method=head once."""
     content = asdict(config)
-    for key in ("output_dir", "logger", "name"):
+    unused = () if find_method(config.method).branch else ("lora", "adalora")
+    for key in ("output_dir", "logger", "name", *unused):
         del content[key]
     return sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:8]
