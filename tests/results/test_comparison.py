@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 
 from loraexp.errors import UserError
-from loraexp.results.arms import arms, best, compare
-from loraexp.results.arms import varied
+from loraexp.results.arms import arms, best, compare, varied
 from loraexp.results.comparison import findings
 from loraexp.results.record import Record
 from loraexp.results.tables import to_terminal
