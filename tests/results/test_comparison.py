@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from loraexp.errors import UserError
-from loraexp.results.arms import arms, best, compare, varied
+from loraexp.results.arms import arms, best, compare
 from loraexp.results.comparison import findings
+from loraexp.results.naming import varied
 from loraexp.results.record import Record
 from loraexp.results.tables import to_terminal
 

@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
-from loraexp.results.arms import arms, naming
+from loraexp.results.arms import arms
 from loraexp.results.comparison import findings
 from loraexp.results.fairness import doubts, repeats
+from loraexp.results.naming import naming
 from loraexp.results.record import Failure, Record
 from loraexp.results.report import report
 

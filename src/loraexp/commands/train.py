@@ -12,9 +12,9 @@ from typing import Any, TypeVar
 from loraexp.atomic import write_whole
 from loraexp.config import Logger, TrainConfig
 from loraexp.errors import UserError
-from loraexp.results.arms import varied
 from loraexp.results.comparison import findings
 from loraexp.results.escape import printable
+from loraexp.results.naming import varied
 from loraexp.results.record import Failure, Record, Trial, by_loss, is_finished, is_scored
 from loraexp.results.sweep import Sweep, telling, trials_table
 from loraexp.results.tables import FORMATS, narrowed, runs_table

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from loraexp.errors import UserError, unknown
-from loraexp.results.arms import Arm, Comparison, arms, compare, naming
+from loraexp.results.arms import Arm, Comparison, arms, compare
 from loraexp.results.collect import failed_lines
 from loraexp.results.fairness import doubts, repeats
+from loraexp.results.naming import naming
 from loraexp.results.record import Failure, Record
 from loraexp.results.settings import conditions, flat, heading, is_typed
 from loraexp.results.stats import Interval

@@ -7,7 +7,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, FuncFormatter, LogLocator, NullFormatter
 
-from loraexp.results.arms import Arm, arms, naming
+from loraexp.results.arms import Arm, arms
+from loraexp.results.naming import naming
 from loraexp.results.plots import canvas, tidy
 from loraexp.results.record import Record
 from loraexp.results.settings import heading

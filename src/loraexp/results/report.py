@@ -7,12 +7,13 @@ from pathlib import Path
 import yaml
 from matplotlib.figure import Figure
 
-from loraexp.results.arms import Arm, Comparison, arms, compare, naming, varied
+from loraexp.results.arms import Arm, Comparison, arms, compare
 from loraexp.results.collect import failed_lines
 from loraexp.results.comparison import Findings, findings
 from loraexp.results.escape import printable
 from loraexp.results.fairness import doubts
 from loraexp.results.figures import figures, label
+from loraexp.results.naming import naming, varied
 from loraexp.results.plots import loss_figure
 from loraexp.results.record import Failure, Record
 from loraexp.results.settings import heading
