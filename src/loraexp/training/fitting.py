@@ -69,6 +69,7 @@ def fit_adapter(
 ) -> Fitted:
     """From data to the adapter of the epoch that is kept."""
     started = time.perf_counter()
+    hardware.check_gpus(config.trainer.accelerator, config.trainer.devices)
     hardware.reset_peak_memory()
     data = load_data(config.data)
     check_sizes(data, config)
