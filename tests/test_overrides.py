@@ -120,7 +120,7 @@ def test_text_keys_keep_what_looks_like_grammar_or_like_a_number() -> None:
         "logger.project": "#5: $x ${y",
         "model.name": "",
     }
-    config = arrives("train", *(f"{key}={text}" for key, text in texts.items()))
+    config = arrives("train", "data=csv", *(f"{key}={text}" for key, text in texts.items()))
     assert values(config, *texts) == texts
 
 
@@ -141,7 +141,7 @@ def test_params_takes_lists_with_and_without_brackets() -> None:
 
 def test_what_plan_hands_on_means_the_same_when_it_is_planned_again() -> None:
     # A process started for DDP gets the arguments of the first one.
-    written = ["lora.rank_pattern={v_proj:16}", "data.path=a[1] \\ ${x", "name=2026_11"]
+    written = ["data=csv", "lora.rank_pattern={v_proj:16}", "data.path=a[1] \\ ${x", "name=2026_11"]
     again = plan("train", written).arguments[1:]
     assert arrives("train", *again) == arrives("train", *written)
 
