@@ -120,7 +120,11 @@ def test_path_goes_before_data_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 @pytest.mark.parametrize("data_dir", [None, "empty"])
 def test_offline_without_the_file_names_the_ways_out(
-    data_dir: str | None, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    data_dir: str | None,
+    cache: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
 ) -> None:
     if data_dir:
         monkeypatch.setenv("LORAEXP_DATA_DIR", str(tmp_path / data_dir))
@@ -130,6 +134,7 @@ def test_offline_without_the_file_names_the_ways_out(
     assert "\n" not in message
     for way in ("data.path=", "LORAEXP_DATA_DIR", "data=sms_demo", str(cache), "ConnectionError"):
         assert way in message
+    assert capfd.readouterr().err == ""
 
 
 def test_download_is_kept_and_used_the_second_time(

@@ -1,0 +1,19 @@
+"""Libraries that say less: what they would print, our own one line says."""
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+@contextmanager
+def hushed(*names: str, level: int = logging.WARNING) -> Iterator[None]:
+    """The loggers of these names pass on nothing below `level`."""
+    loggers = [logging.getLogger(name) for name in names]
+    before = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(level)
+    try:
+        yield
+    finally:
+        for logger, own in zip(loggers, before, strict=True):
+            logger.setLevel(own)
