@@ -32,7 +32,9 @@ def test_more_devices_than_gpus_are_refused(
 ) -> None:
     with_gpus(2, monkeypatch)
     check_gpus(accelerator, 2)
-    with pytest.raises(UserError, match="^trainer.devices must be at most the number of GPUs = 2"):
+    with pytest.raises(
+        UserError, match=r"^trainer\.devices must be at most the number of GPUs = 2"
+    ):
         check_gpus(accelerator, 3)
 
 

@@ -143,17 +143,16 @@ def test_two_processes_cannot_train_the_same_run(small: TrainConfig) -> None:
 
 
 def test_refused_run_leaves_no_folder(small: TrainConfig) -> None:
-    with pytest.raises(UserError, match="trainer.devices must be at most"):
+    with pytest.raises(UserError, match=r"trainer\.devices must be at most"):
         train(replace(small, trainer=replace(small.trainer, devices=25)))
     assert files(Path(small.output_dir)) == set()
     assert [*Path(small.output_dir).glob("train/*")] == []
 
 
-def test_failed_run_keeps_what_it_has_written(small: TrainConfig) -> None:
+def test_folder_with_anything_in_it_stays(small: TrainConfig) -> None:
     folder = run_folder(small)
-    with pytest.raises(OSError), claimed(folder):  # noqa: PT011
+    with claimed(folder):
         (folder / "wandb").mkdir()
-        raise OSError
     assert [file.name for file in folder.glob("[!.]*")] == ["wandb"]
 
 

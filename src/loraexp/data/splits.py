@@ -52,18 +52,23 @@ class TextData:
         return digest.hexdigest()
 
     def repeats(self) -> dict[str, int]:
-        """How many texts of validation and test stand verbatim in train."""
-        seen = set(self.train.texts)
+        """How many texts of validation and test stand verbatim in train, of test in validation."""
         return {
-            name: sum(text in seen for text in self[name].texts) for name in ("validation", "test")
+            name: sum(text in seen for text in self[split].texts)
+            for name, split, seen in (
+                ("validation", "validation", {*self.train.texts}),
+                ("test", "test", {*self.train.texts}),
+                ("test_in_validation", "test", {*self.validation.texts}),
+            )
         }
 
     def warnings(self) -> list[str]:
         """What a reader of the results must know about this data, a line each."""
         found = [
-            f"{n} of {len(self[name])} {name} texts stand verbatim in train "
+            f"{n} of {len(self[split])} {split} texts stand verbatim in {other or 'train'} "
             "(data.dedupe=true drops repeated texts)"
             for name, n in self.repeats().items()
+            for split, _, other in [name.partition("_in_")]
             if n
         ]
         seen = set(self.train.classes)
