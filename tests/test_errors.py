@@ -63,7 +63,7 @@ MISTAKES: list[tuple[str, list[str], str]] = [
     ("train", ["lora.alpha=${lora.r}"], "lora.alpha: Interpolation key 'lora.r' not found"),
     ("train", ["head.bias=maybe"], "head.bias must be true or false, got 'maybe'"),
     ("train", ["lora.rank_pattern=4"], "lora.rank_pattern must be like {v_proj:16}"),
-    ("train", ["lora.rank_pattern={h.(0|1):4}"], "lora.rank_pattern must be like {v_proj:16}"),
+    ("train", ["lora.rank_pattern={h.(0|1)}"], "lora.rank_pattern must be like {v_proj:16}"),
     ("train", ["lora.rank_pattern={v_proj:0}"], "lora.rank_pattern.v_proj must be at least 1"),
     ("train", ["lora.rank_pattern=${name}x"], "lora.rank_pattern must be at least 1, got Nonex"),
     ("train", ["hydra/launcher=null"], "Config group override must be a string"),
@@ -95,6 +95,21 @@ MISTAKES: list[tuple[str, list[str], str]] = [
     ("train", ["name=.a"], r"name must have no / or \ and no dot in front, got '.a'"),
     ("train", ["model.d_model=130"], "model.d_model must be a multiple of model.n_head, got 130"),
     ("train", ["lora.target_modules=[]"], "lora.target_modules must be a name or a list of names"),
+    *(
+        ("train", [f"lora.target_modules={typed}"], f"lora.target_modules must be a name or {more}")
+        for typed, more in (
+            ("5", "a list of names, got 5"),
+            ("[q_proj,5]", "a list of names, got ['q_proj', 5]"),
+            ("[null]", "a list of names, got [None]"),
+            ("[q_proj,[fc1]]", "a list of names, got ['q_proj', ['fc1']]"),
+            ("[{a:1}]", "a list of names, got [{'a': 1}]"),
+        )
+    ),
+    (
+        "params",
+        ["lora.target_modules=[q_proj,v_proj],all-linear"],
+        "lora.target_modules has several values: give one",
+    ),
     ("train", ["lora=4"], "lora is a group of keys: set one of lora.rank, lora.alpha,"),
     ("params", ["trainer=cpu"], "trainer is a group of keys: set one of trainer.max_epochs,"),
     ("train", ["foo"], "'foo' is no override: write key=value"),

@@ -17,7 +17,8 @@ from omegaconf.errors import InterpolationKeyError
 
 from loraexp import overrides
 from loraexp.config import TrainConfig
-from loraexp.overrides import plan, quoted, typed
+from loraexp.overrides import plan, typed
+from loraexp.quoting import quoted
 from loraexp.rules import keys
 
 
@@ -107,6 +108,25 @@ def test_targets_may_be_names_lists_paths_and_regexes_without_quotes(
     written: str, meant: Any
 ) -> None:
     assert arrives("train", f"lora.target_modules={written}").lora.target_modules == meant
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("{h.(10|11).*:2}", {"h.(10|11).*": 2}),
+        (r"{h.\(10|11\).*:2}", {"h.(10|11).*": 2}),
+        (r"{h\.[01]\.attn.*: 2, v_proj:16}", {r"h\.[01]\.attn.*": 2, "v_proj": 16}),
+        (r"{h\.\d{1,2}\.(?:q|k)_proj:2,(h.0.*):3}", {r"h\.\d{1,2}\.(?:q|k)_proj": 2, "(h.0.*)": 3}),
+    ],
+)
+@pytest.mark.parametrize("key", ["rank_pattern", "alpha_pattern"])
+def test_patterns_may_have_regexes_as_typed(key: str, written: str, meant: dict[str, int]) -> None:
+    assert getattr(arrives("train", f"lora.{key}={written}").lora, key) == meant
+
+
+def test_a_sweep_over_patterns_gives_each_job_its_own(checked: list[TrainConfig]) -> None:
+    plan("train", [r"lora.rank_pattern={h\.(0|1).*:2},{v_proj:4}", "-m"])
+    assert [c.lora.rank_pattern for c in checked] == [{r"h\.(0|1).*": 2}, {"v_proj": 4}]
 
 
 def test_text_keys_keep_what_looks_like_grammar_or_like_a_number() -> None:

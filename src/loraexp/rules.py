@@ -123,7 +123,8 @@ def check_data(data: Data) -> None:
 def check_together(config: TrainConfig) -> None:
     """The rules that bind two keys, and the one for a key of more than one type."""
     model, data, targets = config.model, config.data, config.lora.target_modules
-    if not targets or not isinstance(targets, (str, list)):
+    names = [targets] if isinstance(targets, str) else targets
+    if not names or not isinstance(names, list) or not all(isinstance(n, str) for n in names):
         raise UserError(f"lora.target_modules must be a name or a list of names, got {targets!r}")
     check_heads(model)
     if config.name and (config.name.startswith(".") or {*config.name} & {"/", "\\"}):
