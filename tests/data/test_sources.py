@@ -18,6 +18,7 @@ from loraexp.data.sources import (
     find_source,
     sms_spam_file,
 )
+from loraexp.data.splits import load_data
 from loraexp.errors import UserError
 
 Retrieve = Callable[..., str]
@@ -194,7 +195,7 @@ def test_there_may_be_many_classes(tmp_path: Path) -> None:
 
 def test_one_class_only_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"own\.csv has one class only: 'ham'"):
-        find_source(own(tmp_path, "ham", "ham"))
+        load_data(own(tmp_path, "ham", "ham"))
 
 
 def test_one_column_for_both_is_refused(tmp_path: Path) -> None:

@@ -132,8 +132,6 @@ def own_file(config: Data) -> Source:
         )
     frame = read_labelled(Path(config.path), config.text_column, config.label_column)
     labels = tuple(sorted(frame["label"].unique(), key=natural))
-    if len(labels) < 2:
-        raise UserError(f"data.path={config.path} has one class only: {labels[0]!r}")
     return Source(frame, labels, str(config.path))
 
 

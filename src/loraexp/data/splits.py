@@ -84,19 +84,35 @@ def load_data(config: Data) -> TextData:
     """Read, deduplicate and split as `config` says.
 
     Raises:
-        UserError: unreadable data, or a split that is left without texts or with an unknown label.
+        UserError: unreadable data, of one class, or a split that is left without texts.
     """
     source = find_source(config)
+    if len(source.labels) < 2:
+        raise UserError(f"data.path={config.path} has one class only: {source.labels[0]!r}")
     frames = cut(source, config)
-    number = {label: index for index, label in enumerate(source.labels)}
     splits = {}
     for name, frame in frames.items():
-        if config.limit is not None:
-            frame = frame[: config.limit]
         if frame.empty:
             raise UserError(f"{source.note}: no text is left for {name}; more texts are needed")
-        splits[name] = Split(list(frame["text"]), [number[label] for label in frame["label"]])
+        splits[name] = numbered(frame[: config.limit], source.labels)
     return TextData(**splits, labels=source.labels, note=source.note, synthetic=source.synthetic)
+
+
+def load_whole(config: Data) -> TextData:
+    """Every text as a test text, for a model that has seen none; of one class if need be.
+
+    Raises:
+        UserError: unreadable data.
+    """
+    source = find_source(config)
+    frame = source.frame.drop_duplicates("text") if config.dedupe else source.frame
+    test, none = numbered(frame[: config.limit], source.labels), Split([], [])
+    return TextData(none, none, test, source.labels, source.note, source.synthetic)
+
+
+def numbered(frame: pd.DataFrame, labels: tuple[str, ...]) -> Split:
+    number = {label: index for index, label in enumerate(labels)}
+    return Split(list(frame["text"]), [number[label] for label in frame["label"]])
 
 
 def cut(source: Source, config: Data) -> dict[str, pd.DataFrame]:

@@ -9,7 +9,7 @@ import torch
 
 from loraexp.config import TrainConfig
 from loraexp.data.batching import LengthGrouped, collate
-from loraexp.data.splits import Split, TextData, load_data
+from loraexp.data.splits import Split, TextData, load_data, load_whole
 from loraexp.errors import UserError
 from loraexp.model.gpt2 import GPT2Classifier
 from loraexp.training.assemble import Assembled, restore
@@ -26,6 +26,7 @@ def measure_again(
     """The metrics of one split; on the run's own data they equal its record's, to the digit.
 
     Args:
+        split: one of SPLITS, or "all": every text, none split off.
         choose: the run's config -> the config whose data is measured.
 
     Raises:
@@ -40,12 +41,13 @@ def measure_again(
         data=replace(config.data, max_length=read.max_length, pad_to=read.pad_to),
         trainer=replace(config.trainer, devices=1),
     )
-    data = relabelled(load_data(config.data), made.labels)
+    load, measured = (load_whole, "test") if split == "all" else (load_data, split)
+    data = relabelled(load(config.data), made.labels)
     texts = datamodule(config, data, made)
     module = FineTuning(made.network, config.optim, len(made.labels))
     with quiet():
         trainer = build_trainer(config, texts, [], [])
-        return evaluate(trainer, module, texts, split).metrics
+        return evaluate(trainer, module, texts, measured).metrics
 
 
 def relabelled(data: TextData, labels: tuple[str, ...]) -> TextData:
