@@ -6,9 +6,8 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def hushed(*names: str, level: int = logging.WARNING) -> Iterator[None]:
-    """The loggers of these names pass on nothing below `level`."""
-    loggers = [logging.getLogger(name) for name in names]
+def hushed(*loggers: logging.Logger, level: int = logging.WARNING) -> Iterator[None]:
+    """These loggers pass on nothing below `level`."""
     before = [logger.level for logger in loggers]
     for logger in loggers:
         logger.setLevel(level)

@@ -120,6 +120,7 @@ def test_all_takes_a_file_of_one_class(finished: Path, tmp_path: Path) -> None:
     other = Data(name="csv", path=str(tmp_path / "spam.csv"))
     found = measure_again(finished, "all", lambda own: replace(own, data=other))
     assert found["n"] == sum(found["confusion"][1]) == 3
+    assert found["auroc"] is None
     other.dedupe = True
     assert measure_again(finished, "all", lambda own: replace(own, data=other))["n"] == 2
     with pytest.raises(UserError, match="one class only: 'spam'"):

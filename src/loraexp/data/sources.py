@@ -95,7 +95,7 @@ def download_sms_spam() -> Path:
         return file
     # The archive is packed anew now and then, its content never: the hash is the inner file's.
     # A folder of its own: pooch would hand out a bad archive left in the cache for ever.
-    with TemporaryDirectory() as folder, hushed("pooch"):
+    with TemporaryDirectory() as folder, hushed(pooch.get_logger()):
         try:
             archive = pooch.retrieve(SMS_URL, known_hash=None, fname="sms_spam.zip", path=folder)
         except (OSError, requests.RequestException) as error:

@@ -62,7 +62,7 @@ def hub_file(model: Model, name: str) -> Path:
 
     fetch = partial(hf_hub_download, model.repo, name, revision=model.revision or None)
     try:
-        with hushed("huggingface_hub", level=logging.ERROR):  # each retry is two lines there
+        with hushed(logging.getLogger("huggingface_hub"), level=logging.ERROR):
             try:
                 return Path(fetch(local_files_only=True))
             except LocalEntryNotFoundError:

@@ -1,5 +1,6 @@
 """Context managers around a run: its folder claimed, Lightning quiet, the process left as found."""
 
+import logging
 import os
 import warnings
 from collections.abc import Iterator
@@ -81,7 +82,8 @@ def forsake(folder: Path) -> None:
 @contextmanager
 def quiet() -> Iterator[None]:
     """Lightning without its banners and the warnings we have dealt with."""
-    with hushed("lightning.pytorch", "lightning.fabric"), warnings.catch_warnings():
+    loggers = (logging.getLogger(f"lightning.{part}") for part in ("pytorch", "fabric"))
+    with hushed(*loggers), warnings.catch_warnings():
         for message in KNOWN_WARNINGS:
             warnings.filterwarnings("ignore", message=message)
         yield
