@@ -18,7 +18,8 @@ from omegaconf.errors import InterpolationKeyError
 
 from loraexp import overrides
 from loraexp.config import TrainConfig
-from loraexp.overrides import plan, quoted, typed
+from loraexp.overrides import plan, typed
+from loraexp.quoting import quoted
 from loraexp.rules import keys
 
 
@@ -110,6 +111,25 @@ def test_targets_may_be_names_lists_paths_and_regexes_without_quotes(
     assert arrives("train", f"lora.target_modules={written}").lora.target_modules == meant
 
 
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("{h.(10|11).*:2}", {"h.(10|11).*": 2}),
+        (r"{h.\(10|11\).*:2}", {"h.(10|11).*": 2}),
+        (r"{h\.[01]\.attn.*: 2, v_proj:16}", {r"h\.[01]\.attn.*": 2, "v_proj": 16}),
+        (r"{h\.\d{1,2}\.(?:q|k)_proj:2,(h.0.*):3}", {r"h\.\d{1,2}\.(?:q|k)_proj": 2, "(h.0.*)": 3}),
+    ],
+)
+@pytest.mark.parametrize("key", ["rank_pattern", "alpha_pattern"])
+def test_patterns_may_have_regexes_as_typed(key: str, written: str, meant: dict[str, int]) -> None:
+    assert getattr(arrives("train", f"lora.{key}={written}").lora, key) == meant
+
+
+def test_a_sweep_over_patterns_gives_each_job_its_own(checked: list[TrainConfig]) -> None:
+    plan("train", [r"lora.rank_pattern={h\.(0|1).*:2},{v_proj:4}", "-m"])
+    assert [c.lora.rank_pattern for c in checked] == [{r"h\.(0|1).*": 2}, {"v_proj": 4}]
+
+
 def test_text_keys_keep_what_looks_like_grammar_or_like_a_number() -> None:
     texts = {
         "data.path": "my files/a[1]=é(😀).csv",
@@ -121,7 +141,7 @@ def test_text_keys_keep_what_looks_like_grammar_or_like_a_number() -> None:
         "logger.project": "#5: $x ${y",
         "model.name": "",
     }
-    config = arrives("train", *(f"{key}={text}" for key, text in texts.items()))
+    config = arrives("train", "data=csv", *(f"{key}={text}" for key, text in texts.items()))
     assert values(config, *texts) == texts
 
 
@@ -142,7 +162,7 @@ def test_params_takes_lists_with_and_without_brackets() -> None:
 
 def test_what_plan_hands_on_means_the_same_when_it_is_planned_again() -> None:
     # A process started for DDP gets the arguments of the first one.
-    written = ["lora.rank_pattern={v_proj:16}", "data.path=a[1] \\ ${x", "name=2026_11"]
+    written = ["data=csv", "lora.rank_pattern={v_proj:16}", "data.path=a[1] \\ ${x", "name=2026_11"]
     again = plan("train", written).arguments[1:]
     assert arrives("train", *again) == arrives("train", *written)
 

@@ -68,5 +68,5 @@ MESSAGES = {
     r"Value '(.*)' of type .* could not be converted to Float": "must be a number",
     r"Value '(.*)' is not a valid bool": "must be true or false",
     r"is not Optional": "cannot be null",
-    r"Cannot assign .* to Dict": r"must be like {v_proj:16}, with \ before a bracket in a name",
+    r"Cannot assign .* to Dict": "must be like {v_proj:16}",
 }

@@ -2,7 +2,6 @@
 
 import itertools
 import os
-import re
 import time
 from dataclasses import dataclass, fields
 from functools import cache
@@ -20,6 +19,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 
 from loraexp.compose import check_optuna, composed, readable, register_schema, to_typed
 from loraexp.errors import UserError, unknown
+from loraexp.quoting import escaped_keys, literal, quoted
 from loraexp.rules import check, group_in, keys
 from loraexp.schemas import SCHEMAS
 
@@ -126,7 +126,8 @@ def read(verb: str, text: str) -> Override:
     override = parsed(f"{key}={quoted(value) if key in FREE_TEXT else value}")
     # A name like 2026_11 or 1e5 is no number: keep it as typed.
     if override is None or (kind is str and isinstance(override.value(), (bool, int, float))):
-        override = parsed(f"{key}={literal(kind, value)}") or cannot_read(text)
+        again = escaped_keys(value) if kind is dict else literal(kind, value)
+        override = parsed(f"{key}={again}") or parsed(f"{key}={quoted(value)}") or cannot_read(text)
     if kind == "group":
         for option in options_of(override):
             if option not in groups_of(verb)[key]:
@@ -149,23 +150,6 @@ def parsed(text: str) -> Override | None:
 
 def line(override: Override) -> str:
     return str(override.input_line)
-
-
-def literal(kind: Any, value: str) -> str:
-    """`value` in quotes; of a list, each part in quotes."""
-    if kind in (list, Any) and re.fullmatch(r"\[.*\]", value):
-        return f"[{','.join(quoted(part.strip()) for part in value[1:-1].split(','))}]"
-    return quoted(value)
-
-
-def quoted(value: str) -> str:
-    """`value` as a string that neither Hydra's grammar nor OmegaConf's interpolation changes.
-
-    To OmegaConf a backslash is special before ${ only, to Hydra before a quote only.
-    """
-    plain = re.sub(r"(\\*)\$\{", r"\1\1\\${", value)
-    closed = re.sub(r'(\\*)"', r'\1\1\\"', plain + '"')
-    return f'"{closed[:-2]}"'
 
 
 def kind_of(verb: str, key: str) -> Any:
@@ -200,7 +184,7 @@ def several(verb: str, override: Override) -> UserError:
     key, values = override.key_or_group, line(override).partition("=")[2]
     ways = ["add -m to sweep over them"] if verb == "train" else []
     kind = kind_of(verb, key)
-    if kind is Any:
+    if kind is Any and not values.startswith("["):
         ways.append(f"write {key}=[{values}] for one list")
     elif kind is str:
         ways.append(f"quote them for one text: {key}='\"{values}\"'")

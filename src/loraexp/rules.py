@@ -67,8 +67,8 @@ def check(config: Any) -> None:
         for place, single in each(name, value):
             check_single(place, single, rule)
     data = getattr(config, "data", None)
-    if isinstance(data, Data) and data.split == "book" and data.name != "sms_spam":
-        raise UserError(f"data.split=book belongs to data=sms_spam, got {data.name!r}")
+    if isinstance(data, Data):
+        check_data(data)
     if isinstance(config, TrainConfig):
         check_together(config)
     if isinstance(config, PretrainConfig):
@@ -101,12 +101,37 @@ def check_single(name: str, value: Any, rule: Mapping[str, Any]) -> None:
             raise UserError(f"{name} must be {word} {limit}, got {value}")
 
 
+# The data sets that read a key; the others would leave it aside unsaid.
+READ_BY = {
+    "path": ("sms_spam", "csv"),
+    "text_column": ("csv",),
+    "label_column": ("csv",),
+}
+
+
+def check_data(data: Data) -> None:
+    if data.split == "book" and data.name != "sms_spam":
+        raise UserError(f"data.split=book belongs to data=sms_spam, got {data.name!r}")
+    for name, readers in READ_BY.items():
+        value = getattr(data, name)
+        if value != getattr(Data, name) and data.name not in readers:
+            raise UserError(
+                f"data.{name}={value} needs data={' or data='.join(readers)}, got data={data.name}"
+            )
+
+
 def check_together(config: TrainConfig) -> None:
     """The rules that bind two keys, and the one for a key of more than one type."""
     model, data, targets = config.model, config.data, config.lora.target_modules
-    if not targets or not isinstance(targets, (str, list)):
+    names = [targets] if isinstance(targets, str) else targets
+    if not names or not isinstance(names, list) or not all(isinstance(n, str) for n in names):
         raise UserError(f"lora.target_modules must be a name or a list of names, got {targets!r}")
     check_heads(model)
+    if config.name and (config.name.startswith(".") or {*config.name} & {"/", "\\"}):
+        raise UserError(
+            f"name must have no / or \\ and no dot in front, got {config.name!r}; "
+            "output_dir=FOLDER says where runs are written"
+        )
     for name, value in (("data.max_length", data.max_length), ("data.pad_to", data.pad_to)):
         if value is not None and value > model.context:
             raise UserError(f"{name} must be at most model.context = {model.context}, got {value}")

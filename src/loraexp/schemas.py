@@ -12,7 +12,11 @@ class EvalConfig:
 
     run: str = key("???", "folder of a finished run")
     data: Data | None = key(None, "other data than the run's own, e.g. data=csv data.path=...")
-    split: str = key("test", "train | validation | test", choices=("train", "validation", "test"))
+    split: str = key(
+        "test",
+        "train | validation | test | all (every text of data=, none split off)",
+        choices=("train", "validation", "test", "all"),
+    )
 
 
 @dataclass

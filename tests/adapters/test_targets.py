@@ -1,5 +1,7 @@
 """What `lora.target_modules` means: whole names, aliases, paths and regexes, never substrings."""
 
+import re
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -92,11 +94,29 @@ def test_a_substring_or_a_part_of_the_tree_matches_nothing(target: str) -> None:
 
 def test_unmatched_target_is_an_error_that_lists_what_there_is() -> None:
     with pytest.raises(UserError) as error:
-        resolve(LINEARS, ["q_proj", "query"])
+        resolve(LINEARS, ["q_proj", "zzz"])
     assert str(error.value) == (
-        "lora.target_modules: 'query' matches nothing; there are q_proj, k_proj, v_proj, out_proj, "
+        "lora.target_modules: 'zzz' matches nothing; there are q_proj, k_proj, v_proj, out_proj, "
         "fc1, fc2 (as h.0.attn.q_proj ... h.11.mlp.fc2), and all-linear"
     )
+
+
+@pytest.mark.parametrize(
+    ("typed", "nearest"),
+    [
+        ("q_prj", "q_proj"),
+        ("attn.q_prj", "attn.q_proj"),
+        ("h.1.atn.q_proj", "h.1.attn.q_proj"),
+        ("query", "W_query"),
+        ("c_atn", "c_attn"),
+        ("all_linear", "all-linear"),
+        ("scores", "score"),
+    ],
+)
+def test_unmatched_target_is_told_the_nearest(typed: str, nearest: str) -> None:
+    said = f"lora.target_modules: {typed!r} matches nothing; did you mean {nearest!r}? there are q_"
+    with pytest.raises(UserError, match=f"^{re.escape(said)}"):
+        resolve(LINEARS, [typed])
 
 
 def test_unmatched_target_is_an_error_beside_all_linear_too() -> None:
@@ -115,7 +135,7 @@ def test_no_target_at_all_is_an_error(empty: object) -> None:
         resolve(LINEARS, empty)
 
 
-@pytest.mark.parametrize("value", [5, 0.5, True, {"q_proj": 8}], ids=repr)
+@pytest.mark.parametrize("value", [5, 0.5, True, {"q_proj": 8}, [5], [None], [["fc1"]]], ids=repr)
 def test_what_is_neither_a_name_nor_a_list_is_an_error(value: object) -> None:
     with pytest.raises(UserError, match=r"lora.target_modules must be a name or a list"):
         resolve(LINEARS, value)

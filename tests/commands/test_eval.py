@@ -97,3 +97,36 @@ def test_label_the_run_does_not_know_is_refused(finished: Path, tmp_path: Path) 
 def test_folder_that_is_no_run_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no adapter in"):
         command.run(EvalConfig(run=str(tmp_path)), None)
+
+
+def test_all_measures_every_text_of_other_data_and_reads_no_split(
+    finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    own = load_data(Data(**read_record(finished).config["data"])).test
+    rows = [
+        {"text": t, "label": ("ham", "spam")[c]}
+        for t, c in zip(own.texts, own.classes, strict=True)
+    ]
+    file = tmp_path / "other.jsonl"
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    command.run(EvalConfig(str(finished), Data(name="csv", path=str(file)), "all"), None)
+    shown = json.loads(capsys.readouterr().out)
+    wanted = {"run": str(finished), "split": "all"} | read_record(finished).metrics["test"]
+    assert shown == wanted
+
+
+def test_all_takes_a_file_of_one_class(finished: Path, tmp_path: Path) -> None:
+    (tmp_path / "spam.csv").write_text("text,label\na,spam\nb,spam\na,spam\n", encoding="utf-8")
+    other = Data(name="csv", path=str(tmp_path / "spam.csv"))
+    found = measure_again(finished, "all", lambda own: replace(own, data=other))
+    assert found["n"] == sum(found["confusion"][1]) == 3
+    assert found["auroc"] is None
+    other.dedupe = True
+    assert measure_again(finished, "all", lambda own: replace(own, data=other))["n"] == 2
+    with pytest.raises(UserError, match="one class only: 'spam'"):
+        measure_again(finished, "test", lambda own: replace(own, data=other))
+
+
+def test_all_of_the_runs_own_data_is_refused(finished: Path) -> None:
+    with pytest.raises(UserError, match=r"^split=all needs data="):
+        command.run(EvalConfig(str(finished), split="all"), None)

@@ -40,6 +40,16 @@ def test_no_line_is_wider_than_a_hundred_columns(verb: str) -> None:
     assert max(map(len, verb_help(verb, VERBS[verb]).splitlines())) <= 100
 
 
+@pytest.mark.parametrize(("terminal", "width"), [(60, 80), (90, 90), (200, 100)])
+def test_help_is_as_wide_as_the_terminal(
+    verb: str, terminal: int, width: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(terminal))
+    longest = max(map(len, verb_help(verb, VERBS[verb]).splitlines()))
+    assert longest <= width
+    assert verb != "train" or longest > width - 10
+
+
 @pytest.mark.parametrize(
     ("verb", "line"),
     [

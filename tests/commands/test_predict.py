@@ -176,6 +176,49 @@ def test_missing_column_lists_those_there_are(finished: Path, tmp_path: Path) ->
         run(finished, file=str(tmp_path / "in.csv"))
 
 
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("in.csv", None, "no file"),
+        ("in.csv", b"words,label\na,b\n", "no column 'text'"),
+        ("in.csv", b"", "is empty"),
+        ("in.txt", b"caf\xe9\n", "line 1, byte 4: not UTF-8"),
+    ],
+)
+def test_bad_file_is_refused_before_the_model_is_loaded_and_anything_printed(
+    name: str, content: bytes | None, said: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    if content is not None:
+        (tmp_path / name).write_bytes(content)
+    with pytest.raises(UserError, match=said):
+        run(tmp_path / "no run", file=str(tmp_path / name), format="csv")
+    assert capfd.readouterr().out == ""
+
+
+def test_out_that_is_the_file_itself_is_refused_and_the_file_stays(tmp_path: Path) -> None:
+    (tmp_path / "in.csv").write_text("text\na\n", encoding="utf-8")
+    (tmp_path / "below").mkdir()
+    out = str(tmp_path / "below" / ".." / "in.csv")
+    with pytest.raises(UserError, match=r"^out=.* is the file that is read"):
+        run(tmp_path / "any", file=str(tmp_path / "in.csv"), out=out)
+    assert (tmp_path / "in.csv").read_text(encoding="utf-8") == "text\na\n"
+
+
+@pytest.mark.parametrize(("errors_to", "answers_to", "shown"), [(1, 0, 1), (1, 1, 0), (0, 0, 0)])
+def test_progress_is_shown_on_a_terminal_that_the_answers_do_not_go_to(
+    errors_to: int, answers_to: int, shown: int, finished: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    errors, answers = io.StringIO(), io.StringIO()
+    monkeypatch.setattr(errors, "isatty", lambda: bool(errors_to))
+    monkeypatch.setattr(answers, "isatty", lambda: bool(answers_to))
+    monkeypatch.setattr(sys, "stderr", errors)
+    monkeypatch.setattr(sys, "stdout", answers)
+    run(finished, text="a", format="csv")
+    assert ("1 texts" in errors.getvalue()) == bool(shown)
+    assert "texts" not in answers.getvalue()
+    assert answers.getvalue().startswith('"label"')
+
+
 @pytest.mark.parametrize("older", [None, "of yesterday"])
 def test_a_bad_row_leaves_no_file_and_keeps_an_older_one(
     older: str | None, finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

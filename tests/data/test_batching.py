@@ -151,6 +151,7 @@ def test_texts_are_cut_to_the_longest_allowed_and_counted() -> None:
     module.max_length = 20
     assert max(map(len, module.split("train").rows)) == 20
     assert module.full_length("train") == 22  # twice the lengths 20 to 30
+    assert module.cut("train") == 20  # twice the lengths 21 to 30
 
 
 def test_split_is_tokenized_once() -> None:

@@ -1,7 +1,9 @@
 """Each source gives the texts it names, from where the user put them, or says what to do."""
 
+import io
+import logging
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from zipfile import ZipFile
 
@@ -18,6 +20,7 @@ from loraexp.data.sources import (
     find_source,
     sms_spam_file,
 )
+from loraexp.data.splits import load_data
 from loraexp.errors import UserError
 
 Retrieve = Callable[..., str]
@@ -33,12 +36,22 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty cache, no folder with data, and no network."""
 
     def offline(*_: object, **__: object) -> str:
+        pooch.get_logger().info("Downloading data")
         raise requests.ConnectionError("no route to host")
 
     monkeypatch.delenv("LORAEXP_DATA_DIR", raising=False)
     monkeypatch.setattr(pooch, "os_cache", lambda name: tmp_path / "cache" / name)
     monkeypatch.setattr(pooch, "retrieve", offline)
     return tmp_path / "cache" / "loraexp"
+
+
+@pytest.fixture
+def said() -> Iterator[io.StringIO]:
+    """What pooch tells the terminal."""
+    handler = logging.StreamHandler(io.StringIO())
+    pooch.get_logger().addHandler(handler)
+    yield handler.stream
+    pooch.get_logger().removeHandler(handler)
 
 
 def answer(content: bytes, name: str = SMS_FILE) -> Retrieve:
@@ -120,7 +133,11 @@ def test_path_goes_before_data_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 @pytest.mark.parametrize("data_dir", [None, "empty"])
 def test_offline_without_the_file_names_the_ways_out(
-    data_dir: str | None, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    data_dir: str | None,
+    cache: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    said: io.StringIO,
 ) -> None:
     if data_dir:
         monkeypatch.setenv("LORAEXP_DATA_DIR", str(tmp_path / data_dir))
@@ -130,6 +147,7 @@ def test_offline_without_the_file_names_the_ways_out(
     assert "\n" not in message
     for way in ("data.path=", "LORAEXP_DATA_DIR", "data=sms_demo", str(cache), "ConnectionError"):
         assert way in message
+    assert said.getvalue() == ""
 
 
 def test_download_is_kept_and_used_the_second_time(
@@ -189,7 +207,7 @@ def test_there_may_be_many_classes(tmp_path: Path) -> None:
 
 def test_one_class_only_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"own\.csv has one class only: 'ham'"):
-        find_source(own(tmp_path, "ham", "ham"))
+        load_data(own(tmp_path, "ham", "ham"))
 
 
 def test_one_column_for_both_is_refused(tmp_path: Path) -> None:

@@ -99,6 +99,16 @@ def test_37_of_the_books_test_texts_stand_in_train_and_it_is_said(sms: Data) -> 
     assert any(line.startswith("37 of 300 test texts stand verbatim") for line in data.warnings())
 
 
+def test_texts_that_stand_in_validation_and_test_are_counted_and_said() -> None:
+    train, validation = Split(["a", "b"], [0, 1]), Split(["b", "c", "d"], [1, 0, 0])
+    test = Split(["c", "c", "e"], [0, 0, 1])
+    data = TextData(train, validation, test, ("ham", "spam"), "", False)
+    assert data.repeats() == {"validation": 1, "test": 0, "test_in_validation": 2}
+    first, second = data.warnings()
+    assert first.startswith("1 of 3 validation texts stand verbatim in train (")
+    assert second.startswith("2 of 3 test texts stand verbatim in validation (")
+
+
 @pytest.mark.parametrize("split", ["book", "stratified"])
 def test_dedupe_leaves_no_repeat(split: str, sms: Data) -> None:
     config = Data(name=sms.name, path=sms.path, split=split)
@@ -106,7 +116,7 @@ def test_dedupe_leaves_no_repeat(split: str, sms: Data) -> None:
     config.dedupe = True
     data = load_data(config)
     assert len(set(texts_of(data))) == len(texts_of(data))
-    assert data.repeats() == {"validation": 0, "test": 0}
+    assert data.repeats() == {"validation": 0, "test": 0, "test_in_validation": 0}
     assert data.warnings() == []
 
 

@@ -2,9 +2,12 @@
 
 import json
 import shutil
+import socket
+import time
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
+from typing import NoReturn
 
 import huggingface_hub
 import pytest
@@ -14,6 +17,7 @@ from transformers import GPT2Config, GPT2Model
 
 from loraexp.config import Head, Model
 from loraexp.errors import UserError
+from loraexp.model import hub
 from loraexp.model.tokenizer import END_OF_TEXT, byte_letters, from_bytes
 from loraexp.model.weights import base_hash, load_classifier, load_tokenizer
 
@@ -101,24 +105,36 @@ def test_weights_out_of_reach_are_explained(published: Model, cache: Path) -> No
     message = refusal(published)
     for part in ("model.safetensors of org/tiny-gpt2", str(cache), "go online once"):
         assert part in message
-    assert message.endswith("set model.weights=FOLDER, or model.weights=random")
+    for way in ("model=nano", "model.weights=FOLDER", "model.weights=random", "LORAEXP_DATA_DIR"):
+        assert way in message
+
+
+def test_weights_are_looked_for_before_their_tokenizer(published: Model, cache: Path) -> None:
+    with pytest.raises(UserError, match=r"^model.safetensors of org/tiny-gpt2 is not in"):
+        load_tokenizer(published)
 
 
 @pytest.mark.parametrize("weights", ["hub", "random"])
-def test_a_tokenizer_out_of_reach_is_explained(published: Model, cache: Path, weights: str) -> None:
+def test_a_tokenizer_out_of_reach_is_explained(
+    published: Model, cache: Path, weights: str, request: pytest.FixtureRequest
+) -> None:
+    if weights == "hub":
+        (request.getfixturevalue("filled") / "merges.txt").unlink()
     with pytest.raises(UserError) as error:
         load_tokenizer(replace(published, weights=weights))
     message = str(error.value)
     for part in ("merges.txt of org/tiny-gpt2", str(cache), "go online once"):
         assert part in message
+    assert "LORAEXP_DATA_DIR" in message
     assert "model.tokenizer=FOLDER" in message
+    assert "model.tokenizer=bytes" not in message
 
 
 def test_each_way_out_is_a_way_out(published: Model, cache: Path, plain: Path) -> None:
     assert loading(replace(published, weights=str(plain)))
     assert loading(replace(published, weights="random"))
     bytes_alone = from_bytes().encode(["é"], 9)
-    for way in ({"tokenizer": str(plain)}, {"tokenizer": "bytes"}, {"weights": str(plain)}):
+    for way in ({"tokenizer": str(plain)}, {"weights": str(plain)}):
         tokenizer = load_tokenizer(replace(published, **way))
         assert tokenizer.encode(["é"], 9) == bytes_alone
 
@@ -160,7 +176,30 @@ def test_another_sha256_names_the_file_to_delete(published: Model, filled: Path)
 
 def test_a_model_without_repository_is_not_on_the_hub(tiny: Model) -> None:
     message = refusal(replace(tiny, weights="hub"))
-    assert message.startswith("model=tiny is not on the hub (no model.repo); set model.weights=")
+    assert message.startswith("model=tiny is not on the hub (no model.repo); take model=nano, ")
+
+
+def test_a_hub_without_an_address_is_given_up_at_once_and_in_silence(
+    published: Model,
+    cache: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def unknown_host(*_: object) -> NoReturn:
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    monkeypatch.setattr(hub, "getproxies", dict)
+    monkeypatch.setattr(socket, "getaddrinfo", unknown_host)
+    started = time.perf_counter()
+    assert "the hub cannot be reached" in refusal(published)
+    assert time.perf_counter() - started < 1  # the client's first retry comes after a second
+    assert caplog.text == ""
+
+
+def test_behind_a_proxy_the_name_is_the_proxys_to_look_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hub, "getproxies", lambda: {"https": "http://proxy:3128"})
+    assert hub.resolves("https://no.such.host.invalid")
 
 
 @pytest.mark.parametrize("error", [EntryNotFoundError, HFValidationError])

@@ -60,6 +60,16 @@ def theirs(folder: Path) -> GPT2Tokenizer:
     return GPT2Tokenizer.from_pretrained(folder, local_files_only=True, split_special_tokens=True)
 
 
+def test_a_million_blanks_are_cut_like_fewer_of_them(ours: Tokenizer) -> None:
+    for blank in (" ", "\n", "\u3000", " \t"):  # of these, tiktoken itself panics
+        text = f"a  b{blank * 1_000_000}c"
+        assert ours.encode([text], 1024) == ours.encode([text[:100_000]], 1024)
+
+
+def test_what_follows_a_million_blanks_is_still_there(ours: Tokenizer) -> None:
+    assert ids(ours, " " * 1_000_000 + "end.")[-2:] == ids(ours, " end.")
+
+
 def ids(tokenizer: Tokenizer, text: str) -> list[int]:
     return tokenizer.encode([text], max_length=10**9)[0]
 

@@ -2,6 +2,7 @@
 
 import json
 import logging
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -139,6 +140,36 @@ def test_two_processes_cannot_train_the_same_run(small: TrainConfig) -> None:
     folder = run_folder(small)
     with claimed(folder), pytest.raises(UserError, match="by another process"), claimed(folder):
         pass
+
+
+def test_refused_run_leaves_no_folder(small: TrainConfig) -> None:
+    with pytest.raises(UserError, match=r"trainer\.devices must be at most"):
+        train(replace(small, trainer=replace(small.trainer, devices=25)))
+    assert files(Path(small.output_dir)) == set()
+    assert [*Path(small.output_dir).glob("train/*")] == []
+
+
+def test_folder_with_anything_in_it_stays(small: TrainConfig) -> None:
+    folder = run_folder(small)
+    with claimed(folder):
+        (folder / "wandb").mkdir()
+    assert [file.name for file in folder.glob("[!.]*")] == ["wandb"]
+
+
+def test_who_waited_for_a_refused_run_holds_it_alone(small: TrainConfig) -> None:
+    folder, holders = run_folder(small), list[str]()
+
+    def take_turns(name: str) -> None:
+        for _ in range(20):
+            with claimed(folder, patient=True):
+                holders.append(name)
+                assert set(holders) == {name}
+                holders.clear()
+
+    with ThreadPoolExecutor(2) as pool:
+        for turn in [pool.submit(take_turns, name) for name in "ab"]:
+            turn.result(timeout=60)
+    assert not folder.exists()
 
 
 def test_run_folder_differs_whenever_the_result_may(small: TrainConfig) -> None:

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from types import NoneType
+from difflib import get_close_matches
 from typing import TypeVar
 
 from loraexp.config import Lora
@@ -49,15 +49,19 @@ def resolve(linears: Sequence[str], targets: object) -> list[str]:
     Raises:
         UserError: nothing is targeted, or one of the targets matches no linear layer.
     """
-    if not isinstance(targets, (str, Sequence, NoneType)):
+    wanted = [targets] if isinstance(targets, str) else targets or ()
+    if not isinstance(wanted, Sequence) or not all(isinstance(target, str) for target in wanted):
         raise UserError(f"lora.target_modules must be a name or a list of names, got {targets!r}")
-    wanted = [targets] if isinstance(targets, str) else [str(target) for target in targets or ()]
     linears = [*linears, HEAD] if HEAD in wanted else linears
     if not wanted:
         raise UserError("lora.target_modules is empty; method=head trains no adapter at all")
     for target in wanted:
         if not any(matches(name, target) for name in linears):
-            raise UserError(f"lora.target_modules: {target!r} matches nothing; {describe(linears)}")
+            known = [*linears, *ALIASES, ALL, HEAD]
+            raise UserError(
+                f"lora.target_modules: {target!r} matches nothing; "
+                f"{nearest(target, known)}{describe(linears)}"
+            )
     return [name for name in linears if any(matches(name, target) for target in wanted)]
 
 
@@ -89,7 +93,17 @@ def check_pattern(key: str, pattern: Mapping[str, object], adapted: Sequence[str
     """Every target of a rank or alpha pattern must mean a module that is adapted."""
     for target in pattern:
         if not any(matches(name, target) for name in adapted):
-            raise UserError(f"{key}: {target!r} matches no adapted module; {describe(adapted)}")
+            hint = nearest(target, adapted)
+            raise UserError(
+                f"{key}: {target!r} matches no adapted module; {hint}{describe(adapted)}"
+            )
+
+
+def nearest(target: str, known: Sequence[str]) -> str:
+    """A question after the name that was meant: one of `known`, or its last one or two segments."""
+    ends = {".".join(name.split(".")[-n:]): None for n in (1, 2) for name in known}
+    near = get_close_matches(target, [*ends, *known], n=1)
+    return f"did you mean {near[0]!r}? " if near else ""
 
 
 def describe(names: Sequence[str]) -> str:

@@ -5,10 +5,13 @@ from dataclasses import replace
 from pathlib import Path
 
 from loraexp.config import TrainConfig
+from loraexp.errors import UserError
 from loraexp.schemas import EvalConfig
 
 
 def run(config: EvalConfig, sweep: Path | None) -> None:
+    if config.split == "all" and config.data is None:
+        raise UserError("split=all needs data=...: most of its own texts the run has learnt from")
     from loraexp.training.measure import measure_again
 
     def choose(trained: TrainConfig) -> TrainConfig:

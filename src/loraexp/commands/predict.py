@@ -4,7 +4,7 @@ import csv
 import json
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import TextIO
 
@@ -33,10 +33,12 @@ def run(config: PredictConfig, sweep: Path | None) -> None:
     if config.out and Path(config.out).is_dir():
         raise UserError(f"out={config.out} is a folder")
     out = Path(config.out) if config.out else None
+    if out and config.file and out.resolve() == Path(config.file).resolve():
+        raise UserError(f"out={config.out} is the file that is read: choose another")
     write = WRITERS[pick_format(config.format, out)]
     names, predictions = predict(config)
     if out is None:
-        write(predictions, names, sys.stdout)
+        write(predictions if sys.stdout.isatty() else counted(predictions), names, sys.stdout)
         return
     with whole(out) as partial, partial.open("w", encoding="utf-8", newline="") as file:
         write(counted(predictions), names, file)
@@ -45,14 +47,15 @@ def run(config: PredictConfig, sweep: Path | None) -> None:
 
 def predict(config: PredictConfig) -> tuple[list[str], Iterator[Prediction]]:
     """The names of the runs, none if there is but one, and what they say of the texts."""
+    texts = begun(chunks(config))
     if config.run is None:
         from loraexp.training.predictors import Predictors
 
         several = Predictors(config.runs, config.batch_size)
-        return several.names, several.stream(chunks(config))
+        return several.names, several.stream(texts)
     from loraexp.training.measure import Predictor
 
-    single = Predictor(Path(config.run), config.batch_size).stream(chunks(config))
+    single = Predictor(Path(config.run), config.batch_size).stream(texts)
     return [], ((text, [(label, chance)]) for text, label, chance in single)
 
 
@@ -67,6 +70,12 @@ def chunks(config: PredictConfig) -> Iterator[list[str]]:
             yield texts
     except UnicodeError:
         raise UserError(f"{'stdin' if config.text is None else 'text'} is not UTF-8") from None
+
+
+def begun(chunks: Iterator[list[str]]) -> Iterator[list[str]]:
+    """The same, the first one read: what is wrong with it is said before a model is loaded."""
+    first = list(islice(chunks, 1))
+    return chain(first, chunks)
 
 
 def stdin_lines() -> Iterator[list[str]]:

@@ -34,17 +34,25 @@ class TextDataModule(LightningDataModule):
         self.data, self.config, self.encode = data, config, encode
         self.pad, self.max_length, self.seed = pad, max_length, seed
         self.encoded: dict[str, EncodedTexts] = {}
+        self.longer: dict[str, int] = {}  # texts of each split that were cut
 
     def split(self, name: str) -> EncodedTexts:
         if name not in self.encoded:
             split = self.data[name]
-            rows = self.encode(split.texts, self.max_length)
+            rows = self.encode(split.texts, self.max_length + 1)  # one more: was there any?
+            self.longer[name] = sum(len(row) > self.max_length for row in rows)
+            rows = [row[: self.max_length] for row in rows]
             self.encoded[name] = EncodedTexts(rows, split.classes)
         return self.encoded[name]
 
     def full_length(self, name: str) -> int:
         """How many texts of a split fill the whole length: they may have been cut."""
         return sum(len(row) == self.max_length for row in self.split(name).rows)
+
+    def cut(self, name: str) -> int:
+        """How many texts of a split are longer than the whole length."""
+        self.split(name)
+        return self.longer[name]
 
     def loader(
         self, name: str, *, shuffle: bool = False, first: int | None = None

@@ -19,6 +19,7 @@ from loraexp.config import Data
 from loraexp.data.demo import demo_messages
 from loraexp.data.files import read_labelled
 from loraexp.errors import UserError, unknown
+from loraexp.hush import hushed
 
 SMS_URL = "https://archive.ics.uci.edu/static/public/228/sms+spam+collection.zip"
 SMS_FILE = "SMSSpamCollection"
@@ -106,7 +107,7 @@ def download_sms_spam() -> Path:
         return file
     # The archive is packed anew now and then, its content never: the hash is the inner file's.
     # A folder of its own: pooch would hand out a bad archive left in the cache for ever.
-    with TemporaryDirectory() as folder:
+    with TemporaryDirectory() as folder, hushed(pooch.get_logger()):
         try:
             archive = pooch.retrieve(SMS_URL, known_hash=None, fname="sms_spam.zip", path=folder)
         except (OSError, requests.RequestException) as error:
@@ -143,8 +144,6 @@ def own_file(config: Data) -> Source:
         )
     frame = read_labelled(Path(config.path), config.text_column, config.label_column)
     labels = tuple(sorted(frame["label"].unique(), key=natural))
-    if len(labels) < 2:
-        raise UserError(f"data.path={config.path} has one class only: {labels[0]!r}")
     return Source(frame, labels, str(config.path))
 
 

@@ -58,18 +58,23 @@ class TextData:
         return digest.hexdigest()
 
     def repeats(self) -> dict[str, int]:
-        """How many texts of validation and test stand verbatim in train."""
-        seen = set(self.train.texts)
+        """How many texts of validation and test stand verbatim in train, of test in validation."""
         return {
-            name: sum(text in seen for text in self[name].texts) for name in ("validation", "test")
+            name: sum(text in seen for text in self[split].texts)
+            for name, split, seen in (
+                ("validation", "validation", {*self.train.texts}),
+                ("test", "test", {*self.train.texts}),
+                ("test_in_validation", "test", {*self.validation.texts}),
+            )
         }
 
     def warnings(self) -> list[str]:
         """What a reader of the results must know about this data, a line each."""
         found = [
-            f"{n} of {len(self[name])} {name} texts stand verbatim in train "
+            f"{n} of {len(self[split])} {split} texts stand verbatim in {other or 'train'} "
             "(data.dedupe=true drops repeated texts)"
             for name, n in self.repeats().items()
+            for split, _, other in [name.partition("_in_")]
             if n
         ]
         seen = set(self.train.classes)
@@ -85,18 +90,17 @@ def load_data(config: Data) -> TextData:
     """Read, deduplicate and split as `config` says.
 
     Raises:
-        UserError: unreadable data, or a split that is left without texts or with an unknown label.
+        UserError: unreadable data, of one class, or a split that is left without texts.
     """
     source = find_source(config)
+    if len(source.labels) < 2:
+        raise UserError(f"data.path={config.path} has one class only: {source.labels[0]!r}")
     frames = cut(source, config)
-    number = {label: index for index, label in enumerate(source.labels)}
     splits = {}
     for name, frame in frames.items():
-        if config.limit is not None:
-            frame = frame[: config.limit]
         if frame.empty:
             raise UserError(f"{source.note}: no text is left for {name}; more texts are needed")
-        splits[name] = Split(list(frame["text"]), [number[label] for label in frame["label"]])
+        splits[name] = numbered(frame[: config.limit], source.labels)
     return TextData(
         **splits,
         labels=source.labels,
@@ -113,6 +117,25 @@ def source_hash(source: Source) -> str:
     for row in frame.itertuples(index=False, name=None):
         digest.update(f"{json.dumps(row)}\n".encode())
     return digest.hexdigest()
+
+
+def load_whole(config: Data) -> TextData:
+    """Every text as a test text, for a model that has seen none; of one class if need be.
+
+    Raises:
+        UserError: unreadable data.
+    """
+    source = find_source(config)
+    frame = source.frame.drop_duplicates("text") if config.dedupe else source.frame
+    test, none = numbered(frame[: config.limit], source.labels), Split([], [])
+    return TextData(
+        none, none, test, source.labels, source.note, source.synthetic, source_hash(source)
+    )
+
+
+def numbered(frame: pd.DataFrame, labels: tuple[str, ...]) -> Split:
+    number = {label: index for index, label in enumerate(labels)}
+    return Split(list(frame["text"]), [number[label] for label in frame["label"]])
 
 
 def cut(source: Source, config: Data) -> dict[str, pd.DataFrame]:

@@ -1,12 +1,24 @@
 """Files of a base on the Hugging Face hub: at a pinned commit, checked, from the user's cache."""
 
+import logging
+import socket
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
+from urllib.parse import urlsplit
+from urllib.request import getproxies
 
 from loraexp.config import Model
 from loraexp.errors import UserError
+from loraexp.hush import hushed
 
 WEIGHTS = "model.safetensors"
+# What does without the hub.
+TOKENIZER_FOLDER = "LORAEXP_DATA_DIR to a folder with GPT-2's encoder.json and vocab.bpe"
+INSTEAD_OF_TOKENIZER = f"set {TOKENIZER_FOLDER}, or model.tokenizer=FOLDER"
+INSTEAD_OF_WEIGHTS = (
+    "take model=nano, model.weights=FOLDER, or model.weights=random and set " + TOKENIZER_FOLDER
+)
 
 
 def at_hand(model: Model) -> bool:
@@ -37,13 +49,9 @@ def check_sha256(file: Path, wanted: str) -> None:
 
 def hub_file(model: Model, name: str) -> Path:
     """A file of the pinned revision, from the user's Hugging Face cache or downloaded into it."""
-    others = (
-        "model.weights=FOLDER, or model.weights=random"
-        if name in (WEIGHTS, "config.json")
-        else "model.tokenizer=FOLDER, or model.tokenizer=bytes with model.vocab_size=257"
-    )
+    others = INSTEAD_OF_WEIGHTS if name in (WEIGHTS, "config.json") else INSTEAD_OF_TOKENIZER
     if not model.repo:
-        raise UserError(f"model={model.name} is not on the hub (no model.repo); set {others}")
+        raise UserError(f"model={model.name} is not on the hub (no model.repo); {others}")
     from huggingface_hub import constants, hf_hub_download
     from huggingface_hub.errors import (
         EntryNotFoundError,
@@ -52,13 +60,31 @@ def hub_file(model: Model, name: str) -> Path:
         LocalEntryNotFoundError,
     )
 
+    fetch = partial(hf_hub_download, model.repo, name, revision=model.revision or None)
     try:
-        return Path(hf_hub_download(model.repo, name, revision=model.revision or None))
+        with hushed(logging.getLogger("huggingface_hub"), level=logging.ERROR):
+            try:
+                return Path(fetch(local_files_only=True))
+            except LocalEntryNotFoundError:
+                if not resolves(constants.ENDPOINT):
+                    raise
+                return Path(fetch())
     except LocalEntryNotFoundError:
         raise UserError(
             f"{name} of {model.repo} is not in {constants.HF_HUB_CACHE} and the hub cannot be "
-            f"reached; go online once, or set {others}"
+            f"reached; go online once, or {others}"
         ) from None
     except (EntryNotFoundError, HfHubHTTPError, HFValidationError) as error:
         reason = " ".join(str(error).split())  # theirs has several lines
         raise UserError(f"cannot fetch {name} of {model.repo}: {reason}") from None
+
+
+def resolves(address: str) -> bool:
+    """Has the host an address? Without, the hub's client would try for 23 seconds all the same."""
+    if getproxies():  # then the proxy looks names up
+        return True
+    try:
+        socket.getaddrinfo(urlsplit(address).hostname, None)
+    except OSError:
+        return False
+    return True

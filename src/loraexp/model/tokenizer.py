@@ -5,6 +5,7 @@ Texts are data: a text that contains `<|endoftext|>` has those letters, not the 
 
 import json
 import os
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
@@ -18,6 +19,11 @@ from loraexp.errors import UserError
 # The published pattern of GPT-2 (encoder.py of openai/gpt-2, `pat`).
 PATTERN = r"""'(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"""
 END_OF_TEXT = "<|endoftext|>"
+# tiktoken's regex engine gives up (it panics) where it would go back over a million characters, as
+# the last but one alternative does over white space. (?<!\s): without it a run is scanned anew from
+# each of its characters.
+LONG_RUN = 500_000
+BEYOND = re.compile(rf"(?<!\s)(\s{{{LONG_RUN}}})\s+")
 # The two names each file goes by: the hub's and OpenAI's.
 FILES = (("vocab.json", "merges.txt"), ("encoder.json", "vocab.bpe"))
 
@@ -42,8 +48,13 @@ class Tokenizer:
         return self.encoding.n_vocab
 
     def encode(self, texts: Sequence[str], max_length: int) -> list[list[int]]:
-        """Token ids of each text, cut to `max_length`."""
-        rows = self.encoding.encode_ordinary_batch(list(texts), num_threads=os.cpu_count() or 1)
+        """Token ids of each text, cut to `max_length`.
+
+        White space beyond 500,000 characters in a row is left out. A token of GPT-2 holds at most
+        16 of them: a run that is cut still makes 31,250 tokens, thirty times its context.
+        """
+        whole = [BEYOND.sub(r"\1", text) if len(text) > LONG_RUN else text for text in texts]
+        rows = self.encoding.encode_ordinary_batch(whole, num_threads=os.cpu_count() or 1)
         return [row[:max_length] for row in rows]
 
     def save(self, folder: Path) -> None:

@@ -209,5 +209,7 @@ def tokenizer_folder(model: Model) -> Path:
         for folder in (Path(data_dir), Path(data_dir) / "gpt2_bpe"):
             if any((folder / vocab).is_file() for vocab, _ in FILES):
                 return folder
+    if model.weights == "hub":
+        hub_file(model, WEIGHTS)  # first: without them its tokenizer is of no use
     hub_file(model, "merges.txt")
     return hub_file(model, "vocab.json").parent

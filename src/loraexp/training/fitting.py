@@ -2,11 +2,13 @@
 
 import logging
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
+from math import ceil
 from pathlib import Path
 
 import torch
-from lightning.pytorch import Trainer
+from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import (
     Callback,
     EarlyStopping,
@@ -18,6 +20,7 @@ from lightning.pytorch.loggers import Logger
 
 from loraexp.adapters.inject import count
 from loraexp.config import TrainConfig
+from loraexp.data.batching import Batch
 from loraexp.data.files import SPLITS
 from loraexp.data.module import TextDataModule
 from loraexp.data.splits import TextData, load_data
@@ -39,6 +42,7 @@ from loraexp.training.resume import (
     fit,
     resumable,
 )
+from loraexp.training.schedule import warmup_steps
 from loraexp.training.surroundings import is_main_process
 
 log = logging.getLogger("loraexp")
@@ -69,12 +73,13 @@ def fit_adapter(
 ) -> Fitted:
     """From data to the adapter of the epoch that is kept."""
     started = time.perf_counter()
+    hardware.check_gpus(config.trainer.accelerator, config.trainer.devices)
     hardware.reset_peak_memory()
     data = load_data(config.data)
     check_sizes(data, config)
     made = assemble(config, data.labels)
-    announce(config, data, made)
     texts = datamodule(config, data, made)
+    announce(config, made, texts)
     module = FineTuning(
         made.network,
         config.optim,
@@ -123,9 +128,9 @@ def build_trainer(
     if settings.patience is not None:
         callbacks.append(EarlyStopping("val_loss", patience=settings.patience))
     if loggers:
-        callbacks.append(LearningRateMonitor("step"))
+        callbacks.append(LearningRates("step"))
     gpu = hardware.uses_gpu(settings.accelerator)
-    batches = len(texts.data.train) // config.data.batch_size
+    steps = steps_an_epoch(config, len(texts.data.train))
     return Trainer(
         accelerator="gpu" if gpu else "cpu",
         devices=settings.devices,
@@ -139,7 +144,7 @@ def build_trainer(
         logger=loggers,
         callbacks=callbacks,
         plugins=[WholeCheckpoints()],
-        log_every_n_steps=max(1, batches // POINTS_AN_EPOCH),
+        log_every_n_steps=max(1, steps // POINTS_AN_EPOCH),
         num_sanity_val_steps=0,
         enable_progress_bar=any(isinstance(c, ProgressBar) for c in callbacks),
         enable_model_summary=False,
@@ -149,23 +154,54 @@ def build_trainer(
     )
 
 
+def steps_an_epoch(config: TrainConfig, texts: int) -> int:
+    """Optimizer steps in one pass over so many training texts."""
+    settings = config.trainer
+    batches = ceil(ceil(texts / config.data.batch_size) / settings.devices)
+    return ceil(min(batches, settings.limit_batches or batches) / settings.accumulate)
+
+
+class LearningRates(LearningRateMonitor):
+    """Lightning's own writes a row for each batch of a step; this one for the first."""
+
+    def on_train_batch_start(
+        self, trainer: Trainer, pl_module: LightningModule, batch: Batch, index: int
+    ) -> None:
+        if index % trainer.accumulate_grad_batches == 0:
+            super().on_train_batch_start(trainer, pl_module, batch, index)
+
+
 def datamodule(config: TrainConfig, data: TextData, made: Assembled) -> TextDataModule:
     encode, pad = made.tokenizer.encode, made.tokenizer.pad
     return TextDataModule(data, config.data, encode, pad, made.max_length, config.seed)
 
 
-def announce(config: TrainConfig, data: TextData, made: Assembled) -> None:
+def announce(config: TrainConfig, made: Assembled, texts: TextDataModule) -> None:
     """What a user wants to know before the first step."""
     if not is_main_process():
         return
-    counts, model = count(made.network), config.model.name
+    data, counts, model = texts.data, count(made.network), config.model.name
     if config.model.weights == "random":
         model += " with RANDOM weights (it has learnt nothing yet)"
     sizes = " + ".join(f"{len(data[name]):,}" for name in SPLITS)
     log.info(f"{config.data.name}: {data.note}; {sizes} texts (train + validation + test)")
-    for warning in data.warnings():
+    for warning in (*data.warnings(), *warnings(config, texts)):
         log.warning(f"warning: {warning}")
     log.info(
         f"{config.method} on {model}: {counts.trainable:,} of {counts.total:,} parameters train "
         f"({counts.percent:.2f} %), adapter {counts.adapter_bytes:,} bytes"
     )
+
+
+def warnings(config: TrainConfig, texts: TextDataModule) -> Iterator[str]:
+    """What does not go as the config's reader may think, a line each."""
+    cut = {name: texts.cut(name) for name in SPLITS}
+    parts = [f"{n:,} of {len(texts.data[name]):,} {name}" for name, n in cut.items() if n]
+    if parts:
+        yield f"texts are cut to {texts.max_length} tokens: {', '.join(parts)}"
+    total = config.trainer.max_epochs * steps_an_epoch(config, len(texts.data.train))
+    if (warmup := warmup_steps(config.optim, total)) >= total:
+        yield (
+            f"optim.warmup takes {warmup:g} of {total} steps: "
+            "the learning rate never reaches optim.lr"
+        )

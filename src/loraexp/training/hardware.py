@@ -8,6 +8,8 @@ from pathlib import Path
 
 import torch
 
+from loraexp.errors import UserError
+
 COMPUTE = ("torch", "lightning", "torchmetrics", "tiktoken", "safetensors", "numpy", "pandas")
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
 
@@ -25,6 +27,20 @@ def pick_precision(wanted: str, accelerator: str) -> str:
 
 def uses_gpu(accelerator: str) -> bool:
     return accelerator != "cpu" and torch.cuda.is_available()
+
+
+def check_gpus(accelerator: str, devices: int = 1) -> None:
+    """Who asks for GPUs gets them, or is told that there are none.
+
+    Raises:
+        UserError: no GPU for accelerator=gpu, or fewer than `devices`.
+    """
+    if accelerator == "gpu" and not torch.cuda.is_available():
+        raise UserError("trainer.accelerator=gpu, but torch sees no GPU; use auto or cpu")
+    if uses_gpu(accelerator) and devices > (there := torch.cuda.device_count()):
+        raise UserError(
+            f"trainer.devices must be at most the number of GPUs = {there}, got {devices}"
+        )
 
 
 def device_name(accelerator: str, devices: int) -> str:

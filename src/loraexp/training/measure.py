@@ -9,7 +9,7 @@ import torch
 
 from loraexp.config import TrainConfig
 from loraexp.data.batching import LengthGrouped, collate
-from loraexp.data.splits import Split, TextData, load_data
+from loraexp.data.splits import Split, TextData, load_data, load_whole
 from loraexp.errors import UserError
 from loraexp.model.gpt2 import GPT2Classifier
 from loraexp.training.assemble import Assembled, restore
@@ -26,6 +26,7 @@ def measure_again(
     """The metrics of one split; on the run's own data they equal its record's, to the digit.
 
     Args:
+        split: one of SPLITS, or "all": every text, none split off.
         choose: the run's config -> the config whose data is measured.
 
     Raises:
@@ -37,7 +38,8 @@ def measure_again(
     read = trained.data
     data = replace(config.data, max_length=read.max_length, pad_to=read.pad_to)
     config = replace(config, data=data)
-    return measured(config, made, load_data(data), [split])[split].metrics
+    load, name = (load_whole, "test") if split == "all" else (load_data, split)
+    return measured(config, made, load(data), [name])[name].metrics
 
 
 def measured(

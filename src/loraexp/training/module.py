@@ -103,6 +103,8 @@ class FineTuning(LightningModule):
         self.loss.reset()
         self.scores.reset()
         numbers = {name: float(v) if v.isfinite() else None for name, v in values.items()}
+        if self.n_classes == 2 and not confusion.sum(1).all():
+            numbers["auroc"] = None  # torchmetrics says 0 where a class has no text
         return {"n": int(confusion.sum()), **numbers, "confusion": confusion.tolist()}
 
     def configure_optimizers(self) -> Any:

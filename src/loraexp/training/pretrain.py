@@ -59,6 +59,7 @@ def run(
     config: PretrainConfig, folder: Path, loggers: list[Logger], progress: bool
 ) -> dict[str, Any]:
     started = time.perf_counter()
+    hardware.check_gpus(config.trainer.accelerator)
     tokenizer = tokenizer_of(config, folder)
     files = corpus_files(config.data.text)
     tokens = stream(documents(files), lambda t: tokenizer.encode(t, 1 << 62), tokenizer.pad)

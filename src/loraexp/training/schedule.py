@@ -12,9 +12,14 @@ SHAPES: dict[str, Callable[[float], float]] = {
 }
 
 
+def warmup_steps(config: Optim, total: int) -> float:
+    """Steps below the full rate: `optim.warmup` is a share of all steps or their number."""
+    return config.warmup if config.warmup >= 1 else round(config.warmup * total)
+
+
 def schedule(config: Optim, total: int) -> Callable[[int], float]:
     """Factor of `optim.lr` at each step 0 .. total - 1; step 0 already moves the weights."""
-    warmup = config.warmup if config.warmup >= 1 else round(config.warmup * total)
+    warmup = warmup_steps(config, total)
     shape = SHAPES[config.schedule]
 
     def factor(step: int) -> float:

@@ -4,14 +4,16 @@ import logging
 import os
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import torch
 from filelock import FileLock, Timeout
 
 from loraexp.errors import UserError
+from loraexp.hush import hushed
 
+LOCK = ".lock"
 # Lightning's advice that does not hold for small token lists in memory, or that we follow.
 KNOWN_WARNINGS = (
     ".*does not have many workers.*",
@@ -41,32 +43,50 @@ def claimed(folder: Path, patient: bool = False) -> Iterator[None]:
     if not is_main_process():  # the main one holds it
         yield
         return
-    folder.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(folder / ".lock")
+    lock = held(folder, patient)
     try:
-        lock.acquire(timeout=-1 if patient else 0)
-    except Timeout:
-        raise Busy(f"{folder} is being trained by another process") from None
-    with lock:
-        lock.release()  # the first of two holds
         for partial in folder.rglob(".partial-*"):  # of a process that was killed while writing
             partial.unlink()
         yield
+    finally:
+        forsake(folder)
+        lock.release()
+
+
+def held(folder: Path, patient: bool) -> FileLock:
+    """The lock on a folder, which is made where there is none."""
+    lock = FileLock(folder / LOCK)
+    while True:
+        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            lock.acquire(timeout=-1 if patient else 0)
+            return lock
+        except Timeout:
+            raise Busy(f"{folder} is being trained by another process") from None
+        except FileNotFoundError:
+            continue  # who held it before has just removed the folder
+
+
+def forsake(folder: Path) -> None:
+    """Remove a folder, held by us, that has nothing but its lock: of a run that was refused.
+
+    Who waited for the lock sees that its file is gone and makes another; if that happens before the
+    folder is removed, the folder is not empty and stays.
+    """
+    if [file.name for file in folder.iterdir()] == [LOCK]:
+        with suppress(OSError):  # Windows removes no open file
+            (folder / LOCK).unlink()
+            folder.rmdir()
 
 
 @contextmanager
 def quiet() -> Iterator[None]:
     """Lightning without its banners and the warnings we have dealt with."""
-    loggers = [logging.getLogger(f"lightning.{part}") for part in ("pytorch", "fabric")]
-    levels = [logger.level for logger in loggers]
-    for logger in loggers:
-        logger.setLevel(logging.WARNING)
-    with warnings.catch_warnings():
+    loggers = (logging.getLogger(f"lightning.{part}") for part in ("pytorch", "fabric"))
+    with hushed(*loggers), warnings.catch_warnings():
         for message in KNOWN_WARNINGS:
             warnings.filterwarnings("ignore", message=message)
         yield
-    for logger, level in zip(loggers, levels, strict=True):
-        logger.setLevel(level)
 
 
 @contextmanager
