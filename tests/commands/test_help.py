@@ -32,7 +32,7 @@ def test_help_has_words_beside_or_below_every_key(verb: str) -> None:
     lines = verb_help(verb, "").splitlines()
     for key, field in keys(SCHEMAS[verb]):
         (at,) = [i for i, line in enumerate(lines) if line.startswith(f"  {key}=")]
-        shown = " ".join(lines[at : at + 3]).split()
+        shown = " ".join(lines[at : at + 5]).split()
         assert set(field.metadata["help"].split()) <= set(shown)
 
 
