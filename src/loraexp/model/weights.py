@@ -40,8 +40,11 @@ GEOMETRY = {
 
 def load_classifier(model: Model, head: Head, n_classes: int, seed: int) -> GPT2Classifier:
     """A classifier in float32: the base as `model` says, a fresh head drawn from `seed`."""
-    network = empty_classifier(model, head, n_classes).to_empty(device="cpu")
-    network.load_state_dict(base_state(model), strict=False)
+    network = empty_classifier(model, head, n_classes)
+    network.score.to_empty(device="cpu")
+    # Taken over, not copied: the base is never held twice.
+    state = {name: tensor.float() for name, tensor in base_state(model).items()}
+    network.load_state_dict(state, strict=False, assign=True)
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         network.score.weight.normal_(0.0, 0.02, generator=generator)
@@ -143,7 +146,9 @@ def convert(tensors: Mapping[str, Tensor], model: Model, file: Path) -> dict[str
             for proj, part in zip(
                 ("q_proj", "k_proj", "v_proj"), tensor.tensor_split(3, -1), strict=True
             ):
-                state[f"{stem}{proj}.{kind}"] = part.t().contiguous() if part.ndim == 2 else part
+                state[f"{stem}{proj}.{kind}"] = (
+                    part.t().contiguous() if part.ndim == 2 else part.clone()
+                )
             continue
         for theirs, ours in (
             ("attn.c_proj", "attn.out_proj"),
