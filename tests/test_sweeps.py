@@ -81,7 +81,10 @@ LONG = ("seed=0,1", "trainer.max_epochs=40")
 
 
 def test_ctrl_c_says_how_to_go_on_and_the_same_command_does(tmp_path: Path) -> None:
+    # A shell's job in the background ignores Ctrl-C, and so would what the tests start there.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     process = start(*LONG, folder=tmp_path)
+    signal.signal(signal.SIGINT, before)
     wait_for_file(tmp_path, "outputs/train/*/checkpoints/last.ckpt")
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=60)
