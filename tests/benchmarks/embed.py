@@ -139,11 +139,14 @@ here for testing dropped.
 
 
 def geometries() -> str:
+    tried = json.loads((RESULTS / "geometries.json").read_text())
+    if not tried:
+        return "Not measured for this base; `make base-geometries` does it."
     rows = [
         "| blocks | width | heads | parameters | tokens | seconds | perplexity | LoRA r=8 | 95 % |",
         "|---:|---:|---:|---:|---:|---:|---:|---:|---|",
     ]
-    for one in json.loads((RESULTS / "geometries.json").read_text()):
+    for one in tried:
         rows.append(
             f"| {one['n_layer']} | {one['d_model']} | {one['n_head']} | {one['parameters']:,} | "
             f"{one['tokens_seen']:,} | {one['seconds']:.0f} | {one['perplexity']:.1f} | "
