@@ -34,7 +34,7 @@ class OneLinear(nn.Module):
         return self.proj(x)
 
 
-def random(*shape: int, seed: int, dtype: torch.dtype = torch.float64) -> Tensor:
+def random(*shape: int, seed: int = 0, dtype: torch.dtype = torch.float64) -> Tensor:
     generator = torch.Generator().manual_seed(seed)
     return torch.randn(shape, generator=generator, dtype=torch.float64).to(dtype)
 

@@ -9,6 +9,7 @@ import peft
 import pytest
 import torch
 import torch.nn.functional as F
+from layers import OneLinear, random
 from torch import Tensor, nn
 
 from loraexp.adapters.branches import SCALINGS, Adapted, LowRank
@@ -19,20 +20,6 @@ TOLERANCE = {torch.float32: 1e-6, torch.float64: 1e-12}
 # peft's flag use_rslora for the two scalings that it has.
 RSLORA = {"alpha_over_r": False, "alpha_over_sqrt_r": True}
 dtypes = pytest.mark.parametrize("dtype", TOLERANCE, ids=str)
-
-
-class OneLinear(nn.Module):
-    def __init__(self, base: nn.Linear) -> None:
-        super().__init__()
-        self.proj = base
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.proj(x)
-
-
-def random(*shape: int, dtype: torch.dtype = torch.float64, seed: int = 0) -> Tensor:
-    generator = torch.Generator().manual_seed(seed)
-    return torch.randn(shape, generator=generator, dtype=torch.float64).to(dtype)
 
 
 def base_layer(dtype: torch.dtype) -> nn.Linear:

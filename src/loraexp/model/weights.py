@@ -42,7 +42,7 @@ def load_classifier(model: Model, head: Head, n_classes: int, seed: int) -> GPT2
     """A classifier in float32: the base as `model` says, a fresh head drawn from `seed`."""
     network = empty_classifier(model, head, n_classes)
     network.score.to_empty(device="cpu")
-    # Taken over, not copied: the base is never held twice.
+    # Taken over, not copied into tensors of the network's own.
     state = {name: tensor.float() for name, tensor in base_state(model).items()}
     network.load_state_dict(state, strict=False, assign=True)
     generator = torch.Generator().manual_seed(seed)
