@@ -17,6 +17,8 @@ from loraexp.model.weights import base_hash, load_classifier, load_tokenizer, ra
 
 KINDS = [GPT2Model, GPT2LMHeadModel, GPT2ForSequenceClassification]
 
+MAPPINGS = Path("/proc/self/maps")
+
 
 def publish(folder: Path, kind: type[GPT2Model], model: Model) -> GPT2Model:
     """A checkpoint as transformers writes it, with biases and layer norms that are not trivial."""
@@ -85,6 +87,17 @@ def test_half_precision_checkpoints_load_as_float32(tiny: Model, folder: Path) -
     state = load(tiny, folder)
     assert {tensor.dtype for tensor in state.values()} == {torch.float32}
     assert torch.equal(state["wte.weight"], tensors["transformer.wte.weight"].half().float())
+
+
+@pytest.mark.skipif(not MAPPINGS.exists(), reason="what is mapped is read from Linux's /proc")
+def test_a_loaded_checkpoint_is_not_held_in_memory_twice(tiny: Model, folder: Path) -> None:
+    file = str((folder / "model.safetensors").resolve())
+    held = load_file(file)  # the control: this way keeps the file's pages beside any copy
+    assert file in MAPPINGS.read_text()
+    del held
+    state = load(tiny, folder)
+    assert state
+    assert file not in MAPPINGS.read_text()
 
 
 def rewrite(folder: Path, drop: str = "", add: dict[str, Tensor] | None = None) -> None:

@@ -3,13 +3,12 @@
 import json
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from hashlib import sha256
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
+from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from loraexp.config import Head, Model
@@ -127,16 +126,29 @@ def checkpoint_state(model: Model) -> dict[str, Tensor]:
         check_sha256(file, model.sha256)
     check_geometry(config_file, model)
     try:
-        tensors = load_file(file)
+        state = dict(converted(one_by_one(file)))
     except (SafetensorError, OSError) as error:
         raise UserError(f"{file} is damaged or cut short: {error}") from None
-    return convert(tensors, model, file)
+    check_state(state, model, file)
+    return state
 
 
-def convert(tensors: Mapping[str, Tensor], model: Model, file: Path) -> dict[str, Tensor]:
-    """Hugging Face names to ours, with or without `transformer.`; Conv1D stores (in, out)."""
-    state: dict[str, Tensor] = {}
-    for full_name, tensor in tensors.items():
+def one_by_one(file: Path) -> Iterator[tuple[str, Tensor]]:
+    """Each tensor of a file with its name. The file is opened anew for each, so that what was read
+    of it does not stay in memory beside the copies."""
+    with safe_open(file, "pt") as opened:
+        names = list(opened.keys())
+    for name in names:
+        with safe_open(file, "pt") as opened:
+            yield name, opened.get_tensor(name)
+
+
+def converted(tensors: Iterable[tuple[str, Tensor]]) -> Iterator[tuple[str, Tensor]]:
+    """Hugging Face names to ours, with or without `transformer.`; Conv1D stores (in, out).
+
+    Every tensor is a copy.
+    """
+    for full_name, tensor in tensors:
         name = full_name.removeprefix("transformer.")
         if name.endswith(NOT_BASE):
             continue
@@ -146,10 +158,9 @@ def convert(tensors: Mapping[str, Tensor], model: Model, file: Path) -> dict[str
             for proj, part in zip(
                 ("q_proj", "k_proj", "v_proj"), tensor.tensor_split(3, -1), strict=True
             ):
-                state[f"{stem}{proj}.{kind}"] = (
-                    part.t().contiguous() if part.ndim == 2 else part.clone()
-                )
+                yield f"{stem}{proj}.{kind}", copied(part, turned=part.ndim == 2)
             continue
+        turned = False
         for theirs, ours in (
             ("attn.c_proj", "attn.out_proj"),
             ("mlp.c_fc", "mlp.fc1"),
@@ -157,8 +168,20 @@ def convert(tensors: Mapping[str, Tensor], model: Model, file: Path) -> dict[str
         ):
             if path.endswith(theirs):
                 name = f"{path.removesuffix(theirs)}{ours}.{kind}"
-                tensor = tensor.t().contiguous() if tensor.ndim == 2 else tensor
-        state[name] = tensor
+                turned = tensor.ndim == 2
+        yield name, copied(tensor, turned)
+
+
+def copied(tensor: Tensor, turned: bool) -> Tensor:
+    return (tensor.t() if turned else tensor).clone(memory_format=torch.contiguous_format)
+
+
+def check_state(state: Mapping[str, Tensor], model: Model, file: Path) -> None:
+    """Names and shapes must be those of `model`.
+
+    Raises:
+        UserError: a missing, unexpected or misshaped tensor, by name.
+    """
     with torch.device("meta"):
         wanted = {name: tensor.shape for name, tensor in GPT2(model).state_dict().items()}
     for problem, names in (
@@ -171,7 +194,6 @@ def convert(tensors: Mapping[str, Tensor], model: Model, file: Path) -> dict[str
     ):
         if names:
             raise UserError(f"{file} {problem} {min(names)} ({len(names)} such tensors)")
-    return state
 
 
 def embedded(model: Model) -> Path:
