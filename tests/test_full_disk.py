@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from loraexp.commands.train import going_on
 from loraexp.config import TrainConfig
 from loraexp.errors import UserError
 from loraexp.results.record import Failure
 from loraexp.results.sweep import Sweep
+from loraexp.training.jobs import going_on
 
 
 def test_it_says_what_is_complete_and_how_to_go_on(

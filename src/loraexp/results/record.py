@@ -2,15 +2,14 @@
 
 import json
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
-from functools import cache
 from pathlib import Path
-from types import UnionType
-from typing import Any, TypeVar, get_args, get_origin, get_type_hints
+from typing import Any, TypeVar
 
 from loraexp.atomic import write_whole
 from loraexp.errors import UserError
+from loraexp.results.typed_json import fits, found, hints_of
 
 FILE, FAILED, SCORED = "record.json", "failed.json", "validation.json"
 FORMAT = 2
@@ -209,45 +208,3 @@ def read(kind: type[F], file: Path, inside: Mapping[str, Any]) -> F:
         raise UserError(f"{file} is damaged: {error.args[0]} is missing") from None
     except (ValueError, TypeError, OSError) as error:
         raise UserError(f"{file} is damaged: {error}") from None
-
-
-@cache
-def hints_of(kind: Any) -> dict[str, Any]:
-    return get_type_hints(kind)
-
-
-def found(content: Any, path: str) -> Any:
-    """The value at a dotted path of nested dicts."""
-    for part in path.split("."):
-        if not isinstance(content, dict) or part not in content:
-            raise KeyError(path)
-        content = content[part]
-    return content
-
-
-def fits(value: Any, hint: Any) -> bool:
-    """Is a value read from JSON of an annotated type?"""
-    return checker(hint)(value)
-
-
-@cache
-def checker(hint: Any) -> Callable[[Any], bool]:
-    """The check for a type, put together once: a table reads records by the thousand."""
-    kind, inner = get_origin(hint) or hint, get_args(hint)
-    if kind is Any:
-        return lambda value: True
-    if kind is UnionType:
-        options = [checker(option) for option in inner]
-        return lambda value: any(option(value) for option in options)
-    if kind in (dict, list) and inner[-1] is Any:
-        return lambda value: isinstance(value, kind)
-    if kind is dict:
-        inside = checker(inner[1])
-        return lambda value: isinstance(value, dict) and all(map(inside, value.values()))
-    if kind is list and inner[0] is int:  # long ones: a class for every text
-        return lambda value: isinstance(value, list) and {*map(type, value)} <= {int}
-    if kind is list:
-        inside = checker(inner[0])
-        return lambda value: isinstance(value, list) and all(map(inside, value))
-    allowed: Any = (int, float) if kind is float else kind
-    return lambda value: isinstance(value, allowed) and (kind is bool or type(value) is not bool)

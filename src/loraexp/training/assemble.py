@@ -14,7 +14,7 @@ from loraexp.errors import UserError, unknown
 from loraexp.model.gpt2 import GPT2Classifier
 from loraexp.model.tokenizer import Tokenizer
 from loraexp.model.weights import base_hash, load_classifier, load_tokenizer
-from loraexp.results.record import fits, found
+from loraexp.results.typed_json import fits, found
 from loraexp.rules import check, from_dict, keys
 from loraexp.training.hardware import DTYPES, pick_precision, versions
 

@@ -14,7 +14,9 @@ from loraexp.config import Logger as LoggerSettings
 from loraexp.config import TrainConfig
 from loraexp.results.record import Record
 from loraexp.results.tables import Table, runs_table
+from loraexp.rules import from_dict
 from loraexp.schemas import PretrainConfig
+from loraexp.training.naming import run_folder
 from loraexp.training.surroundings import quiet
 
 
@@ -69,6 +71,18 @@ def logged_in() -> bool:
 
 
 def publish_sweep(
+    records: Sequence[Record], folder: Path, tables: Mapping[str, Table], pictures: Sequence[Path]
+) -> str:
+    """One more run in the sweep's group, with its tables and figures, if there is more than one
+    record; returns what `kept_offline` says of them all."""
+    settings = from_dict(LoggerSettings, records[-1].config["logger"])
+    if len(records) > 1:
+        publish_summary(settings, folder, tables, pictures)
+    runs = [run_folder(from_dict(TrainConfig, record.config)) for record in records]
+    return kept_offline([*runs, folder])
+
+
+def publish_summary(
     settings: LoggerSettings, folder: Path, tables: Mapping[str, Table], pictures: Sequence[Path]
 ) -> None:
     """One more run in the sweep's group, with its tables and figures."""
