@@ -1,11 +1,11 @@
-"""What the tests share: a tiny model, the real data where it is there, a quiet environment."""
+"""What the tests share: a tiny model, a run of it, the real data where it is there, quiet."""
 
 import os
 from pathlib import Path
 
 import pytest
 
-from loraexp.config import Model
+from loraexp.config import Data, Logger, Lora, Model, Optim, TrainConfig, Trainer
 
 os.environ.setdefault("WANDB_MODE", "offline")  # no test reaches the network
 os.environ.setdefault("GOMP_SPINCOUNT", "10000")  # as the command line sets it
@@ -26,6 +26,27 @@ def tiny() -> Model:
         context=64,
         vocab_size=257,
     )
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a tiny run in float32, so that results do not depend on the CPU's bf16."""
+    from loraexp.training.naming import run_folder  # torch: only where a test asks for a run
+    from loraexp.training.run import train
+
+    model = Model(name="tiny", weights="random", tokenizer="bytes", n_layer=2, n_head=2)
+    model.d_model, model.context, model.vocab_size = 16, 64, 257
+    config = TrainConfig(
+        output_dir=str(tmp_path_factory.mktemp("outputs")),
+        model=model,
+        data=Data(limit=24),
+        lora=Lora(rank=2),
+        optim=Optim(lr=1e-2),
+        trainer=Trainer(max_epochs=1, precision="fp32", accelerator="cpu"),
+        logger=Logger(name="none"),
+    )
+    train(config)
+    return run_folder(config)
 
 
 @pytest.fixture(scope="session")

@@ -1,25 +1,21 @@
 """What people type arrives as they meant it."""
 
 import itertools
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from any_text import ANY_TEXT
 from hydra import compose, initialize_config_dir
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hypothesis import example, given, settings
-from hypothesis import strategies as st
-from omegaconf import OmegaConf
-from omegaconf.errors import InterpolationKeyError
 
 from loraexp import overrides
 from loraexp.config import TrainConfig
 from loraexp.overrides import plan, typed
-from loraexp.quoting import quoted
 from loraexp.rules import keys
 
 
@@ -167,14 +163,6 @@ def test_what_plan_hands_on_means_the_same_when_it_is_planned_again() -> None:
     assert arrives("train", *again) == arrives("train", *written)
 
 
-# Characters that mean something to Hydra's grammar or to OmegaConf, and some that do not.
-MARKS = st.text(st.sampled_from("\\\"'${}[](),=:?~+-#%@! \t\naé😀"), max_size=12)
-PIECES = st.lists(st.sampled_from(["\\", '"', "'", "${", "$", "}", "a", " ", ","]), max_size=8)
-ANY_TEXT = st.one_of(
-    MARKS, PIECES.map("".join), st.text(st.characters(exclude_categories=["Cs"])), st.just("null")
-).filter(lambda text: "\x00" not in text)  # no command line can hold it
-
-
 @settings(deadline=None, max_examples=8)
 @given(ANY_TEXT)
 @example("???")
@@ -185,27 +173,6 @@ ANY_TEXT = st.one_of(
 @example("x=range(3),choice(a,b)")
 def test_a_text_to_predict_arrives_exactly_as_typed(text: str) -> None:
     assert arrives("predict", "run=a", f"text={text}").text == text
-
-
-def through_both_grammars(value: str) -> str:
-    """A quoted value, read by Hydra's grammar and resolved by OmegaConf."""
-    parsed = OverridesParser.create().parse_override(f"text={value}").value()
-    return str(OmegaConf.create({"text": parsed}).text)
-
-
-@settings(deadline=None, max_examples=200)
-@given(ANY_TEXT.filter(lambda text: text != "???"))
-def test_quoting_survives_both_grammars(text: str) -> None:
-    assert through_both_grammars(quoted(text)) == text
-
-
-@pytest.mark.parametrize("text", ["a\\b", "${x}", "é"])
-def test_quoting_as_in_json_does_not(text: str) -> None:
-    try:
-        arrived = through_both_grammars(json.dumps(text))
-    except InterpolationKeyError:
-        return
-    assert arrived != text
 
 
 @pytest.fixture

@@ -4,20 +4,15 @@ import csv
 import io
 import json
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import torch
+from predicting import Row, csv_rows, json_rows, run
 
-from loraexp.commands import predict
 from loraexp.data.splits import load_data
 from loraexp.errors import UserError
-from loraexp.schemas import PredictConfig
 from loraexp.training.assemble import restore
-from loraexp.training.measure import Predictor
-
-Row = tuple[str, float, str]
 
 
 @pytest.fixture(scope="module")
@@ -39,23 +34,8 @@ def texts(finished: Path) -> list[str]:
     return load_data(config.data).test.texts + hard
 
 
-def run(finished: Path, **settings: object) -> None:
-    predict.run(PredictConfig(run=str(finished), **settings), None)  # type: ignore[arg-type]
-
-
 def as_lines(texts: list[str]) -> str:
     return "".join(json.dumps({"text": text, "n": 1}) + "\n" for text in texts)
-
-
-def csv_rows(written: str) -> list[Row]:
-    header, *rows = csv.reader(io.StringIO(written, newline=""), strict=True)
-    assert header == ["label", "probability", "text"]
-    return [(label, float(chance), text) for label, chance, text in rows]
-
-
-def json_rows(written: str) -> list[Row]:
-    rows = [json.loads(line) for line in written.splitlines()]
-    return [(row["label"], row["probability"], row["text"]) for row in rows]
 
 
 def label_file(finished: Path, texts: list[str], folder: Path) -> list[Row]:
@@ -111,42 +91,6 @@ def test_csv_file_in_gives_a_row_a_text_out(
         assert [text for _, _, text in read(file.read())] == texts
 
 
-def test_text_file_has_a_text_a_line(
-    finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    (tmp_path / "in.txt").write_text("one, two\n\n=three\n", encoding="utf-8")
-    run(finished, file=str(tmp_path / "in.txt"), format="json")
-    assert [text for _, _, text in json_rows(capsys.readouterr().out)] == ["one, two", "", "=three"]
-
-
-def test_stdin_has_a_text_a_line(
-    finished: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setattr(sys, "stdin", io.StringIO('first "text"\n\nthird\n'))
-    run(finished)
-    assert [text for _, _, text in csv_rows(capsys.readouterr().out)] == [
-        'first "text"',
-        "",
-        "third",
-    ]
-
-
-@pytest.mark.parametrize("errors", ["strict", "surrogateescape"])  # of most locales; of C
-def test_stdin_that_is_not_utf8_is_refused(
-    errors: str, finished: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    bytes_in = io.BytesIO("é\n".encode("latin-1"))
-    stdin = io.TextIOWrapper(bytes_in, encoding="utf-8", errors=errors)
-    monkeypatch.setattr(sys, "stdin", stdin)
-    with pytest.raises(UserError, match="stdin is not UTF-8"):
-        run(finished)
-
-
-def test_text_that_is_not_utf8_is_refused(finished: Path) -> None:
-    with pytest.raises(UserError, match="text is not UTF-8"):
-        run(finished, text=b"caf\xe9".decode("utf-8", "surrogateescape"))
-
-
 def test_terminal_without_a_text_is_told_what_to_give(monkeypatch: pytest.MonkeyPatch) -> None:
     terminal = io.StringIO()
     monkeypatch.setattr(terminal, "isatty", lambda: True)
@@ -170,31 +114,6 @@ def test_out_that_is_a_folder_is_refused(finished: Path, tmp_path: Path) -> None
         run(finished, text="a", out=str(tmp_path))
 
 
-def test_missing_column_lists_those_there_are(finished: Path, tmp_path: Path) -> None:
-    (tmp_path / "in.csv").write_text("words,label\na,b\n", encoding="utf-8")
-    with pytest.raises(UserError, match="no column 'text'; it has words, label"):
-        run(finished, file=str(tmp_path / "in.csv"))
-
-
-@pytest.mark.parametrize(
-    ("name", "content", "said"),
-    [
-        ("in.csv", None, "no file"),
-        ("in.csv", b"words,label\na,b\n", "no column 'text'"),
-        ("in.csv", b"", "is empty"),
-        ("in.txt", b"caf\xe9\n", "line 1, byte 4: not UTF-8"),
-    ],
-)
-def test_bad_file_is_refused_before_the_model_is_loaded_and_anything_printed(
-    name: str, content: bytes | None, said: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
-    if content is not None:
-        (tmp_path / name).write_bytes(content)
-    with pytest.raises(UserError, match=said):
-        run(tmp_path / "no run", file=str(tmp_path / name), format="csv")
-    assert capfd.readouterr().out == ""
-
-
 def test_out_that_is_the_file_itself_is_refused_and_the_file_stays(tmp_path: Path) -> None:
     (tmp_path / "in.csv").write_text("text\na\n", encoding="utf-8")
     (tmp_path / "below").mkdir()
@@ -204,26 +123,11 @@ def test_out_that_is_the_file_itself_is_refused_and_the_file_stays(tmp_path: Pat
     assert (tmp_path / "in.csv").read_text(encoding="utf-8") == "text\na\n"
 
 
-@pytest.mark.parametrize(("errors_to", "answers_to", "shown"), [(1, 0, 1), (1, 1, 0), (0, 0, 0)])
-def test_progress_is_shown_on_a_terminal_that_the_answers_do_not_go_to(
-    errors_to: int, answers_to: int, shown: int, finished: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    errors, answers = io.StringIO(), io.StringIO()
-    monkeypatch.setattr(errors, "isatty", lambda: bool(errors_to))
-    monkeypatch.setattr(answers, "isatty", lambda: bool(answers_to))
-    monkeypatch.setattr(sys, "stderr", errors)
-    monkeypatch.setattr(sys, "stdout", answers)
-    run(finished, text="a", format="csv")
-    assert ("1 texts" in errors.getvalue()) == bool(shown)
-    assert "texts" not in answers.getvalue()
-    assert answers.getvalue().startswith('"label"')
-
-
 @pytest.mark.parametrize("older", [None, "of yesterday"])
 def test_a_bad_row_leaves_no_file_and_keeps_an_older_one(
     older: str | None, finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(predict, "CHUNK", 1)  # so that two rows are written before
+    monkeypatch.setattr("loraexp.data.texts.CHUNK", 1)  # so that two rows are written before
     source, out = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
     source.write_text(as_lines(["one", "two"]) + "{three\n", encoding="utf-8")
     if older:
@@ -232,32 +136,6 @@ def test_a_bad_row_leaves_no_file_and_keeps_an_older_one(
         run(finished, file=str(source), out=str(out))
     left = {file.name: file.read_text() for file in tmp_path.iterdir() if file != source}
     assert left == ({"out.jsonl": older} if older else {})
-
-
-FORMULAS = ['=HYPERLINK("http://example.com")', "+1", "-1", "@SUM(A1)", "\tx", "\r=1"]
-
-
-@pytest.mark.parametrize("formula", FORMULAS)
-def test_csv_neutralises_formulas_and_json_keeps_the_text(
-    formula: str, finished: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    run(finished, text=formula, format="csv")
-    ((_, _, in_csv),) = csv_rows(capsys.readouterr().out)
-    run(finished, text=formula, format="json")
-    ((_, _, in_json),) = json_rows(capsys.readouterr().out)
-    assert (in_csv, in_json) == (f"'{formula}", formula)
-
-
-def test_table_is_a_line_a_text_and_cannot_steer_the_terminal(
-    finished: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("COLUMNS", "60")
-    for text in ("\x1b[31mred\x07\nnext\u202e", "x" * 5000):
-        run(finished, text=text, format="table")
-        (line,) = capsys.readouterr().out.splitlines()
-        assert line.isprintable()
-        assert len(line) <= 60
-        assert r"\x1b[31mred\x07\nnext\u202e" in line or line.endswith("x…")
 
 
 def test_text_longer_than_the_context_is_labelled_by_its_start(
@@ -269,27 +147,3 @@ def test_text_longer_than_the_context_is_labelled_by_its_start(
     whole, start, shorter = json_rows(capsys.readouterr().out)
     assert whole[:2] == start[:2]
     assert whole[:2] != shorter[:2]
-
-
-def test_only_a_chunk_of_a_long_file_is_read_ahead(
-    finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    file = tmp_path / "in.txt"
-    file.write_text("".join(f"text {i}\n" for i in range(20_000)), encoding="utf-8")
-    config, read = PredictConfig(file=str(file)), []
-
-    def counted() -> Iterator[list[str]]:
-        for chunk in predict.chunks(config):
-            read.append(len(chunk))
-            yield chunk
-
-    def guess(self: Predictor, texts: list[str]) -> torch.Tensor:
-        return torch.tensor([[0.25, 0.75]]).expand(len(texts), 2)
-
-    monkeypatch.setattr(Predictor, "chances", guess)
-    labelled = Predictor(finished, 32).stream(counted())
-    for done, (text, label, chance) in enumerate(labelled):
-        assert (text, label, chance) == (f"text {done}", "spam", 0.75)
-        assert len(read) == done // predict.CHUNK + 1
-    assert sum(read) == 20_000
-    assert max(read) == predict.CHUNK

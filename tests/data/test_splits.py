@@ -1,4 +1,4 @@
-"""A split is fixed by its seed, loses no text, and is the book's where it says so."""
+"""A split is fixed by its seed, keeps the proportions of the labels, and loses no text."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -8,36 +8,12 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from split_texts import named, texts_of
 
 from loraexp.config import Data
 from loraexp.data.files import SPLITS
-from loraexp.data.sources import find_source
-from loraexp.data.splits import Split, TextData, book, cut, load_data, stratified
+from loraexp.data.splits import Split, TextData, load_data, stratified
 from loraexp.errors import UserError
-
-
-@pytest.fixture(scope="module")
-def sms(real_data: Path) -> Data:
-    return Data(name="sms_spam", path=str(real_data / "sms_spam"), split="book")
-
-
-@pytest.fixture(scope="module")
-def recipe(real_data: Path) -> dict[str, pd.DataFrame]:
-    """The book's recipe written down independently: balance, shuffle, cut at 0.7 and 0.1."""
-    file = real_data / "sms_spam" / "SMSSpamCollection"
-    everything = pd.read_csv(file, sep="\t", header=None, names=["Label", "Text"])
-    count = (everything["Label"] == "spam").sum()
-    ham = everything[everything["Label"] == "ham"].sample(count, random_state=123)
-    balanced = pd.concat([ham, everything[everything["Label"] == "spam"]])
-    balanced = balanced.sample(frac=1, random_state=123).reset_index(drop=True)
-    train_end = int(len(balanced) * 0.7)
-    validation_end = train_end + int(len(balanced) * 0.1)
-    return {
-        "ham": ham,
-        "train": balanced[:train_end],
-        "validation": balanced[train_end:validation_end],
-        "test": balanced[validation_end:],
-    }
 
 
 def frame_of(labels: Sequence[str]) -> pd.DataFrame:
@@ -50,55 +26,6 @@ def own(folder: Path, rows: Sequence[tuple[str, str]], **settings: object) -> Da
     return Data(name="csv", path=str(folder / "own.csv"), **settings)  # type: ignore[arg-type]
 
 
-def texts_of(data: TextData) -> list[str]:
-    return [text for name in SPLITS for text in data[name].texts]
-
-
-def named(data: TextData, name: str) -> list[tuple[str, str]]:
-    labels = [data.labels[index] for index in data[name].classes]
-    return list(zip(data[name].texts, labels, strict=True))
-
-
-def test_book_split_has_1045_149_and_300_texts(sms: Data) -> None:
-    data = load_data(sms)
-    assert [len(data[name]) for name in SPLITS] == [1045, 149, 300]
-
-
-@pytest.mark.parametrize("name", SPLITS)
-def test_book_split_is_that_of_the_recipe(
-    name: str, sms: Data, recipe: dict[str, pd.DataFrame]
-) -> None:
-    wanted = recipe[name]
-    assert named(load_data(sms), name) == list(zip(wanted["Text"], wanted["Label"], strict=True))
-
-
-def test_another_seed_is_another_split_than_the_recipe(
-    sms: Data, recipe: dict[str, pd.DataFrame]
-) -> None:
-    other = load_data(Data(name=sms.name, path=sms.path, split="book", split_seed=124))
-    assert sorted(other.train.texts) != sorted(recipe["train"]["Text"])
-
-
-def test_sampled_ham_starts_with_the_published_rows(
-    sms: Data, recipe: dict[str, pd.DataFrame]
-) -> None:
-    published = [4307, 4138, 4831, 4461, 5440]
-    assert list(recipe["ham"].index[:5]) == published
-    read = find_source(sms).read_by_tutorial
-    assert read is not None
-    rows = pd.concat(book(read, 123).values()).index
-    assert set(published) <= set(rows)
-    # rows sampled from the 5,574 messages, where the two joined ones stand apart, are others
-    frame = find_source(sms).frame
-    assert not set(published) <= set(pd.concat(book(frame, 123).values()).index)
-
-
-def test_37_of_the_books_test_texts_stand_in_train_and_it_is_said(sms: Data) -> None:
-    data = load_data(sms)
-    assert data.repeats()["test"] == 37
-    assert any(line.startswith("37 of 300 test texts stand verbatim") for line in data.warnings())
-
-
 def test_texts_that_stand_in_validation_and_test_are_counted_and_said() -> None:
     train, validation = Split(["a", "b"], [0, 1]), Split(["b", "c", "d"], [1, 0, 0])
     test = Split(["c", "c", "e"], [0, 0, 1])
@@ -107,22 +34,6 @@ def test_texts_that_stand_in_validation_and_test_are_counted_and_said() -> None:
     first, second = data.warnings()
     assert first.startswith("1 of 3 validation texts stand verbatim in train (")
     assert second.startswith("2 of 3 test texts stand verbatim in validation (")
-
-
-@pytest.mark.parametrize("split", ["book", "stratified"])
-def test_dedupe_leaves_no_repeat(split: str, sms: Data) -> None:
-    config = Data(name=sms.name, path=sms.path, split=split)
-    assert len(set(texts_of(load_data(config)))) < len(texts_of(load_data(config)))
-    config.dedupe = True
-    data = load_data(config)
-    assert len(set(texts_of(data))) == len(texts_of(data))
-    assert data.repeats() == {"validation": 0, "test": 0, "test_in_validation": 0}
-    assert data.warnings() == []
-
-
-def test_dedupe_keeps_every_text_once(sms: Data) -> None:
-    config = Data(name=sms.name, path=sms.path, dedupe=True)
-    assert set(texts_of(load_data(config))) == set(find_source(config).frame["text"])
 
 
 def test_book_split_of_other_data_is_refused(tmp_path: Path) -> None:
@@ -236,11 +147,6 @@ def test_hash_does_not_depend_on_how_labels_are_numbered() -> None:
 def test_unknown_split_names_those_there_are() -> None:
     with pytest.raises(UserError, match="unknown split 'tset'; did you mean 'test'"):
         load_data(Data(limit=1))["tset"]
-
-
-def test_cut_moves_no_text_between_two_reads(sms: Data) -> None:
-    first, second = (cut(find_source(sms), sms) for _ in range(2))
-    assert all(first[name].equals(second[name]) for name in SPLITS)
 
 
 def test_folder_without_validation_gives_a_tenth_of_each_class_of_train(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ All rows: GPT-2 on the SMS Spam Collection's balanced book split (1,045 + 149 + 
 each, from the source tutorial's bonus table ("additional experiments") and its appendix E.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import mean
 
@@ -103,6 +103,18 @@ def ledger_table(records: Mapping[str, Sequence[Record]], reasons: Mapping[str, 
         means, found = shown([*map(mean, ours)]), verdict(wanted, test, texts)
         rows.append([*known, means, wanted, test.mean, len(runs), between, found, None])
     return Table(COLUMNS, rows)
+
+
+def notes(kept: Mapping[str, Sequence[Record]], reasons: Mapping[str, str]) -> Iterator[str]:
+    yield "Test accuracy in percent. A row agrees if one more run of ours might well give it."
+    missing = {name: reason for name, reason in reasons.items() if not kept[name]}
+    for reason in dict.fromkeys(missing.values()):
+        names = ", ".join(name for name, own in missing.items() if own == reason)
+        yield f"Not run, {reason}: {names}."
+    for name, published in PUBLISHED.items():
+        if split := impossible(published):
+            score = published.scores[SPLITS.index(split)]
+            yield f"{name}: no number of {SIZES[split]} {split} texts gives the published {score}."
 
 
 def shown(scores: Sequence[float]) -> str:

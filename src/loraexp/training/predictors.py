@@ -15,13 +15,12 @@ from loraexp.config import TrainConfig
 from loraexp.errors import UserError
 from loraexp.model.gpt2 import GPT2Classifier, Linear
 from loraexp.model.weights import base_hash, load_classifier, load_tokenizer
+from loraexp.results.predictions import Prediction
 from loraexp.training.assemble import ADAPTER, Assembled, longest, read_config
 from loraexp.training.hardware import DTYPES, uses_gpu
 from loraexp.training.many import ManyAdapters
 from loraexp.training.measure import encode
 from loraexp.training.naming import distinct_names
-
-Verdict = tuple[str, float]  # a label and its probability
 
 
 class Predictors:
@@ -86,7 +85,7 @@ class Predictors:
             result[batch] = logits.float().softmax(-1).cpu()
         return result
 
-    def stream(self, chunks: Iterable[list[str]]) -> Iterator[tuple[str, list[Verdict]]]:
+    def stream(self, chunks: Iterable[list[str]]) -> Iterator[Prediction]:
         """Each text with the verdict of every run, a chunk in memory at a time."""
         for texts in chunks:
             columns = []

@@ -1,0 +1,97 @@
+"""The SMS texts are split as in the book, and their repeats are counted, or left out on demand."""
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from split_texts import named, texts_of
+
+from loraexp.config import Data
+from loraexp.data.files import SPLITS
+from loraexp.data.sources import find_source
+from loraexp.data.splits import book, cut, load_data
+
+
+@pytest.fixture(scope="module")
+def sms(real_data: Path) -> Data:
+    return Data(name="sms_spam", path=str(real_data / "sms_spam"), split="book")
+
+
+@pytest.fixture(scope="module")
+def recipe(real_data: Path) -> dict[str, pd.DataFrame]:
+    """The book's recipe written down independently: balance, shuffle, cut at 0.7 and 0.1."""
+    file = real_data / "sms_spam" / "SMSSpamCollection"
+    everything = pd.read_csv(file, sep="\t", header=None, names=["Label", "Text"])
+    count = (everything["Label"] == "spam").sum()
+    ham = everything[everything["Label"] == "ham"].sample(count, random_state=123)
+    balanced = pd.concat([ham, everything[everything["Label"] == "spam"]])
+    balanced = balanced.sample(frac=1, random_state=123).reset_index(drop=True)
+    train_end = int(len(balanced) * 0.7)
+    validation_end = train_end + int(len(balanced) * 0.1)
+    return {
+        "ham": ham,
+        "train": balanced[:train_end],
+        "validation": balanced[train_end:validation_end],
+        "test": balanced[validation_end:],
+    }
+
+
+def test_book_split_has_1045_149_and_300_texts(sms: Data) -> None:
+    data = load_data(sms)
+    assert [len(data[name]) for name in SPLITS] == [1045, 149, 300]
+
+
+@pytest.mark.parametrize("name", SPLITS)
+def test_book_split_is_that_of_the_recipe(
+    name: str, sms: Data, recipe: dict[str, pd.DataFrame]
+) -> None:
+    wanted = recipe[name]
+    assert named(load_data(sms), name) == list(zip(wanted["Text"], wanted["Label"], strict=True))
+
+
+def test_another_seed_is_another_split_than_the_recipe(
+    sms: Data, recipe: dict[str, pd.DataFrame]
+) -> None:
+    other = load_data(Data(name=sms.name, path=sms.path, split="book", split_seed=124))
+    assert sorted(other.train.texts) != sorted(recipe["train"]["Text"])
+
+
+def test_sampled_ham_starts_with_the_published_rows(
+    sms: Data, recipe: dict[str, pd.DataFrame]
+) -> None:
+    published = [4307, 4138, 4831, 4461, 5440]
+    assert list(recipe["ham"].index[:5]) == published
+    read = find_source(sms).read_by_tutorial
+    assert read is not None
+    rows = pd.concat(book(read, 123).values()).index
+    assert set(published) <= set(rows)
+    # rows sampled from the 5,574 messages, where the two joined ones stand apart, are others
+    frame = find_source(sms).frame
+    assert not set(published) <= set(pd.concat(book(frame, 123).values()).index)
+
+
+def test_37_of_the_books_test_texts_stand_in_train_and_it_is_said(sms: Data) -> None:
+    data = load_data(sms)
+    assert data.repeats()["test"] == 37
+    assert any(line.startswith("37 of 300 test texts stand verbatim") for line in data.warnings())
+
+
+@pytest.mark.parametrize("split", ["book", "stratified"])
+def test_dedupe_leaves_no_repeat(split: str, sms: Data) -> None:
+    config = Data(name=sms.name, path=sms.path, split=split)
+    assert len(set(texts_of(load_data(config)))) < len(texts_of(load_data(config)))
+    config.dedupe = True
+    data = load_data(config)
+    assert len(set(texts_of(data))) == len(texts_of(data))
+    assert data.repeats() == {"validation": 0, "test": 0, "test_in_validation": 0}
+    assert data.warnings() == []
+
+
+def test_dedupe_keeps_every_text_once(sms: Data) -> None:
+    config = Data(name=sms.name, path=sms.path, dedupe=True)
+    assert set(texts_of(load_data(config))) == set(find_source(config).frame["text"])
+
+
+def test_cut_moves_no_text_between_two_reads(sms: Data) -> None:
+    first, second = (cut(find_source(sms), sms) for _ in range(2))
+    assert all(first[name].equals(second[name]) for name in SPLITS)

@@ -1,0 +1,100 @@
+"""Texts to label come a line or a row each, a chunk at a time, and are UTF-8 or refused."""
+
+import io
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+from predicting import csv_rows, json_rows, run
+
+from loraexp.data.texts import CHUNK, chunks
+from loraexp.errors import UserError
+from loraexp.schemas import PredictConfig
+from loraexp.training.measure import Predictor
+
+
+def test_text_file_has_a_text_a_line(
+    finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "in.txt").write_text("one, two\n\n=three\n", encoding="utf-8")
+    run(finished, file=str(tmp_path / "in.txt"), format="json")
+    assert [text for _, _, text in json_rows(capsys.readouterr().out)] == ["one, two", "", "=three"]
+
+
+def test_stdin_has_a_text_a_line(
+    finished: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "stdin", io.StringIO('first "text"\n\nthird\n'))
+    run(finished)
+    assert [text for _, _, text in csv_rows(capsys.readouterr().out)] == [
+        'first "text"',
+        "",
+        "third",
+    ]
+
+
+@pytest.mark.parametrize("errors", ["strict", "surrogateescape"])  # of most locales; of C
+def test_stdin_that_is_not_utf8_is_refused(
+    errors: str, finished: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bytes_in = io.BytesIO("é\n".encode("latin-1"))
+    stdin = io.TextIOWrapper(bytes_in, encoding="utf-8", errors=errors)
+    monkeypatch.setattr(sys, "stdin", stdin)
+    with pytest.raises(UserError, match="stdin is not UTF-8"):
+        run(finished)
+
+
+def test_text_that_is_not_utf8_is_refused(finished: Path) -> None:
+    with pytest.raises(UserError, match="text is not UTF-8"):
+        run(finished, text=b"caf\xe9".decode("utf-8", "surrogateescape"))
+
+
+def test_missing_column_lists_those_there_are(finished: Path, tmp_path: Path) -> None:
+    (tmp_path / "in.csv").write_text("words,label\na,b\n", encoding="utf-8")
+    with pytest.raises(UserError, match="no column 'text'; it has words, label"):
+        run(finished, file=str(tmp_path / "in.csv"))
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("in.csv", None, "no file"),
+        ("in.csv", b"words,label\na,b\n", "no column 'text'"),
+        ("in.csv", b"", "is empty"),
+        ("in.txt", b"caf\xe9\n", "line 1, byte 4: not UTF-8"),
+    ],
+)
+def test_bad_file_is_refused_before_the_model_is_loaded_and_anything_printed(
+    name: str, content: bytes | None, said: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    if content is not None:
+        (tmp_path / name).write_bytes(content)
+    with pytest.raises(UserError, match=said):
+        run(tmp_path / "no run", file=str(tmp_path / name), format="csv")
+    assert capfd.readouterr().out == ""
+
+
+def test_only_a_chunk_of_a_long_file_is_read_ahead(
+    finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "in.txt"
+    file.write_text("".join(f"text {i}\n" for i in range(20_000)), encoding="utf-8")
+    config, read = PredictConfig(file=str(file)), []
+
+    def counted() -> Iterator[list[str]]:
+        for chunk in chunks(config):
+            read.append(len(chunk))
+            yield chunk
+
+    def guess(self: Predictor, texts: list[str]) -> torch.Tensor:
+        return torch.tensor([[0.25, 0.75]]).expand(len(texts), 2)
+
+    monkeypatch.setattr(Predictor, "chances", guess)
+    labelled = Predictor(finished, 32).stream(counted())
+    for done, (text, label, chance) in enumerate(labelled):
+        assert (text, label, chance) == (f"text {done}", "spam", 0.75)
+        assert len(read) == done // CHUNK + 1
+    assert sum(read) == 20_000
+    assert max(read) == CHUNK

@@ -1,0 +1,141 @@
+"""Each format of a table fits its reader, and no text in it acts there."""
+
+import csv
+import io
+import re
+from collections.abc import Callable
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from loraexp.results.escape import printable
+from loraexp.results.record import Record
+from loraexp.results.tables import (
+    FORMATS,
+    RUN_COLUMNS,
+    Column,
+    Table,
+    runs_table,
+    to_csv,
+    to_latex,
+    to_markdown,
+    to_terminal,
+)
+
+MakeRecord = Callable[..., Record]
+
+
+def words(*rows: list[str]) -> Table:
+    """A table of texts."""
+    return Table([Column(name, name, words=True) for name in "abc"[: len(rows[0])]], rows)
+
+
+def rank_sweep(make_record: MakeRecord) -> list[Record]:
+    counts = make_record().counts
+    return [
+        make_record(
+            {"lora.rank": rank},
+            counts=counts | {"trainable": 73_728 * rank + 1536, "adapter_bytes": 294_912 * rank},
+        )
+        for rank in (4, 8, 16)
+    ]
+
+
+def test_three_runs_of_a_sweep_fit_80_columns_a_line_each(make_record: MakeRecord) -> None:
+    table = runs_table(rank_sweep(make_record))
+    lines = to_terminal(table, width=80).splitlines()
+    assert len(lines) == 1 + 3
+    assert max(map(len, lines)) <= 80
+    for line, row in zip(lines[1:], table.text(), strict=True):
+        assert line.split() == " ".join(row).split()
+
+
+def test_a_table_too_wide_for_the_terminal_is_folded_and_loses_nothing(
+    make_record: MakeRecord,
+) -> None:
+    lines = to_terminal(runs_table(rank_sweep(make_record)), width=50).splitlines()
+    assert len(lines) > 4
+    assert max(map(len, lines)) <= 50
+    assert "…" not in "".join(lines)
+
+
+def test_columns_of_numbers_end_and_columns_of_words_begin_together() -> None:
+    table = Table([Column("n", "n"), Column("w", "w", words=True)], [[5, "a"], [1000, "bc"]])
+    assert to_terminal(table, 80).splitlines() == ["    n w", "    5 a", "1,000 bc"]
+
+
+def test_control_characters_are_shown_and_do_not_act() -> None:
+    text = to_terminal(words(["\x1b[31mred\x1b[0m", "two\nlines\r", "\u202ebidi"]), 100)
+    assert text.splitlines()[1:] == [r"\x1b[31mred\x1b[0m two\nlines\r \u202ebidi"]
+
+
+def test_markup_of_rich_is_shown_and_does_not_act() -> None:
+    cells = ["[red]x[/red]", "[link=y]:smile:", "[/]"]
+    assert to_terminal(words(cells), 100).splitlines()[1].split() == cells
+
+
+@settings(deadline=None, max_examples=50)
+@given(st.lists(st.text(max_size=12), min_size=2, max_size=2))
+def test_whatever_the_text_every_format_has_printable_characters_only(cells: list[str]) -> None:
+    for render in FORMATS.values():
+        assert render(words(cells)).replace("\n", "").isprintable()
+
+
+@settings(deadline=None, max_examples=100)
+@given(st.lists(st.lists(st.text(max_size=8), min_size=2, max_size=2), min_size=1, max_size=3))
+def test_csv_reads_back_and_no_cell_is_a_formula(rows: list[list[str]]) -> None:
+    header, *read = csv.reader(io.StringIO(to_csv(words(*rows)), newline=""))
+    assert header == ["a", "b"]
+    assert [[cell.removeprefix("'") for cell in row] for row in read] == [
+        [printable(cell).removeprefix("'") for cell in row] for row in rows
+    ]
+    assert not any(cell.startswith(("=", "+", "-", "@", "\t", "\r")) for r in read for cell in r)
+
+
+def test_csv_puts_an_apostrophe_before_a_formula_only() -> None:
+    cells = ["=1+1", "@SUM(A1)", "a=b"]
+    assert next(csv.reader([to_csv(words(cells)).splitlines()[1]])) == ["'=1+1", "'@SUM(A1)", "a=b"]
+
+
+def test_csv_has_no_bare_carriage_return_to_start_a_formula_after() -> None:
+    assert to_csv(words(["x\r=1+1", "y"])) == "a,b\nx\\r=1+1,y"
+
+
+@settings(deadline=None, max_examples=100)
+@given(st.lists(st.text("ab|\\ ", max_size=6), min_size=3, max_size=3))
+def test_markdown_has_a_cell_a_column_whatever_the_text(cells: list[str]) -> None:
+    row = to_markdown(words(cells)).splitlines()[2]
+    inner = re.split(r"(?<!\\)\|", row)[1:-1]
+    assert [cell.strip().replace("\\|", "|") for cell in inner] == [cell.strip() for cell in cells]
+
+
+def test_markdown_is_a_table_with_a_rule(make_record: MakeRecord) -> None:
+    lines = to_markdown(runs_table([make_record()])).splitlines()
+    assert lines[0].startswith("| method | rank | alpha | targets | trainable |")
+    assert lines[1].startswith("| :-- | --: | --: | :-- | --: |")
+    assert lines[2].startswith("| lora | 8 | 16 | q,k,v,out | 591,360 |")
+
+
+def test_latex_escapes_what_latex_would_obey() -> None:
+    line = to_latex(words(["a_b & 5 % #1 $x$ {y}", "~ ^ \\", "z"])).splitlines()[3]
+    assert line == (
+        r"a\_b \& 5 \% \#1 \$x\$ \{y\} & "
+        r"\textasciitilde{} \textasciicircum{} \textbackslash{} & z \\"
+    )
+
+
+def test_latex_has_a_column_a_letter(make_record: MakeRecord) -> None:
+    first, heading, rule, row, last = to_latex(runs_table([make_record()])).splitlines()
+    assert (first, rule, last) == (
+        r"\begin{tabular}{lrrlrrrrrrrr}",
+        r"\hline",
+        r"\end{tabular}",
+    )
+    for line in (heading, row):
+        assert len(re.findall(r"(?<!\\)&", line)) == len(RUN_COLUMNS) - 1
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_a_table_without_rows_is_a_heading(name: str) -> None:
+    assert FORMATS[name](Table([Column("x", "x")], [])).splitlines()
