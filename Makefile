@@ -68,12 +68,12 @@ base: install  ## pretrain the embedded base from its texts anew (LORAEXP_DATA_D
 	$(RUN) pretrain recipe=nano $(ARGS)
 	$(BIN)/python tests/benchmarks/embed.py outputs/base/nano
 
-GEOMETRIES := 6x192x6 4x224x4 3x256x4
+GEOMETRIES := 2x320x5 3x256x4 4x224x4 6x192x6
 base-geometries: install  ## the short trainings by which the base's geometry was chosen
 	for g in $(GEOMETRIES); do IFS=x; set -- $$g; unset IFS; folder=outputs/base/$$g; \
 	  geometry="model.n_layer=$$1 model.d_model=$$2 model.n_head=$$3"; \
 	  $(RUN) pretrain recipe=nano $$geometry out=$$folder seed=0 optim.lr=6e-3 trainer.passes=0.15 && \
-	  $(BIN)/python tests/benchmarks/base.py --tasks "sms_spam, book split" --arms "lora r=8" \
+	  $(BIN)/python tests/benchmarks/base.py --tasks "sms_spam, book split" --arms "lora r=8, mean" \
 	    --out $$folder/report.json $$geometry model.weights=$$folder model.tokenizer=auto || exit 1; \
 	done
 	$(BIN)/python tests/benchmarks/embed.py --geometries $(addprefix outputs/base/,$(GEOMETRIES))

@@ -76,7 +76,7 @@ def brief(folder: Path) -> dict[str, Any]:
     report = json.loads((folder / "pretraining.json").read_text())
     model = report["config"]["model"]
     accuracy = json.loads((folder / "report.json").read_text())["lines"]
-    (line,) = [line for line in accuracy if line["arm"] == "lora r=8"]
+    (line,) = [line for line in accuracy if line["arm"] == "lora r=8, mean"]
     return {
         **{key: model[key] for key in ("n_layer", "n_head", "d_model")},
         **{key: report[key] for key in ("parameters", "tokens_seen", "perplexity")},
@@ -116,7 +116,7 @@ none of the sets it is tested on |
 
 ## Geometry
 
-Three of about the same size, each given the same short training, then LoRA of rank 8 on the SMS
+Some of about the same size, each given the same short training, then LoRA of rank 8 on the SMS
 Spam Collection (book split):
 
 {geometries()}
