@@ -152,7 +152,11 @@ def geometries() -> str:
             f"{one['tokens_seen']:,} | {one['seconds']:.0f} | {one['perplexity']:.1f} | "
             f"{one['accuracy']:.2%} | {one['interval'] or ''} |"
         )
-    return "\n".join(rows)
+    rule = (
+        "Where the intervals overlap, accuracy cannot choose; then the lowest perplexity does, among "
+        "those of\nat most 3.5M parameters."
+    )
+    return "\n".join([*rows, "", rule])
 
 
 def worth() -> str:
