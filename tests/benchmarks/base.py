@@ -61,8 +61,7 @@ def pooled(arms: Arms) -> Arms:
 
 
 RANDOM = ("model.weights=random", "model.tokenizer=embedded")
-CHOSEN = (4e-3,)  # by the same cross-validation
-LORA, HEAD, FULL = (1e-3, 2e-3, 4e-3), (1e-2, 3e-2, 1e-1), (2e-4, 5e-4, 1e-3)
+LORA, HEAD, FULL = (2e-3, 4e-3, 8e-3), (1e-2, 3e-2, 1e-1), (2e-4, 5e-4, 1e-3, 2e-3)
 BANKING = "${oc.env:LORAEXP_DATA_DIR}/text_classification/banking77"
 # Found by cross-validation within the 1,194 training and validation messages of the book split.
 RECIPE = (
@@ -76,8 +75,8 @@ TASKS = {
         ("data=sms_spam", *RECIPE, "data.batch_size=16", "trainer.max_epochs=8"),
         pooled(
             {
-                "lora r=8": (("lora.rank=8",), CHOSEN),
-                "lora r=8, random weights": (("lora.rank=8", *RANDOM), CHOSEN),
+                "lora r=8": (("lora.rank=8",), LORA),
+                "lora r=8, random weights": (("lora.rank=8", *RANDOM), LORA),
                 "full": (("method=full",), FULL),
                 "head": (("method=head",), HEAD),
             }
@@ -88,7 +87,7 @@ TASKS = {
             *("data=sms_demo", "head.pooling=mean", *RECIPE),
             *("data.batch_size=16", "trainer.max_epochs=8"),
         ),
-        {f"lora r={rank}": ((f"lora.rank={rank}",), LORA[1:2]) for rank in (1, 2, 4, 8, 16)},
+        {f"lora r={rank}": ((f"lora.rank={rank}",), LORA[:1]) for rank in (1, 2, 4, 8, 16)},
     ),
     "banking77": Task(
         (
@@ -97,7 +96,7 @@ TASKS = {
         ),
         pooled(
             {
-                "lora r=16": (("lora.rank=16",), LORA[1:]),
+                "lora r=16": (("lora.rank=16",), LORA[:2]),
                 "head": (("method=head",), HEAD[1:]),
             }
         ),

@@ -153,8 +153,8 @@ def geometries() -> str:
             f"{one['accuracy']:.2%} | {one['interval'] or ''} |"
         )
     rule = (
-        "Where the intervals overlap, accuracy cannot choose; then the lowest perplexity does, among "
-        "those of\nat most 3.5M parameters."
+        "Where the intervals overlap, accuracy cannot choose; then the lowest perplexity does,\n"
+        "among those of at most 3.5M parameters."
     )
     return "\n".join([*rows, "", rule])
 
