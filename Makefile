@@ -52,7 +52,7 @@ bench: install  ## texts/s, memory, start beside peft + transformers; bf16 besid
 	$(BIN)/python tests/benchmarks/cost.py --out outputs/bench-cost.json
 	$(BIN)/python tests/benchmarks/precision.py --out outputs/bench-precision.json
 
-scale: install  ## how cost grows with length, batch, model and data (LORAEXP_DATA_DIR; half an hour)
+scale: install  ## how cost grows with length, batch, model and data (10 minutes)
 	$(BIN)/python tests/benchmarks/scale.py --out outputs/bench-scale.json $(ARGS)
 
 methods: install  ## the README's table of methods: parameters, and that each equals PEFT, merges, mixes
