@@ -21,8 +21,9 @@ from loraexp.model.packing import Packing
 from loraexp.model.prefix import Prefix
 
 # Longest text for which softmax(QK')V written out is used on a CPU in bf16: torch's fused kernel is
-# slower there by up to 5x (measured at T = 40; they meet near 256). Elsewhere the fused one wins.
-PLAIN_ATTENTION = 256
+# slower there by up to 5x (measured at T = 40; a whole step at T = 512 takes 1.3x as long), and is
+# as fast with less memory at T = 1024. Elsewhere the fused one wins.
+PLAIN_ATTENTION = 512
 
 
 class Linear(nn.Linear):
