@@ -78,7 +78,7 @@ base-geometries: install  ## the short trainings by which the base's geometry wa
 	done
 	$(BIN)/python tests/benchmarks/embed.py --geometries $(addprefix outputs/base/,$(GEOMETRIES))
 
-base-report: install  ## what the embedded base is worth, five seeds an arm (LORAEXP_DATA_DIR; 40 minutes)
+base-report: install  ## what the embedded base is worth, five seeds an arm (LORAEXP_DATA_DIR; over an hour)
 	$(BIN)/python tests/benchmarks/base.py --out tests/benchmarks/results/base.json $(ARGS)
 	$(BIN)/python tests/benchmarks/embed.py
 
