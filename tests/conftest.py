@@ -4,8 +4,9 @@ import os
 from pathlib import Path
 
 import pytest
+from small import small_run, tiny_model
 
-from loraexp.config import Data, Logger, Lora, Model, Optim, TrainConfig, Trainer
+from loraexp.config import Model
 
 os.environ.setdefault("WANDB_MODE", "offline")  # no test reaches the network
 os.environ.setdefault("GOMP_SPINCOUNT", "10000")  # as the command line sets it
@@ -15,36 +16,16 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # one of several: a core each, before t
 
 @pytest.fixture
 def tiny() -> Model:
-    """Two blocks of width 16 on bytes, with random weights: milliseconds a test."""
-    return Model(
-        name="tiny",
-        weights="random",
-        tokenizer="bytes",
-        n_layer=2,
-        n_head=2,
-        d_model=16,
-        context=64,
-        vocab_size=257,
-    )
+    return tiny_model()
 
 
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a tiny run in float32, so that results do not depend on the CPU's bf16."""
+    """The folder of a small run."""
     from loraexp.training.naming import run_folder  # torch: only where a test asks for a run
     from loraexp.training.run import train
 
-    model = Model(name="tiny", weights="random", tokenizer="bytes", n_layer=2, n_head=2)
-    model.d_model, model.context, model.vocab_size = 16, 64, 257
-    config = TrainConfig(
-        output_dir=str(tmp_path_factory.mktemp("outputs")),
-        model=model,
-        data=Data(limit=24),
-        lora=Lora(rank=2),
-        optim=Optim(lr=1e-2),
-        trainer=Trainer(max_epochs=1, precision="fp32", accelerator="cpu"),
-        logger=Logger(name="none"),
-    )
+    config = small_run(tmp_path_factory.mktemp("outputs"), epochs=1, logger="none")
     train(config)
     return run_folder(config)
 

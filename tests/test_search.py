@@ -35,7 +35,10 @@ def loraexp(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
 
 
-@pytest.mark.skipif(bool(PRESENT), reason="hydra-optuna-sweeper is installed")
+@pytest.mark.skipif(
+    bool(PRESENT),
+    reason="tests what is said where hydra-optuna-sweeper is missing, and here it is not",
+)
 def test_without_the_plugin_one_line_says_what_to_install(tmp_path: Path) -> None:
     done = loraexp(tmp_path, *SEARCH)
     assert done.returncode == 2

@@ -89,7 +89,9 @@ def test_half_precision_checkpoints_load_as_float32(tiny: Model, folder: Path) -
     assert torch.equal(state["wte.weight"], tensors["transformer.wte.weight"].half().float())
 
 
-@pytest.mark.skipif(not MAPPINGS.exists(), reason="what is mapped is read from Linux's /proc")
+@pytest.mark.skipif(
+    not MAPPINGS.exists(), reason="no /proc here: only Linux tells there which files are mapped"
+)
 def test_a_loaded_checkpoint_is_not_held_in_memory_twice(tiny: Model, folder: Path) -> None:
     file = str((folder / "model.safetensors").resolve())
     held = load_file(file)  # the control: this way keeps the file's pages beside any copy

@@ -3,25 +3,17 @@
 from pathlib import Path
 
 import pytest
+from small import small_run
 
-from loraexp.config import Data, Head, Logger, Lora, Model, Optim, TrainConfig, Trainer
+from loraexp.config import Head, Model, TrainConfig
 from loraexp.model.checkpoint import save_classifier
 from loraexp.model.tokenizer import from_bytes
 from loraexp.model.weights import load_classifier
 
 
 @pytest.fixture
-def small(tiny: Model, tmp_path: Path) -> TrainConfig:
-    """Two epochs of three batches; float32, so that results do not depend on the CPU's bf16."""
-    return TrainConfig(
-        output_dir=str(tmp_path / "outputs"),
-        model=tiny,
-        data=Data(limit=24),
-        lora=Lora(rank=2),
-        optim=Optim(lr=1e-2),
-        trainer=Trainer(max_epochs=2, precision="fp32", accelerator="cpu"),
-        logger=Logger(name="csv"),
-    )
+def small(tmp_path: Path) -> TrainConfig:
+    return small_run(tmp_path / "outputs", epochs=2, logger="csv")
 
 
 @pytest.fixture(scope="session")

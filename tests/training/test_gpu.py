@@ -10,7 +10,9 @@ from loraexp.training.run import train
 
 
 @pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")
+@pytest.mark.skipif(
+    not torch.cuda.is_available(), reason="no GPU here; on a machine that has one: make test-gpu"
+)
 @pytest.mark.parametrize(("precision", "tolerance"), [("fp32", 1e-3), ("bf16", 5e-2)])
 def test_gpu_run_agrees_with_the_cpu_run(
     small: TrainConfig, precision: str, tolerance: float
