@@ -7,9 +7,10 @@ import pytest
 from small import small_run, tiny_model
 
 from loraexp.config import Model
+from loraexp.process import settle
 
 os.environ.setdefault("WANDB_MODE", "offline")  # no test reaches the network
-os.environ.setdefault("GOMP_SPINCOUNT", "10000")  # as the command line sets it
+settle()  # as the command line does
 if "PYTEST_XDIST_WORKER" in os.environ:  # one of several: a core each, before torch is imported
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from loraexp.errors import UserError, unknown
+from loraexp.process import settle
 
 # verb -> what `--help` says of it; code in loraexp/commands/<verb>.py, config in conf/<verb>.yaml
 VERBS = {
@@ -37,9 +38,7 @@ def main() -> None:
 
     Exits with 2 on a user's mistake, 1 if a job of a sweep failed, 130 after Ctrl-C.
     """
-    # OpenMP threads that wait by spinning bring a step to a crawl (13.7 s for 0.36 s, measured) as
-    # soon as any other process wants a core; this must be set before torch is imported.
-    os.environ.setdefault("GOMP_SPINCOUNT", "10000")
+    settle()
     logging.basicConfig(format="%(message)s", stream=sys.stderr, level=logging.WARNING)
     logging.getLogger("loraexp").setLevel(logging.INFO)
     try:

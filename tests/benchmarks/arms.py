@@ -1,17 +1,22 @@
-"""The ways that are timed against each other: a training step and a prediction of each.
+"""A training step and a prediction of each way that is timed (ways.py).
 
 All start from the same random GPT-2 weights and see the same texts, r = 8 on q, k, v and out.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
 import torch.nn.functional as F
+from ways import OURS, WAYS
 
+from loraexp.adapters.inject import fold, unfold
+from loraexp.api import configure
 from loraexp.config import TrainConfig
 from loraexp.data.batching import LengthGrouped, collate
+from loraexp.data.splits import load_data
+from loraexp.model.weights import load_tokenizer, tokenizer_folder
 from loraexp.training.assemble import assemble
 
 PAD = 50256
@@ -32,6 +37,17 @@ class Texts:
         order = torch.randperm(len(self.rows), generator=generator).tolist()
         return [order[i : i + size] for i in range(0, len(order), size)]
 
+    def sample(self, size: int, number: int, *, grouped: bool) -> list[list[int]]:
+        """That many batches for a whole epoch: of like length, evenly from short to long, or at
+        random. The same ones each time."""
+        batches = self.batches(size, 0, grouped=grouped)
+        if grouped:
+            batches.sort(key=lambda batch: sum(len(self.rows[i]) for i in batch))
+        return [batches[int((k + 0.5) * len(batches) / number)] for k in range(number)]
+
+    def longest(self, size: int) -> list[int]:
+        return sorted(range(len(self.rows)), key=lambda i: -len(self.rows[i]))[:size]
+
 
 class Arm:
     """One way to compute logits, with the optimizer that all share."""
@@ -40,13 +56,12 @@ class Arm:
 
     def __init__(
         self,
-        name: str,
         network: torch.nn.Module,
         logits: Callable[[list[int]], torch.Tensor],
         texts: Texts,
         device: str,
     ) -> None:
-        self.name, self.logits, self.texts, self.device = name, logits, texts, device
+        self.logits, self.texts, self.device = logits, texts, device
         self.network = network.to(device).train()
         self.trained = [p for p in network.parameters() if p.requires_grad]
         self.optimizer = torch.optim.AdamW(self.trained, lr=1e-3, fused=True)
@@ -62,8 +77,36 @@ class Arm:
     def predict(self, batch: list[int]) -> None:
         self.logits(batch).argmax(-1).cpu()
 
+    def merge(self) -> None:
+        """Until `unmerge`, predict at the cost of the base alone."""
+        fold(self.network)
 
-def ours(config: TrainConfig, texts: Texts, device: str, name: str = "loraexp") -> Arm:
+    def unmerge(self) -> None:
+        unfold(self.network)
+
+
+class PeftArm(Arm):
+    def merge(self) -> None:
+        self.network.merge_adapter()  # type: ignore[operator]
+
+    def unmerge(self) -> None:
+        self.network.unmerge_adapter()  # type: ignore[operator]
+
+
+def build(way: str, model: str, base: Path, device: str) -> Arm:
+    """One of WAYS on the base in that folder, with the real SMS texts."""
+    config = configure(f"model={model}", "model.weights=random", "data=sms_spam")
+    data = load_data(config.data)
+    rows = load_tokenizer(config.model).encode(data.train.texts, config.model.context)
+    texts = Texts(rows, data.train.classes)
+    if way != OURS:
+        return peft(base, texts, device, **WAYS[way])
+    tokenizer = str(tokenizer_folder(config.model))
+    config = replace(config, model=replace(config.model, weights=str(base), tokenizer=tokenizer))
+    return ours(config, texts, device)
+
+
+def ours(config: TrainConfig, texts: Texts, device: str) -> Arm:
     """The network, the batches and the collate function that `train` uses."""
     network = assemble(config, ("ham", "spam")).network
 
@@ -71,31 +114,34 @@ def ours(config: TrainConfig, texts: Texts, device: str, name: str = "loraexp") 
         made = collate([(texts.rows[i], 0) for i in batch], PAD)
         return network(made.tokens.to(device), made.lengths.to(device))
 
-    return Arm(name, network, logits, texts, device)
+    return Arm(network, logits, texts, device)
 
 
 def peft(
-    name: str,
     folder: Path,
     texts: Texts,
     device: str,
     *,
     autocast: bool,
-    weights: torch.dtype = torch.float32,
+    bf16_base: bool = False,
     pad_to: int | None = None,
 ) -> Arm:
     """peft on transformers: the fused c_attn and attn.c_proj.
 
     Args:
         autocast: multiply in bf16.
-        weights: what the frozen base is held in; the adapter is float32.
+        bf16_base: hold the frozen base in bf16; the adapter is float32.
         pad_to: the tutorial's fixed width and random batches; else the batch's longest text, in
             batches of like length.
     """
+    import transformers
     from peft import LoraConfig, get_peft_model
-    from transformers import GPT2ForSequenceClassification
 
-    base = GPT2ForSequenceClassification.from_pretrained(folder, num_labels=2, dtype=weights)
+    transformers.utils.logging.disable_progress_bar()
+    weights = torch.bfloat16 if bf16_base else torch.float32
+    base = transformers.GPT2ForSequenceClassification.from_pretrained(
+        folder, num_labels=2, dtype=weights
+    )
     base.config.pad_token_id = PAD
     targets = ["attn.c_attn", "attn.c_proj"]
     lora = LoraConfig(
@@ -110,6 +156,6 @@ def peft(
             out = model(made.tokens.to(device), attention_mask=mask.long().to(device))
         return out.logits.float()
 
-    arm = Arm(name, model, logits, texts, device)
+    arm = PeftArm(model, logits, texts, device)
     arm.grouped = pad_to is None
     return arm

@@ -7,7 +7,6 @@ much faster an epoch is where the first blocks are frozen; then memory while it 
 
 import argparse
 import json
-import os
 import subprocess
 import sys
 import tempfile
@@ -15,7 +14,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-os.environ.setdefault("GOMP_SPINCOUNT", "10000")  # as the command line sets it
+from loraexp.process import settle
+
+settle()  # as the command line does
 
 import torch
 from arms import Texts, ours

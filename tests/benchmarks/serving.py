@@ -7,12 +7,13 @@ take turns in one process, and ratios are taken within a round. Nothing here pas
 import argparse
 import copy
 import json
-import os
 import statistics
 import time
 from pathlib import Path
 
-os.environ.setdefault("GOMP_SPINCOUNT", "10000")  # as the command line sets it
+from loraexp.process import settle
+
+settle()  # as the command line does
 
 import torch
 from torch import nn

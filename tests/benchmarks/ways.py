@@ -1,0 +1,85 @@
+"""The ways that are timed against each other, and what each tells its process before torch is
+imported. Each has a process of its own, with the settings that its users have."""
+
+import json
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+from loraexp.process import keep_freed_memory, settle
+
+OURS, KEEPS = "loraexp", "peft, bf16 base, memory kept"
+WAYS: dict[str, dict[str, Any]] = {  # what arms.peft is given
+    OURS: {},
+    "peft, bf16 base": {"autocast": True, "bf16_base": True},
+    KEEPS: {"autocast": True, "bf16_base": True},
+    "peft, bf16 autocast": {"autocast": True},
+    "tutorial: pad to 120, fp32": {"autocast": False, "pad_to": 120},
+}
+
+
+def prepare(way: str) -> None:
+    """What our command line sets. peft's processes are left as they start, but for the one that
+    shows what the same would give it."""
+    if way == OURS:
+        settle()
+    elif way == KEEPS:
+        keep_freed_memory()
+
+
+class Worker:
+    """A process that answers each line of JSON with one."""
+
+    def __init__(self, script: str, *arguments: str) -> None:
+        command = [sys.executable, script, *arguments]
+        self.process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+
+    def ask(self, **question: Any) -> Any:
+        assert self.process.stdin
+        assert self.process.stdout
+        print(json.dumps(question), file=self.process.stdin, flush=True)
+        answer = self.process.stdout.readline()
+        if not answer:
+            raise RuntimeError(f"{self.process.args}: ended with {self.process.wait()}")
+        return json.loads(answer)
+
+    def end(self) -> None:
+        assert self.process.stdin
+        self.process.stdin.close()
+        self.process.wait()
+
+
+@contextmanager
+def workers(
+    script: str, ways: Sequence[str], model: str, *more: str
+) -> Iterator[dict[str, Worker]]:
+    """A process of `script` for each way, on one base, started one after another."""
+    with ExitStack() as stack:
+        base = stack.enter_context(tempfile.TemporaryDirectory())
+        write_base(model, Path(base))
+        found = {}
+        for way in ways:
+            found[way] = Worker(script, "--way", way, "--base", base, "--model", model, *more)
+            stack.callback(found[way].end)
+        yield found
+
+
+def write_base(model: str, folder: Path) -> None:
+    """A random base in the format that all ways read."""
+    import torch
+    import transformers
+
+    from loraexp.api import configure
+
+    m = configure(f"model={model}", "model.weights=random", "model.tokenizer=bytes").model
+    geometry = transformers.GPT2Config(
+        n_layer=m.n_layer, n_head=m.n_head, n_embd=m.d_model, num_labels=2
+    )
+    torch.manual_seed(0)
+    transformers.GPT2ForSequenceClassification(geometry).save_pretrained(folder)

@@ -1,0 +1,59 @@
+"""What a process is told before torch is imported."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from loraexp.process import settle
+
+# Asks for 8 MB, writes to it and frees it, again and again: prints the pages that were asked for.
+FAULTS = """
+import resource
+from loraexp.process import settle
+if {settled}:
+    settle()
+faults = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+def use(times):
+    for _ in range(times):
+        bytes(2**23).replace(b"x", b"y")
+use(3)
+before = faults()
+use(20)
+print(faults() - before)
+"""
+
+
+def faults(*, settled: bool, **environment: str) -> int:
+    inherited = {k: v for k, v in os.environ.items() if "MALLOC" not in k}
+    done = subprocess.run(
+        [sys.executable, "-c", FAULTS.format(settled=settled)],
+        env={**inherited, **environment},
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    return int(done.stdout)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="mallopt is glibc's: Linux only")
+def test_freed_memory_is_kept() -> None:
+    fewest = 8 * 2**20 // os.sysconf("SC_PAGE_SIZE")  # pages of one piece
+    assert faults(settled=True) < fewest
+    assert faults(settled=False, MALLOC_TRIM_THRESHOLD_="1000000") > 10 * fewest
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="mallopt is glibc's: Linux only")
+def test_the_users_own_settings_win() -> None:
+    fewest = 8 * 2**20 // os.sysconf("SC_PAGE_SIZE")
+    assert faults(settled=True, MALLOC_TRIM_THRESHOLD_="1000000") > 10 * fewest
+
+
+def test_threads_that_wait_go_to_sleep_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("GOMP_SPINCOUNT", raising=False)
+    settle()
+    assert os.environ["GOMP_SPINCOUNT"] == "10000"
+    monkeypatch.setenv("GOMP_SPINCOUNT", "5")
+    settle()
+    assert os.environ["GOMP_SPINCOUNT"] == "5"
