@@ -113,7 +113,7 @@ class LowRank(Branch):
     def forward(self, x: Tensor, y: Tensor, base: nn.Linear) -> Tensor:
         x = self.dropout(x).flatten(0, -2)  # (n, in)
         out: Tensor = LowRankSum.apply(  # type: ignore[no-untyped-call]
-            x, y.flatten(0, -2), self.lora_A, self.lora_B, self.scaling
+            y.flatten(0, -2), x, self.lora_A, self.lora_B, self.scaling
         )
         return out.view(y.shape)
 
@@ -125,28 +125,28 @@ class LowRank(Branch):
 
 
 class LowRankSum(torch.autograd.Function):
-    """y + s x A' B' with the gradient written out, in fewer operations than autograd takes.
-
-    On a CPU small operations cost by their number. Products run in x's dtype, A and B keep theirs.
+    """y + s x A' B', in y's place, with the gradient written out in fewer operations than autograd
+    takes: on a CPU small ones cost by their number. Products run in x's dtype, A and B keep theirs.
     """
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, y: Tensor, A: Tensor, B: Tensor, s: float) -> Tensor:
+    def forward(ctx: Any, y: Tensor, x: Tensor, A: Tensor, B: Tensor, s: float) -> Tensor:
         a, b = A.to(x.dtype), B.to(x.dtype)  # (r, in), (out, r)
         low = x @ a.t()  # (n, r)
         ctx.save_for_backward(x, low, a, b)
         ctx.scaling, ctx.dtype = s, A.dtype
-        return torch.addmm(y, low, b.t(), alpha=s)  # (n, out)
+        ctx.mark_dirty(y)
+        return y.addmm_(low, b.t(), alpha=s)  # (n, out)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         (g,) = gradients  # (n, out)
         x, low, a, b = ctx.saved_tensors
         g_low = (g @ b).mul_(ctx.scaling)  # (n, r)
-        g_x = g_low @ a if ctx.needs_input_grad[0] else None  # (n, in)
+        g_x = g_low @ a if ctx.needs_input_grad[1] else None  # (n, in)
         g_A = (g_low.t() @ x).to(ctx.dtype) if ctx.needs_input_grad[2] else None  # (r, in)
         g_B = (g.t() @ low).to(ctx.dtype).mul_(ctx.scaling)  # (out, r)
-        return g_x, g if ctx.needs_input_grad[1] else None, g_A, g_B, None
+        return g if ctx.needs_input_grad[0] else None, g_x, g_A, g_B, None
 
 
 class Adapted(nn.Module):

@@ -173,7 +173,7 @@ class AdaLora(LowRank):
     def forward(self, x: Tensor, y: Tensor, base: nn.Linear) -> Tensor:
         x, Q = self.dropout(x).flatten(0, -2), self.lora_E[:, None] * self.lora_A
         out: Tensor = LowRankSum.apply(  # type: ignore[no-untyped-call]
-            x, y.flatten(0, -2), Q, self.lora_B, self.scaling
+            y.flatten(0, -2), x, Q, self.lora_B, self.scaling
         )
         return out.view(y.shape)
 

@@ -90,8 +90,9 @@ class Block(nn.Module):
     ) -> Tensor:
         """(N, d) -> (N, d); with `last` (B,), only those rows come out: (B, d)."""
         y = self.drop(self.attn(self.ln_1(x).to(dtype), packing, last))
-        x = (x if last is None else x[last]) + y
-        return x + self.drop(self.mlp(self.ln_2(x).to(dtype)))
+        # Cast first: a sum of two dtypes takes twice as long.
+        x = (x if last is None else x[last]) + y.to(x.dtype)
+        return x + self.drop(self.mlp(self.ln_2(x).to(dtype))).to(x.dtype)
 
 
 class GPT2(nn.Module):
@@ -214,5 +215,6 @@ def attention(q: Tensor, k: Tensor, v: Tensor, seen: Tensor | None, dropout: flo
     future = torch.full((T, T), float("-inf"), dtype=q.dtype, device=q.device).triu(1)
     q, k, v = (part.reshape(B * H, T, D) for part in (q, k, v))
     scores = torch.baddbmm(future, q, k.transpose(1, 2), alpha=1 / math.sqrt(D))  # (B H, T, T)
-    weights = F.dropout(scores.softmax(-1), dropout)  # summed in float32, whatever the dtype
-    return (weights @ v).view(B, H, T, D)
+    # Asked for in float32: bf16 rows of no round length would take up to six times as long.
+    weights = scores.softmax(-1, dtype=torch.float32).to(q.dtype)
+    return (F.dropout(weights, dropout) @ v).view(B, H, T, D)
