@@ -19,6 +19,7 @@ from torch.utils.checkpoint import checkpoint
 from loraexp.config import Head, Model
 from loraexp.model.packing import Packing
 from loraexp.model.prefix import Prefix
+from loraexp.model.product import Gelu, Prepared, Trained, predicted, preparable
 
 # Longest text for which softmax(QK')V written out is used on a CPU in bf16: torch's fused kernel is
 # slower there by up to 5x (measured at T = 40; a whole step at T = 512 takes 1.3x as long), and is
@@ -29,12 +30,30 @@ PLAIN_ATTENTION = 512
 class Linear(nn.Linear):
     """A linear layer whose product runs in its input's dtype, whatever its weight is stored in."""
 
+    def __init__(self, into: int, out: int, bias: bool = True) -> None:
+        super().__init__(into, out, bias)
+        self.prepared = Prepared()
+
     def reset_parameters(self) -> None:
         """Nothing: weights.py fills every tensor, from a checkpoint or at random."""
 
     def forward(self, x: Tensor) -> Tensor:  # (..., in) -> (..., out)
+        if preparable(x, self.weight, self.bias):
+            if self.training and x.requires_grad:
+                return Trained.apply(x, self.weight, self.bias, self.prepared)  # type: ignore
+            if not (self.training or torch.is_grad_enabled()):
+                return predicted(x, self.weight, self.bias, self.prepared)
         bias = None if self.bias is None else self.bias.to(x.dtype)
         return F.linear(x, self.weight.to(x.dtype), bias)
+
+
+def gelu_of(linear: nn.Module, x: Tensor) -> Tensor:
+    """GPT-2's gelu of what a layer gives."""
+    if isinstance(linear, Linear) and preparable(x, linear.weight, linear.bias):
+        if not (linear.training or torch.is_grad_enabled()):
+            return predicted(x, linear.weight, linear.bias, linear.prepared, gelu=True)
+        return Gelu.apply(linear(x))  # type: ignore
+    return F.gelu(linear(x), approximate="tanh")
 
 
 class Embedding(nn.Embedding):
@@ -73,7 +92,7 @@ class MLP(nn.Module):
         self.fc2 = Linear(4 * config.d_model, config.d_model)
 
     def forward(self, x: Tensor) -> Tensor:  # (N, d) -> (N, d)
-        return self.fc2(F.gelu(self.fc1(x), approximate="tanh"))
+        return self.fc2(gelu_of(self.fc1, x))
 
 
 class Block(nn.Module):
@@ -215,6 +234,21 @@ def attention(q: Tensor, k: Tensor, v: Tensor, seen: Tensor | None, dropout: flo
     future = torch.full((T, T), float("-inf"), dtype=q.dtype, device=q.device).triu(1)
     q, k, v = (part.reshape(B * H, T, D) for part in (q, k, v))
     scores = torch.baddbmm(future, q, k.transpose(1, 2), alpha=1 / math.sqrt(D))  # (B H, T, T)
-    # Asked for in float32: bf16 rows of no round length would take up to six times as long.
-    weights = scores.softmax(-1, dtype=torch.float32).to(q.dtype)
+    weights = Softmax.apply(scores)  # type: ignore[no-untyped-call]
     return (F.dropout(weights, dropout) @ v).view(B, H, T, D)
+
+
+class Softmax(torch.autograd.Function):
+    """Of bf16 rows, asked for in float32: rows of no round length would take up to six times as
+    long. What is kept for the gradient is bf16 again."""
+
+    @staticmethod
+    def forward(ctx: Any, scores: Tensor) -> Tensor:
+        weights = scores.softmax(-1, dtype=torch.float32).to(scores.dtype)
+        ctx.save_for_backward(weights)
+        return weights
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
+        (weights,) = ctx.saved_tensors
+        return torch._softmax_backward_data(gradients[0], weights, -1, weights.dtype)
