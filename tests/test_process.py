@@ -50,10 +50,13 @@ def test_the_users_own_settings_win() -> None:
     assert faults(settled=True, MALLOC_TRIM_THRESHOLD_="1000000") > 10 * fewest
 
 
-def test_threads_that_wait_go_to_sleep_soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("GOMP_SPINCOUNT", raising=False)
+@pytest.mark.parametrize(
+    "name", ["GOMP_SPINCOUNT", "LRU_CACHE_CAPACITY", "ONEDNN_PRIMITIVE_CACHE_CAPACITY"]
+)
+def test_what_the_environment_says_wins(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(name, raising=False)
     settle()
-    assert os.environ["GOMP_SPINCOUNT"] == "10000"
-    monkeypatch.setenv("GOMP_SPINCOUNT", "5")
+    assert int(os.environ[name]) < 100_000
+    monkeypatch.setenv(name, "300000")
     settle()
-    assert os.environ["GOMP_SPINCOUNT"] == "5"
+    assert os.environ[name] == "300000"

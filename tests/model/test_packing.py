@@ -1,10 +1,16 @@
 """Packed rows: out of the grid and back, values and gradients."""
 
+from dataclasses import replace
+from unittest.mock import patch
+
+import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from loraexp.model.packing import GRID, MULTIPLE, Packing
+from loraexp.config import Head, Model
+from loraexp.model.packing import GRID, MULTIPLE, WIDTHS, Packing
+from loraexp.model.weights import load_classifier
 
 LENGTHS = st.lists(st.integers(1, 7), min_size=1, max_size=6)
 
@@ -72,3 +78,25 @@ def test_a_token_sees_itself_and_what_is_before_it() -> None:
         [[1]],
         [[2]],
     ]
+
+
+@pytest.mark.parametrize("pooling", ["last_token", "last_position", "first", "mean"])
+@pytest.mark.parametrize("T", [1, 5, 8, 29, 30])
+def test_room_for_a_round_number_of_tokens_changes_nothing(
+    tiny: Model, T: int, pooling: str
+) -> None:
+    """Up to a context that is no multiple of it."""
+    model = replace(tiny, context=30)
+    network = load_classifier(model, Head(pooling=pooling), 2, seed=0).double()
+    tokens, lengths = torch.randint(0, 257, (3, T)), torch.tensor([T, max(1, T - 2), T])
+    with torch.no_grad(), patch.object(Packing, "of", wraps=Packing.of) as made:
+        logits = network(tokens, lengths)
+        states = network.hidden(tokens, Packing.of(torch.full((3,), T), T)).view(3, T, -1)
+    assert made.call_args_list[0].args[1] == min(30, -(-T // WIDTHS) * WIDTHS)
+    last = torch.full((3,), T) if pooling == "last_position" else lengths
+    wanted = {
+        "first": states[:, 0],
+        "mean": torch.stack([text[:n].mean(0) for text, n in zip(states, lengths, strict=True)]),
+    }.get(pooling, states[torch.arange(3), last - 1])
+    torch.testing.assert_close(logits, network.score(wanted), rtol=0, atol=1e-12)
+    assert T == 1 or not torch.allclose(logits, network.score(wanted.roll(1, 0)), atol=1e-6)

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from loraexp.config import Head, Model
-from loraexp.model.packing import Packing
+from loraexp.model.packing import WIDTHS, Packing
 from loraexp.model.prefix import Prefix
 from loraexp.model.product import Gelu, Prepared, Trained, predicted, preparable
 
@@ -210,7 +210,8 @@ class GPT2Classifier(GPT2):
         T = tokens.shape[1]
         if lengths is None or pooling == "last_position":
             lengths = torch.full_like(tokens[:, 0], T)
-        packing = Packing.of(lengths.clamp(min=1), T)
+        tokens = F.pad(tokens, (0, min(-T % WIDTHS, self.config.context - T)))
+        packing = Packing.of(lengths.clamp(min=1), tokens.shape[1])
         if pooling == "mean":
             return packing.mean(self.hidden(tokens, packing))
         return self.hidden(tokens, packing, packing.pooled_at(pooling))
