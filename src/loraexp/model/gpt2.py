@@ -40,7 +40,7 @@ class Linear(nn.Linear):
     def forward(self, x: Tensor) -> Tensor:  # (..., in) -> (..., out)
         if preparable(x, self.weight, self.bias):
             if self.training and x.requires_grad:
-                return Trained.apply(x, self.weight, self.bias, self.prepared)  # type: ignore
+                return Trained.apply(x, self.weight, self.bias, self.prepared)  # type: ignore[no-untyped-call]
             if not (self.training or torch.is_grad_enabled()):
                 return predicted(x, self.weight, self.bias, self.prepared)
         bias = None if self.bias is None else self.bias.to(x.dtype)
@@ -52,7 +52,7 @@ def gelu_of(linear: nn.Module, x: Tensor) -> Tensor:
     if isinstance(linear, Linear) and preparable(x, linear.weight, linear.bias):
         if not (linear.training or torch.is_grad_enabled()):
             return predicted(x, linear.weight, linear.bias, linear.prepared, gelu=True)
-        return Gelu.apply(linear(x))  # type: ignore
+        return Gelu.apply(linear(x))  # type: ignore[no-untyped-call]
     return F.gelu(linear(x), approximate="tanh")
 
 
