@@ -75,7 +75,7 @@ def test_the_gradient_is_exact_but_for_rounding() -> None:
     wanted = gradient(y).double() @ layer.weight.double()
     assert off(y, exact(layer, x)) <= 1.01
     assert off(g, wanted) <= 1.01
-    assert layer.prepared.made_of is not None
+    assert layer.prepared_back.made_of is not None
     assert off(g, wanted.roll(1, 1)) > 10
 
 
@@ -149,18 +149,23 @@ def test_a_changed_weight_is_seen(how: str, training: bool) -> None:
     assert not torch.equal(after[0], before[0])
 
 
-def test_one_layout_is_held_at_a_time() -> None:
+def test_a_layout_is_made_only_for_what_is_asked() -> None:
     layer, x = frozen(), rows()
     predicted(layer, x)
-    forward = layer.prepared.made_of
+    assert layer.prepared.made_of is not None
+    assert layer.prepared_back.made_of is None
     trained(layer, x)
-    backward = layer.prepared.made_of
-    assert forward is not None
-    assert backward is not None
-    assert (forward[2], backward[2]) == (False, True)
-    again = predicted(layer, x)
-    assert layer.prepared.made_of == forward
-    assert torch.equal(again, predicted(frozen(), x))
+    assert layer.prepared_back.made_of == layer.prepared.made_of
+
+
+def test_a_layout_is_made_once() -> None:
+    layer, x = frozen(), rows()
+    trained(layer, x)
+    made = layer.prepared.layout, layer.prepared_back.layout
+    trained(layer, x)
+    predicted(layer, x)
+    assert layer.prepared.layout is made[0]
+    assert layer.prepared_back.layout is made[1]
 
 
 @pytest.mark.parametrize("copied", [copy.deepcopy, lambda layer: pickle.loads(pickle.dumps(layer))])
@@ -174,18 +179,17 @@ def test_a_copy_prepares_its_own(copied: object) -> None:
     assert torch.equal(predicted(other, x), wanted)
 
 
-@pytest.mark.parametrize("what", ["weight", "bias", "dtype", "grad in eval"])
+@pytest.mark.parametrize("what", ["weight", "bias", "dtype"])
 def test_what_trains_or_is_no_bf16_goes_the_plain_way(what: str) -> None:
     layer, x = frozen(), rows()
     if what == "dtype":
         layer.float()(x.float())
-    elif what == "grad in eval":
-        layer.eval()(x.requires_grad_())
     else:
         layer.get_parameter(what).requires_grad_(True)
         trained(layer, x)
         predicted(layer, x)
     assert layer.prepared.made_of is None
+    assert layer.prepared_back.made_of is None
 
 
 def adapted(model: Model) -> GPT2Classifier:

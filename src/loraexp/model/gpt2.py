@@ -19,7 +19,7 @@ from torch.utils.checkpoint import checkpoint
 from loraexp.config import Head, Model
 from loraexp.model.packing import WIDTHS, Packing
 from loraexp.model.prefix import Prefix
-from loraexp.model.product import Gelu, Prepared, Trained, predicted, preparable
+from loraexp.model.product import Gelu, Prepared, Trained, preparable
 
 # Longest text for which softmax(QK')V written out is used on a CPU in bf16: torch's fused kernel is
 # slower there by up to 5x (measured at T = 40; a whole step at T = 512 takes 1.3x as long), and is
@@ -32,17 +32,17 @@ class Linear(nn.Linear):
 
     def __init__(self, into: int, out: int, bias: bool = True) -> None:
         super().__init__(into, out, bias)
-        self.prepared = Prepared()
+        self.prepared, self.prepared_back = Prepared(), Prepared(transposed=True)
 
     def reset_parameters(self) -> None:
         """Nothing: weights.py fills every tensor, from a checkpoint or at random."""
 
     def forward(self, x: Tensor) -> Tensor:  # (..., in) -> (..., out)
         if preparable(x, self.weight, self.bias):
-            if self.training and x.requires_grad:
-                return Trained.apply(x, self.weight, self.bias, self.prepared)  # type: ignore[no-untyped-call]
-            if not (self.training or torch.is_grad_enabled()):
-                return predicted(x, self.weight, self.bias, self.prepared)
+            if x.requires_grad and torch.is_grad_enabled():
+                ways = self.prepared, self.prepared_back
+                return Trained.apply(x, self.weight, self.bias, ways)  # type: ignore[no-untyped-call]
+            return self.prepared.times(x, self.weight, self.bias)
         bias = None if self.bias is None else self.bias.to(x.dtype)
         return F.linear(x, self.weight.to(x.dtype), bias)
 
@@ -50,9 +50,9 @@ class Linear(nn.Linear):
 def gelu_of(linear: nn.Module, x: Tensor) -> Tensor:
     """GPT-2's gelu of what a layer gives."""
     if isinstance(linear, Linear) and preparable(x, linear.weight, linear.bias):
-        if not (linear.training or torch.is_grad_enabled()):
-            return predicted(x, linear.weight, linear.bias, linear.prepared, gelu=True)
-        return Gelu.apply(linear(x))  # type: ignore[no-untyped-call]
+        if x.requires_grad and torch.is_grad_enabled():
+            return Gelu.apply(linear(x))  # type: ignore[no-untyped-call]
+        return linear.prepared.times(x, linear.weight, linear.bias, gelu=True)
     return F.gelu(linear(x), approximate="tanh")
 
 

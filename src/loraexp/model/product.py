@@ -1,11 +1,11 @@
 """The frozen base's products in bf16 on a CPU, through the library's own layout of a weight.
 
 oneDNN rearranges a plain weight in every product, which for the few hundred tokens of a batch takes
-up to a fifth of the time. Here a weight is rearranged once and held beside the plain one, which all
-else reads: for the product of the gradient while a network trains (the forward one needs it least),
-for the forward one while it predicts. Other devices and dtypes never come here.
+up to a fifth of the time. Here a weight is rearranged once for each direction that is asked for,
+and held beside the plain one, which all else reads. Other devices and dtypes never come here.
 """
 
+from functools import partial
 from typing import Any, Self
 
 import torch
@@ -14,26 +14,31 @@ from torch import Tensor
 
 
 class Prepared:
-    """A weight in the library's layout, made anew when the weight or what it is for has changed."""
+    """A weight in the library's layout for one direction, made anew when the weight has changed."""
 
-    def __init__(self) -> None:
-        self.made_of: tuple[int, int, bool] | None = None
-        self.layout = torch.empty(0)
+    def __init__(self, *, transposed: bool = False) -> None:
+        self.transposed = transposed
+        self.made_of: tuple[int, int] | None = None
+        self.layout = self.zeros = torch.empty(0)
 
-    def of(self, weight: Tensor, *, transposed: bool) -> Tensor:
-        """For y = x W', or for x = y W; weight (out, in)."""
-        now = weight.data_ptr(), weight._version, transposed
+    def times(
+        self, x: Tensor, weight: Tensor, bias: Tensor | None, *, gelu: bool = False
+    ) -> Tensor:
+        """x W' + b, or x W + b if transposed; weight (out, in)."""
+        now = weight.data_ptr(), weight._version
         if now != self.made_of:
-            self.layout = torch.empty(0)  # two at once would be twice the memory
-            plain = weight.t().contiguous() if transposed else weight
+            self.layout = torch.empty(0)  # the old one goes before the new one comes
+            plain = weight.t().contiguous() if self.transposed else weight
             self.layout, self.made_of = torch.ops.mkldnn._reorder_linear_weight(plain), now
-        return self.layout
+            self.zeros = weight.new_zeros(len(plain))
+        # A product without a bias would be another kernel, prepared and kept for every new shape.
+        return multiply(x, self.layout, self.zeros if bias is None else bias, gelu=gelu)
 
     def __deepcopy__(self, memo: object) -> Self:
-        return type(self)()
+        return type(self)(transposed=self.transposed)
 
     def __reduce__(self) -> Any:
-        return type(self), ()
+        return partial(type(self), transposed=self.transposed), ()
 
 
 def preparable(x: Tensor, weight: Tensor, bias: Tensor | None) -> bool:
@@ -47,29 +52,21 @@ def preparable(x: Tensor, weight: Tensor, bias: Tensor | None) -> bool:
     )
 
 
-def predicted(
-    x: Tensor, weight: Tensor, bias: Tensor | None, prepared: Prepared, *, gelu: bool = False
-) -> Tensor:
-    """x W' + b, (..., in) to (..., out), then GPT-2's gelu if asked; there is no gradient."""
-    return multiply(x, prepared.of(weight, transposed=False), bias, gelu=gelu)
-
-
 class Trained(torch.autograd.Function):
     """x W' + b with a gradient for x."""
 
     @staticmethod
     def forward(
-        ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None, prepared: Prepared
+        ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None, ways: tuple[Prepared, Prepared]
     ) -> Tensor:
+        forward, ctx.backward = ways
         ctx.save_for_backward(weight)
-        ctx.prepared = prepared
-        return F.linear(x, weight, bias)
+        return forward.times(x, weight, bias)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None, None]:
         (weight,) = ctx.saved_tensors
-        layout = ctx.prepared.of(weight, transposed=True)
-        return multiply(gradients[0], layout), None, None, None
+        return ctx.backward.times(gradients[0], weight, None), None, None, None
 
 
 class Gelu(torch.autograd.Function):
