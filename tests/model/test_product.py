@@ -49,10 +49,10 @@ def predicted(layer: Linear, x: Tensor) -> Tensor:
         return layer.eval()(x)
 
 
-def trained(layer: Linear, x: Tensor) -> tuple[Tensor, Tensor]:
+def trained(layer: Linear, x: Tensor, *, training: bool = True) -> tuple[Tensor, Tensor]:
     """The output and the gradient of x, for a gradient of ones and twos."""
     x = x.clone().requires_grad_()
-    y = layer.train()(x)
+    y = layer.train(training)(x)
     y.backward(gradient(y))
     assert x.grad is not None
     return y.detach(), x.grad
@@ -69,9 +69,10 @@ def test_predicted_products_are_exact_but_for_rounding() -> None:
     assert off(predicted(layer, x), exact(layer, x.roll(1, 0))) > 10
 
 
-def test_the_gradient_is_exact_but_for_rounding() -> None:
+@pytest.mark.parametrize("training", [False, True])
+def test_the_gradient_is_exact_but_for_rounding(training: bool) -> None:
     layer, x = frozen(), rows()
-    y, g = trained(layer, x)
+    y, g = trained(layer, x, training=training)
     wanted = gradient(y).double() @ layer.weight.double()
     assert off(y, exact(layer, x)) <= 1.01
     assert off(g, wanted) <= 1.01
