@@ -10,7 +10,7 @@ from typing import Any
 _WHERE = {
     "configure": "loraexp.api",
     "load_base": "loraexp.api",
-    "Predictor": "loraexp.training.measure",
+    "Predictor": "loraexp.training.predictors",
     "inject": "loraexp.adapters.inject",
     "count": "loraexp.adapters.inject",
     "merge": "loraexp.adapters.inject",

@@ -161,6 +161,9 @@ class Trainer:
     gradient_checkpointing: bool = key(
         False, "keep no activations inside blocks, compute them again: less memory, more time"
     )
+    compile: bool = key(
+        False, "training steps through torch.compile: for long runs on a GPU; needs a C++ compiler"
+    )
     accumulate: int = key(1, "batches a step", least=1)
     patience: int | None = key(None, "stop after so many epochs without a better one", least=1)
     keep: str = key(

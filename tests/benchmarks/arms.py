@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
-from ways import OURS, WAYS
+from ways import COMPILED, OURS, WAYS
 
 from loraexp.adapters.inject import fold, unfold
 from loraexp.api import configure
@@ -99,15 +99,16 @@ def build(way: str, model: str, base: Path, device: str) -> Arm:
     data = load_data(config.data)
     rows = load_tokenizer(config.model).encode(data.train.texts, config.model.context)
     texts = Texts(rows, data.train.classes)
-    if way != OURS:
+    if way not in (OURS, COMPILED):
         return peft(base, texts, device, **WAYS[way])
     tokenizer = str(tokenizer_folder(config.model))
     config = replace(config, model=replace(config.model, weights=str(base), tokenizer=tokenizer))
-    return ours(config, texts, device)
+    return ours(config, texts, device, **WAYS[way])
 
 
-def ours(config: TrainConfig, texts: Texts, device: str) -> Arm:
+def ours(config: TrainConfig, texts: Texts, device: str, *, compiled: bool = False) -> Arm:
     """The network, the batches and the collate function that `train` uses."""
+    config = replace(config, trainer=replace(config.trainer, compile=compiled))
     network = assemble(config, ("ham", "spam")).network
 
     def logits(batch: list[int]) -> torch.Tensor:
@@ -124,6 +125,7 @@ def peft(
     *,
     autocast: bool,
     bf16_base: bool = False,
+    compiled: bool = False,
     pad_to: int | None = None,
 ) -> Arm:
     """peft on transformers: the fused c_attn and attn.c_proj.
@@ -131,6 +133,7 @@ def peft(
     Args:
         autocast: multiply in bf16.
         bf16_base: hold the frozen base in bf16; the adapter is float32.
+        compiled: by torch.compile, for all lengths.
         pad_to: the tutorial's fixed width and random batches; else the batch's longest text, in
             batches of like length.
     """
@@ -148,6 +151,9 @@ def peft(
         task_type="SEQ_CLS", r=8, lora_alpha=16, target_modules=targets, fan_in_fan_out=True
     )
     model = get_peft_model(base, lora)
+    if compiled:
+        torch._dynamo.config.recompile_limit = 64  # of 8, its steps would soon be plain ones
+        model.compile(dynamic=True)
 
     def logits(batch: list[int]) -> torch.Tensor:
         made = collate([(texts.rows[i][:pad_to], 0) for i in batch], PAD, pad_to)

@@ -1,7 +1,8 @@
 """`make bench`, second part: what each way takes of memory, and how long until it has learnt once.
 
 Every way has a process of its own, so that peaks are its own; seconds count from the start of that
-process, imports and all. Then the start of every verb. Nothing here passes or fails.
+process, imports and all. Then a few whole commands, and the start of every verb: its `--help`, and
+the smallest job it can be given. Nothing here passes or fails.
 """
 
 import argparse
@@ -16,17 +17,33 @@ from typing import Any
 
 from ways import OURS, WAYS, prepare, write_base
 
+from loraexp.cli import VERBS
+
 START = time.perf_counter()
 STEPS = 64  # memory grows with every new shape of a batch; of batches of one shape, 5 are enough
-VERBS = {
-    "--help": ["--help"],
-    "params, 4 models x 3 ranks": [
-        "params",
-        "models=[gpt2,gpt2-medium,gpt2-large,gpt2-xl]",
-        "ranks=[4,8,16]",
-    ],
-    "train --help": ["train", "--help"],
-    "a run of nano, Enter to table": ["train", "data=sms_demo"],
+WHOLE = {
+    "--help": "--help",
+    "params, 4 models x 3 ranks": "params ranks=[4,8,16] "
+    "models=[gpt2,gpt2-medium,gpt2-large,gpt2-xl]",
+    "a run of nano, Enter to table": "train data=sms_demo",
+}
+# The smallest job of each verb, on a finished run, its adapter in peft's format, and a text.
+JOBS = {
+    "train": "debug=fast output_dir={new}",
+    "eval": "run={run}",
+    "predict": "run={run} text=hello",
+    "verify": "run={run}",
+    "merge": "run={run} out={new}",
+    "export": "run={run} out={new}",
+    "import": "peft={peft} out={new} model=nano",
+    "combine": "runs=[{run},{run}] out={new}",
+    "rank_curve": "run={run}",
+    "params": "",
+    "table": "runs=[{run}]",
+    "report": "runs=[{run}] out={new}",
+    "reproduce": "",
+    "prepare": "out={new}",
+    "pretrain": "data.text=[{text}] out={new} model.tokenizer=bytes model.vocab_size=257",
 }
 
 
@@ -47,8 +64,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         write_base(options.model, Path(folder))
         ways = [measured(way, options, folder) for way in WAYS]
-    starts = [{"what": name, "seconds": seconds(typed)} for name, typed in VERBS.items()]
+    starts = [{"what": what, "seconds": seconds(typed)} for what, typed in WHOLE.items()]
     starts.append({"what": "table of 1,000 records", "seconds": table_of_a_thousand()})
+    verbs = each_verb()
     (best,) = (way for way in ways if way["way"] == OURS)
     columns = [
         Column("way", "way", words=True),
@@ -60,10 +78,17 @@ def main() -> None:
     print(to_terminal(Table(columns, rows)), end="\n\n")
     columns = [Column("what", "from Enter to the end", words=True)]
     columns.append(Column("seconds", "s", lambda v: f"{v:.2f}"))
-    print(to_terminal(Table(columns, [[line["what"], line["seconds"]] for line in starts])))
+    lines = [[line["what"], line["seconds"]] for line in starts]
+    print(to_terminal(Table(columns, lines)), end="\n\n")
+    columns = [
+        Column("verb", "verb", words=True),
+        Column("help", "--help, s", lambda v: f"{v:.2f}"),
+        Column("job", "smallest job, s", lambda v: f"{v:.2f}"),
+    ]
+    print(to_terminal(Table(columns, [[v["verb"], v["help"], v["job"]] for v in verbs])))
     if options.out:
         head = {"device": device_name("cpu", 1), "versions": versions(), "batch": options.batch}
-        content = {**head, "model": options.model, "ways": ways, "starts": starts}
+        content = {**head, "model": options.model, "ways": ways, "starts": starts, "verbs": verbs}
         options.out.write_text(json.dumps(content, indent=2) + "\n")
 
 
@@ -99,27 +124,44 @@ def peak_bytes() -> int:
     return 1024 * int(found[1])
 
 
-def seconds(typed: list[str]) -> float:
-    """The best of three; of a run, one."""
+def seconds(typed: str) -> float:
+    """The best of three, each in an empty folder; {new} is a name that is not taken there."""
     times = []
-    for _ in range(1 if typed[0] == "train" and len(typed) == 2 and "=" in typed[1] else 3):
+    for _ in range(3):
         with tempfile.TemporaryDirectory() as folder:
-            started = time.perf_counter()
-            subprocess.run(
-                [sys.executable, "-m", "loraexp", *typed],
-                cwd=folder,
-                check=True,
-                capture_output=True,
-            )
-            times.append(time.perf_counter() - started)
+            times.append(in_folder(typed.format(new="new"), folder))
     return min(times)
+
+
+def in_folder(typed: str, folder: str) -> float:
+    command = [sys.executable, "-m", "loraexp", *typed.split()]
+    started = time.perf_counter()
+    subprocess.run(command, cwd=folder, check=True, capture_output=True)
+    return time.perf_counter() - started
+
+
+def each_verb() -> list[dict[str, Any]]:
+    with tempfile.TemporaryDirectory() as folder:
+        in_folder("train debug=fast output_dir=one", folder)
+        (run,) = Path(folder).glob("one/train/*/")
+        in_folder(f"export run={run} out=peft", folder)
+        text = Path(folder) / "text.txt"
+        text.write_text("".join(f"Line {n} of a plain text.\n" for n in range(2000)))
+        there = {"run": run, "peft": Path(folder) / "peft", "text": text, "new": "{new}"}
+        return [
+            {
+                "verb": verb,
+                "help": seconds(f"{verb} --help"),
+                "job": seconds(f"{verb} {JOBS[verb].format(**there)}"),
+            }
+            for verb in VERBS
+        ]
 
 
 def table_of_a_thousand() -> float:
     """Ten ranks x five learning rates x twenty seeds of one short run's record."""
     with tempfile.TemporaryDirectory() as name:
-        run = [sys.executable, "-m", "loraexp", "train", "debug=fast", f"output_dir={name}/one"]
-        subprocess.run(run, check=True, capture_output=True)
+        in_folder("train debug=fast output_dir=one", name)
         (file,) = Path(name).glob("one/train/*/record.json")
         record = json.loads(file.read_text())
         for number in range(1000):
@@ -129,7 +171,7 @@ def table_of_a_thousand() -> float:
             folder = Path(name) / "many" / str(number)
             folder.mkdir(parents=True)
             (folder / "record.json").write_text(json.dumps(record))
-        return seconds(["table", f"runs={name}/many", "by=[lora.rank]"])
+        return seconds(f"table runs={name}/many by=[lora.rank]")
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-from ways import OURS, WAYS, Worker, prepare, workers
+from ways import COMPILED, OURS, WAYS, Worker, prepare, workers
 
 from loraexp.results.tables import Column, Table, to_terminal
 
@@ -53,9 +53,8 @@ def compare(options: argparse.Namespace) -> None:
     with workers(__file__, options.ways, options.model, *device) as asked:
         roof, *_ = (worker.ask(do="describe") for worker in asked.values())
         for size in options.batches:
-            # the tutorial's batches are of 8; of 32 one step would take half a minute
-            some = {way: worker for way, worker in asked.items() if size <= 8 or grouped(way)}
             for what in options.whats:
+                some = {way: worker for way, worker in asked.items() if fits(way, what, size)}
                 rates = in_turns(some, what, size, options.rounds, options.texts // size)
                 measured += [
                     {"what": what, "batch": size, "way": way, "texts_per_second": rates[way]}
@@ -74,6 +73,12 @@ def compare(options: argparse.Namespace) -> None:
     if options.out:
         content = {"model": options.model, **roof, "measured": measured}
         options.out.write_text(json.dumps(content, indent=2) + "\n")
+
+
+def fits(way: str, what: str, size: int) -> bool:
+    """Only training steps are compiled in loraexp; the tutorial's batches are of 8, and of 32 one
+    step would take half a minute."""
+    return (way != COMPILED or what == "train") and (size <= 8 or grouped(way))
 
 
 def grouped(way: str) -> bool:

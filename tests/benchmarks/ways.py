@@ -12,11 +12,13 @@ from typing import Any
 
 from loraexp.process import keep_freed_memory, settle
 
-OURS, KEEPS = "loraexp", "peft, bf16 base, memory kept"
-WAYS: dict[str, dict[str, Any]] = {  # what arms.peft is given
+OURS, COMPILED, KEEPS = "loraexp", "loraexp, compiled", "peft, bf16 base, memory kept"
+WAYS: dict[str, dict[str, Any]] = {  # what arms.ours or arms.peft is given
     OURS: {},
+    COMPILED: {"compiled": True},
     "peft, bf16 base": {"autocast": True, "bf16_base": True},
     KEEPS: {"autocast": True, "bf16_base": True},
+    "peft, bf16 base, compiled": {"autocast": True, "bf16_base": True, "compiled": True},
     "peft, bf16 autocast": {"autocast": True},
     "tutorial: pad to 120, fp32": {"autocast": False, "pad_to": 120},
 }
@@ -25,7 +27,7 @@ WAYS: dict[str, dict[str, Any]] = {  # what arms.peft is given
 def prepare(way: str) -> None:
     """What our command line sets. peft's processes are left as they start, but for the one that
     shows what the same would give it."""
-    if way == OURS:
+    if way in (OURS, COMPILED):
         settle()
     elif way == KEEPS:
         keep_freed_memory()

@@ -12,7 +12,7 @@ from predicting import csv_rows, json_rows, run
 from loraexp.data.texts import CHUNK, chunks
 from loraexp.errors import UserError
 from loraexp.schemas import PredictConfig
-from loraexp.training.measure import Predictor
+from loraexp.training.predictors import Predictor
 
 
 def test_text_file_has_a_text_a_line(

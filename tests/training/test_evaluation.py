@@ -8,8 +8,8 @@ import torch
 from loraexp.config import TrainConfig
 from loraexp.data.splits import load_data
 from loraexp.training.evaluation import MISTAKES, Evaluation
-from loraexp.training.measure import Predictor
 from loraexp.training.naming import run_folder
+from loraexp.training.predictors import Predictor
 from loraexp.training.run import train
 
 

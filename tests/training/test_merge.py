@@ -19,9 +19,9 @@ from loraexp.model.bpe import train_bpe
 from loraexp.results.record import read_record
 from loraexp.schemas import EvalConfig, MergeConfig
 from loraexp.training.assemble import restore
-from loraexp.training.measure import Predictor
 from loraexp.training.merge import Certificate, compare, merge_run
 from loraexp.training.naming import run_folder
+from loraexp.training.predictors import Predictor
 from loraexp.training.run import train
 from loraexp.training.verify import verify
 

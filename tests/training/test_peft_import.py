@@ -19,9 +19,9 @@ from loraexp.config import Adaptation, Head, Model, TrainConfig
 from loraexp.model.gpt2 import GPT2Classifier
 from loraexp.model.weights import load_classifier
 from loraexp.schemas import ExportConfig, ImportConfig
-from loraexp.training.measure import Predictor
 from loraexp.training.naming import run_folder
 from loraexp.training.peft_import import from_peft, read
+from loraexp.training.predictors import Predictor
 from loraexp.training.run import train
 from loraexp.training.verify import verify
 

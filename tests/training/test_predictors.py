@@ -13,9 +13,8 @@ from loraexp.commands.predict import run
 from loraexp.config import Head, TrainConfig
 from loraexp.errors import UserError
 from loraexp.schemas import PredictConfig
-from loraexp.training.measure import Predictor
 from loraexp.training.naming import distinct_names, run_folder
-from loraexp.training.predictors import Predictors
+from loraexp.training.predictors import Predictor, Predictors
 from loraexp.training.run import train
 
 TEXTS = ["free prize, call now", "see you at seven", "", "ok"]

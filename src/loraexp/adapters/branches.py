@@ -136,7 +136,8 @@ class LowRankSum(torch.autograd.Function):
         ctx.save_for_backward(x, low, a, b)
         ctx.scaling, ctx.dtype = s, A.dtype
         ctx.mark_dirty(y)
-        return y.addmm_(low, b.t(), alpha=s)  # (n, out)
+        y.addmm_(low, b.t(), alpha=s)  # (n, out)
+        return y
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:

@@ -35,13 +35,11 @@ def run(config: PredictConfig, sweep: Path | None) -> None:
 
 def predict(config: PredictConfig) -> tuple[list[str], Iterator[Prediction]]:
     """The names of the runs, none if there is but one, and what they say of the texts."""
+    from loraexp.training.predictors import Predictor, Predictors  # heavy: not at start
+
     texts = begun(chunks(config))
     if config.run is None:
-        from loraexp.training.predictors import Predictors
-
         several = Predictors(config.runs, config.batch_size)
         return several.names, several.stream(texts)
-    from loraexp.training.measure import Predictor
-
     single = Predictor(Path(config.run), config.batch_size).stream(texts)
     return [], ((text, [(label, chance)]) for text, label, chance in single)

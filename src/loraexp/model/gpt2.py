@@ -9,6 +9,8 @@ in tests); matrix products run in `compute_dtype`. See `GPT2Classifier.compute_i
 """
 
 import math
+from collections.abc import Callable
+from functools import cache
 from typing import Any, Self
 
 import torch
@@ -122,6 +124,7 @@ class GPT2(nn.Module):
         self.config = config
         self.compute_dtype: torch.dtype | None = None  # None: the residual stream's
         self.checkpointing = False  # compute each block again for its gradient
+        self.compiled = False  # by torch.compile, where a gradient is wanted
         self.prefix: Prefix | None = None  # what the first blocks gave, if they are frozen
         self.wte = Embedding(config.vocab_size, config.d_model)
         self.wpe = Embedding(config.context, config.d_model)
@@ -169,10 +172,13 @@ class GPT2(nn.Module):
         return x
 
     def run(self, block: nn.Module, *given: Any) -> Tensor:
-        if not (self.checkpointing and torch.is_grad_enabled()):
+        if not torch.is_grad_enabled():
             return block(*given)
+        forward = compiled() if self.compiled else run_block
+        if not self.checkpointing:
+            return forward(block, *given)
         # Not the reentrant kind: it loses every gradient where the input needs none.
-        return checkpoint(block, *given, use_reentrant=False)
+        return checkpoint(forward, block, *given, use_reentrant=False)
 
     def forward(self, tokens: Tensor) -> Tensor:  # (B, T) -> (B, T, d)
         packing = Packing.of(torch.full_like(tokens[:, 0], tokens.shape[1]), tokens.shape[1])
@@ -187,6 +193,16 @@ class GPT2(nn.Module):
                     if not parameter.requires_grad:
                         parameter.data = parameter.data.to(dtype)
         return self
+
+
+def run_block(block: nn.Module, *given: Any) -> Tensor:
+    return block(*given)
+
+
+@cache
+def compiled() -> Callable[..., Tensor]:
+    """`run_block` through torch.compile: once for all blocks of a kind and all lengths."""
+    return torch.compile(run_block, dynamic=True)
 
 
 class GPT2Classifier(GPT2):

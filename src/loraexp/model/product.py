@@ -42,9 +42,11 @@ class Prepared:
 
 
 def preparable(x: Tensor, weight: Tensor, bias: Tensor | None) -> bool:
-    """Whether the functions below take these: bf16 on a CPU that has it, and x alone may train."""
+    """Whether the functions below take these: bf16 on a CPU that has it, and x alone may train.
+    torch.compile has products of its own."""
     return (
         HAS_BF16
+        and not torch.compiler.is_compiling()
         and x.dtype == weight.dtype == torch.bfloat16
         and x.device.type == "cpu"
         and not weight.requires_grad

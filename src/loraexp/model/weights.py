@@ -40,15 +40,13 @@ GEOMETRY = {
 def load_classifier(model: Model, head: Head, n_classes: int, seed: int) -> GPT2Classifier:
     """A classifier in float32: the base as `model` says, a fresh head drawn from `seed`."""
     network = empty_classifier(model, head, n_classes)
-    network.score.to_empty(device="cpu")
-    # Taken over, not copied into tensors of the network's own.
     state = {name: tensor.float() for name, tensor in base_state(model).items()}
-    network.load_state_dict(state, strict=False, assign=True)
-    generator = torch.Generator().manual_seed(seed)
-    with torch.no_grad():
-        network.score.weight.normal_(0.0, 0.02, generator=generator)
-        if network.score.bias is not None:
-            network.score.bias.zero_()
+    generator, shape = torch.Generator().manual_seed(seed), network.score.weight.shape
+    state["score.weight"] = torch.empty(shape).normal_(0.0, 0.02, generator=generator)
+    if head.bias:
+        state["score.bias"] = torch.zeros(n_classes)
+    # Taken over, not copied into tensors of the network's own.
+    network.load_state_dict(state, assign=True)
     return network
 
 

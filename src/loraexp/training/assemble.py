@@ -52,6 +52,7 @@ def assemble(config: TrainConfig, labels: tuple[str, ...]) -> Assembled:
     precision = pick_precision(config.trainer.precision, config.trainer.accelerator)
     inject(network, config, config.seed).compute_in(DTYPES[precision])
     network.checkpointing = config.trainer.gradient_checkpointing
+    network.compiled = config.trainer.compile
     return Assembled(network, tokenizer, labels, base_sha256, precision, longest(config))
 
 

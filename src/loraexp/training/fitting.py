@@ -74,6 +74,8 @@ def fit_adapter(
     """From data to the adapter of the epoch that is kept."""
     started = time.perf_counter()
     hardware.check_gpus(config.trainer.accelerator, config.trainer.devices)
+    if config.trainer.compile:
+        hardware.prepare_compiler()
     hardware.reset_peak_memory()
     data = load_data(config.data)
     check_sizes(data, config)

@@ -1,6 +1,8 @@
 """What the machine is and what it can do fast."""
 
+import os
 import platform
+import shutil
 import subprocess
 from contextlib import suppress
 from importlib.metadata import version
@@ -11,6 +13,7 @@ import torch
 from loraexp.errors import UserError
 
 COMPUTE = ("torch", "lightning", "torchmetrics", "tiktoken", "safetensors", "numpy", "pandas")
+CXX = ("g++", "clang++")
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
 
 
@@ -41,6 +44,22 @@ def check_gpus(accelerator: str, devices: int = 1) -> None:
         raise UserError(
             f"trainer.devices must be at most the number of GPUs = {there}, got {devices}"
         )
+
+
+def prepare_compiler() -> None:
+    """Forget what an earlier run compiled: of each function torch keeps a few forms, and after that
+    compiles no more.
+
+    Raises:
+        UserError: no C++ compiler, which torch.compile calls on CPU and GPU alike.
+    """
+    wanted = os.environ.get("CXX")
+    if not any(map(shutil.which, [wanted] if wanted else CXX)):
+        raise UserError(
+            "trainer.compile=true needs a C++ compiler on PATH or in CXX: "
+            f"{wanted or ' or '.join(CXX)}, not found"
+        )
+    torch.compiler.reset()
 
 
 def device_name(accelerator: str, devices: int) -> str:

@@ -1,21 +1,16 @@
-"""A finished run put to work: its metrics measured again, its labels for new texts."""
+"""A finished run's metrics, measured again."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from loraexp.config import TrainConfig
-from loraexp.data.batching import LengthGrouped, collate
 from loraexp.data.splits import Split, TextData, load_data, load_whole
 from loraexp.errors import UserError
-from loraexp.model.gpt2 import GPT2Classifier
 from loraexp.training.assemble import Assembled, restore
 from loraexp.training.evaluation import Evaluation, evaluate
 from loraexp.training.fitting import build_trainer, datamodule
-from loraexp.training.hardware import uses_gpu
 from loraexp.training.module import FineTuning
 from loraexp.training.surroundings import quiet
 
@@ -71,50 +66,3 @@ def relabelled(data: TextData, labels: tuple[str, ...]) -> TextData:
         validation=renumber(data.validation),
         test=renumber(data.test),
     )
-
-
-def encode(
-    made: Assembled, config: TrainConfig, texts: Sequence[str], batch_size: int
-) -> Iterator[tuple[list[int], torch.Tensor, torch.Tensor]]:
-    """Batches of like length: which texts, their tokens (B, T) and lengths (B,)."""
-    rows = made.tokenizer.encode([*texts], made.max_length)
-    for batch in LengthGrouped([len(row) for row in rows], batch_size, seed=None):
-        items = [(rows[index], 0) for index in batch]
-        tokens, lengths, _ = collate(items, made.tokenizer.pad, config.data.pad_to)
-        yield batch, tokens, lengths
-
-
-class Predictor:
-    """Labels texts with a finished run."""
-
-    def __init__(self, run: Path | str, batch_size: int = 32) -> None:
-        self.config, self.made = restore(Path(run))
-        self.batch_size = batch_size
-        self.device = "cuda" if uses_gpu(self.config.trainer.accelerator) else "cpu"
-        self.made.network.eval().to(self.device)
-
-    @property
-    def labels(self) -> tuple[str, ...]:
-        return self.made.labels
-
-    @property
-    def network(self) -> GPT2Classifier:
-        return self.made.network
-
-    @torch.inference_mode()
-    def chances(self, texts: list[str]) -> torch.Tensor:
-        """Probabilities (N, C) of each label for N texts, in their order."""
-        result = torch.empty(len(texts), len(self.labels))
-        for batch, tokens, lengths in encode(self.made, self.config, texts, self.batch_size):
-            logits = self.made.network(tokens.to(self.device), lengths.to(self.device))
-            result[batch] = logits.float().softmax(-1).cpu()
-        return result
-
-    def stream(self, chunks: Iterable[list[str]]) -> Iterator[tuple[str, str, float]]:
-        """(text, label, its probability) for each text, a chunk in memory at a time."""
-        for texts in chunks:
-            best = self.chances(texts).max(-1)
-            for text, index, chance in zip(
-                texts, best.indices.tolist(), best.values.tolist(), strict=True
-            ):
-                yield text, self.labels[index], chance

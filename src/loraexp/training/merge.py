@@ -19,7 +19,7 @@ from loraexp.schemas import MergeConfig
 from loraexp.training.assemble import ADAPTER, Assembled, rebuild, restore
 from loraexp.training.derive import check_free, write_run
 from loraexp.training.hardware import DTYPES
-from loraexp.training.measure import encode
+from loraexp.training.predictors import encode
 
 BATCH = 32
 

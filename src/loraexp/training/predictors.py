@@ -1,4 +1,7 @@
-"""Several finished runs on one base: every text is scored with each, the base is held once."""
+"""Labels for new texts: from a finished run, or from several on one base, which is held once.
+
+Nothing here needs Lightning, which takes two seconds to import.
+"""
 
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -12,15 +15,62 @@ from loraexp.adapters.inject import fresh_branches
 from loraexp.adapters.methods import find_method, nothing
 from loraexp.adapters.targets import HEAD
 from loraexp.config import TrainConfig
+from loraexp.data.batching import LengthGrouped, collate
 from loraexp.errors import UserError
 from loraexp.model.gpt2 import GPT2Classifier, Linear
 from loraexp.model.weights import base_hash, load_classifier, load_tokenizer
 from loraexp.results.predictions import Prediction
-from loraexp.training.assemble import ADAPTER, Assembled, longest, read_config
+from loraexp.training.assemble import ADAPTER, Assembled, longest, read_config, restore
 from loraexp.training.hardware import DTYPES, uses_gpu
 from loraexp.training.many import ManyAdapters
-from loraexp.training.measure import encode
 from loraexp.training.naming import distinct_names
+
+
+def encode(
+    made: Assembled, config: TrainConfig, texts: Sequence[str], batch_size: int
+) -> Iterator[tuple[list[int], torch.Tensor, torch.Tensor]]:
+    """Batches of like length: which texts, their tokens (B, T) and lengths (B,)."""
+    rows = made.tokenizer.encode([*texts], made.max_length)
+    for batch in LengthGrouped([len(row) for row in rows], batch_size, seed=None):
+        items = [(rows[index], 0) for index in batch]
+        tokens, lengths, _ = collate(items, made.tokenizer.pad, config.data.pad_to)
+        yield batch, tokens, lengths
+
+
+class Predictor:
+    """Labels texts with a finished run."""
+
+    def __init__(self, run: Path | str, batch_size: int = 32) -> None:
+        self.config, self.made = restore(Path(run))
+        self.batch_size = batch_size
+        self.device = "cuda" if uses_gpu(self.config.trainer.accelerator) else "cpu"
+        self.made.network.eval().to(self.device)
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        return self.made.labels
+
+    @property
+    def network(self) -> GPT2Classifier:
+        return self.made.network
+
+    @torch.inference_mode()
+    def chances(self, texts: list[str]) -> torch.Tensor:
+        """Probabilities (N, C) of each label for N texts, in their order."""
+        result = torch.empty(len(texts), len(self.labels))
+        for batch, tokens, lengths in encode(self.made, self.config, texts, self.batch_size):
+            logits = self.made.network(tokens.to(self.device), lengths.to(self.device))
+            result[batch] = logits.float().softmax(-1).cpu()
+        return result
+
+    def stream(self, chunks: Iterable[list[str]]) -> Iterator[tuple[str, str, float]]:
+        """(text, label, its probability) for each text, a chunk in memory at a time."""
+        for texts in chunks:
+            best = self.chances(texts).max(-1)
+            for text, index, chance in zip(
+                texts, best.indices.tolist(), best.values.tolist(), strict=True
+            ):
+                yield text, self.labels[index], chance
 
 
 class Predictors:
