@@ -47,7 +47,7 @@ test-browser: install  ## the report in a real browser (fetches PyQt6-WebEngine,
 test-gpu: install  ## what needs a GPU
 	$(BIN)/python -m pytest -m gpu $(ARGS)
 
-bench: install  ## texts/s, memory, start beside peft + transformers; bf16 beside fp32 (10 minutes)
+bench: install  ## texts/s, memory, start beside peft + transformers; bf16 beside fp32 (20 minutes)
 	$(BIN)/python tests/benchmarks/speed.py --out outputs/bench.json $(ARGS)
 	$(BIN)/python tests/benchmarks/cost.py --out outputs/bench-cost.json
 	$(BIN)/python tests/benchmarks/precision.py --out outputs/bench-precision.json

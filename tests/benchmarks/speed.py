@@ -18,6 +18,7 @@ from ways import COMPILED, OURS, WAYS, Worker, prepare, workers
 
 from loraexp.results.tables import Column, Table, to_terminal
 
+MODELS = ("gpt2", "gpt2-medium", "gpt2-large", "gpt2-xl")
 WHATS = ("train", "predict", "predict, merged")
 COLUMNS = [
     Column("what", "what", words=True),
@@ -30,7 +31,7 @@ COLUMNS = [
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--model", default="gpt2")
+    parser.add_argument("--models", nargs="+", help="gpt2; on a GPU also medium, large and xl")
     parser.add_argument("--batches", type=int, nargs="+", default=[8, 32])
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--texts", type=int, default=192, help="of each way in each round")
@@ -40,17 +41,29 @@ def main() -> None:
     parser.add_argument("--out", type=Path)
     parser.add_argument("--way", choices=WAYS, help=argparse.SUPPRESS)
     parser.add_argument("--base", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--model", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.way:
         answer_questions(options)
-    else:
-        compare(options)
+        return
+    options.device = options.device or fastest()
+    found = []
+    for model in options.models or (MODELS if options.device == "cuda" else MODELS[:1]):
+        found.append(compare(model, options))
+        show(found[-1])
+    if options.out:
+        options.out.write_text(json.dumps({"compared": found}, indent=2) + "\n")
 
 
-def compare(options: argparse.Namespace) -> None:
-    device = ["--device", options.device] if options.device else []
+def fastest() -> str:
+    import torch
+
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def compare(model: str, options: argparse.Namespace) -> dict[str, Any]:
     measured: list[dict[str, Any]] = []
-    with workers(__file__, options.ways, options.model, *device) as asked:
+    with workers(__file__, options.ways, model, "--device", options.device) as asked:
         roof, *_ = (worker.ask(do="describe") for worker in asked.values())
         for size in options.batches:
             for what in options.whats:
@@ -60,19 +73,22 @@ def compare(options: argparse.Namespace) -> None:
                     {"what": what, "batch": size, "way": way, "texts_per_second": rates[way]}
                     for way in some
                 ]
-    print(to_terminal(table(measured)), end="\n\n")
-    for line in measured:
+    return {"model": model, **roof, "measured": measured}
+
+
+def show(found: dict[str, Any]) -> None:
+    print(f"{found['model']} on {found['device']}\n")
+    print(to_terminal(table(found["measured"])), end="\n\n")
+    for line in found["measured"]:
         if line["what"] == "train" and line["way"] == OURS:
             rate = statistics.median(line["texts_per_second"])
-            share = 4 * roof["parameters"] * roof["mean_tokens"] * rate
+            share = 4 * found["parameters"] * found["mean_tokens"] * rate
             print(
                 f"batch {line['batch']}: 4 x parameters x tokens/s is "
-                f"{share / roof['matrix_product_flops']:.0%} of the "
-                f"{roof['matrix_product_flops'] / 1e9:.0f} GFLOP/s of a large matrix product"
+                f"{share / found['matrix_product_flops']:.0%} of the "
+                f"{found['matrix_product_flops'] / 1e9:.0f} GFLOP/s of a large matrix product"
             )
-    if options.out:
-        content = {"model": options.model, **roof, "measured": measured}
-        options.out.write_text(json.dumps(content, indent=2) + "\n")
+    print()
 
 
 def fits(way: str, what: str, size: int) -> bool:
@@ -119,22 +135,20 @@ def in_turns(
 def answer_questions(options: argparse.Namespace) -> None:
     """The process of one way: a line of JSON in, one out."""
     prepare(options.way)
-    import torch
     from arms import build
 
     from loraexp.training.hardware import device_name, versions
 
     warnings.filterwarnings("ignore", category=FutureWarning)  # transformers' of itself
-    device = options.device or ("cuda" if torch.cuda.is_available() else "cpu")
-    arm = build(options.way, options.model, options.base, device)
+    arm = build(options.way, options.model, options.base, options.device)
     for line in sys.stdin:
         asked = json.loads(line)
         if asked["do"] == "describe":
             rows = arm.texts.rows
             answer: Any = {
-                "device": device_name("cpu" if device == "cpu" else "gpu", 1),
+                "device": device_name("gpu" if options.device == "cuda" else "cpu", 1),
                 "versions": versions(),
-                "matrix_product_flops": matrix_product_rate(device),
+                "matrix_product_flops": matrix_product_rate(options.device),
                 "mean_tokens": sum(map(len, rows)) / len(rows),
                 "parameters": sum(p.numel() for p in arm.network.parameters()),
             }

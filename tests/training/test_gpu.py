@@ -1,4 +1,4 @@
-"""On a GPU the same run gives the same result, in float32 and in bf16."""
+"""On a GPU the same run gives the same result: in float32, in bf16, and compiled."""
 
 from dataclasses import replace
 
@@ -13,12 +13,14 @@ from loraexp.training.run import train
 @pytest.mark.skipif(
     not torch.cuda.is_available(), reason="no GPU here; on a machine that has one: make test-gpu"
 )
+@pytest.mark.filterwarnings("ignore::DeprecationWarning:torch")  # its compiler's, of itself
+@pytest.mark.parametrize("compiled", [False, True])
 @pytest.mark.parametrize(("precision", "tolerance"), [("fp32", 1e-3), ("bf16", 5e-2)])
 def test_gpu_run_agrees_with_the_cpu_run(
-    small: TrainConfig, precision: str, tolerance: float
+    small: TrainConfig, precision: str, tolerance: float, compiled: bool
 ) -> None:
     on_cpu = train(small)
-    settings = replace(small.trainer, accelerator="gpu", precision=precision)
+    settings = replace(small.trainer, accelerator="gpu", precision=precision, compile=compiled)
     on_gpu = train(replace(small, trainer=settings))
     assert on_gpu.device != on_cpu.device
     for split in ("train", "validation", "test"):
