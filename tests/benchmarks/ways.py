@@ -81,7 +81,14 @@ def write_base(model: str, folder: Path) -> None:
 
     m = configure(f"model={model}", "model.weights=random", "model.tokenizer=bytes").model
     geometry = transformers.GPT2Config(
-        n_layer=m.n_layer, n_head=m.n_head, n_embd=m.d_model, num_labels=2
+        n_layer=m.n_layer,
+        n_head=m.n_head,
+        n_embd=m.d_model,
+        num_labels=2,
+        # as our default has it; transformers' of 0.1 rules out its fused attention
+        attn_pdrop=0.0,
+        resid_pdrop=0.0,
+        embd_pdrop=0.0,
     )
     torch.manual_seed(0)
     transformers.GPT2ForSequenceClassification(geometry).save_pretrained(folder)

@@ -8,7 +8,6 @@ Two dtypes: the residual stream and all tensors that train keep full precision (
 in tests); matrix products run in `compute_dtype`. See `GPT2Classifier.compute_in`.
 """
 
-import math
 from collections.abc import Callable
 from functools import cache
 from typing import Any, Self
@@ -19,14 +18,10 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from loraexp.config import Head, Model
+from loraexp.model.attention import attention
 from loraexp.model.packing import WIDTHS, Packing
 from loraexp.model.prefix import Prefix
 from loraexp.model.product import Gelu, Prepared, Trained, preparable
-
-# Longest text for which softmax(QK')V written out is used on a CPU in bf16: torch's fused kernel is
-# slower there by up to 5x (measured at T = 40; a whole step at T = 512 takes 1.3x as long), and is
-# as fast with less memory at T = 1024. Elsewhere the fused one wins.
-PLAIN_ATTENTION = 512
 
 
 class Linear(nn.Linear):
@@ -237,35 +232,3 @@ def empty_classifier(config: Model, head: Head, n_classes: int) -> GPT2Classifie
     """Shapes only, on the meta device: enough to count, no memory taken."""
     with torch.device("meta"):
         return GPT2Classifier(config, head, n_classes)
-
-
-def attention(q: Tensor, k: Tensor, v: Tensor, seen: Tensor | None, dropout: float) -> Tensor:
-    """softmax(Q K' / sqrt(D)) V, each (B, H, T, D), over what is `seen` (B, 1, 1, T), or over what
-    came before if that is None."""
-    T = q.shape[-2]
-    if seen is not None:
-        return F.scaled_dot_product_attention(q, k, v, seen, dropout)
-    if q.device.type != "cpu" or q.dtype != torch.bfloat16 or T > PLAIN_ATTENTION:
-        return F.scaled_dot_product_attention(q, k, v, dropout_p=dropout, is_causal=True)
-    B, H, _, D = q.shape
-    future = torch.full((T, T), float("-inf"), dtype=q.dtype, device=q.device).triu(1)
-    q, k, v = (part.reshape(B * H, T, D) for part in (q, k, v))
-    scores = torch.baddbmm(future, q, k.transpose(1, 2), alpha=1 / math.sqrt(D))  # (B H, T, T)
-    weights = Softmax.apply(scores)  # type: ignore[no-untyped-call]
-    return (F.dropout(weights, dropout) @ v).view(B, H, T, D)
-
-
-class Softmax(torch.autograd.Function):
-    """Of bf16 rows, asked for in float32: rows of no round length would take up to six times as
-    long. What is kept for the gradient is bf16 again."""
-
-    @staticmethod
-    def forward(ctx: Any, scores: Tensor) -> Tensor:
-        weights = scores.softmax(-1, dtype=torch.float32).to(scores.dtype)
-        ctx.save_for_backward(weights)
-        return weights
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
-        (weights,) = ctx.saved_tensors
-        return torch._softmax_backward_data(gradients[0], weights, -1, weights.dtype)
