@@ -20,6 +20,7 @@ from loraexp.model.weights import load_tokenizer, tokenizer_folder
 from loraexp.training.assemble import assemble
 
 PAD = 50256
+TUNED = {"attn_implementation": "eager", "activation_function": "gelu_pytorch_tanh"}
 
 
 @dataclass(frozen=True)
@@ -125,6 +126,7 @@ def peft(
     *,
     autocast: bool,
     bf16_base: bool = False,
+    tuned: bool = False,
     compiled: bool = False,
     pad_to: int | None = None,
 ) -> Arm:
@@ -133,6 +135,8 @@ def peft(
     Args:
         autocast: multiply in bf16.
         bf16_base: hold the frozen base in bf16; the adapter is float32.
+        tuned: attention written out, and gelu as one operation: on a CPU both are faster than
+            transformers' defaults, torch's fused attention and a gelu of eight operations.
         compiled: by torch.compile, for all lengths.
         pad_to: the tutorial's fixed width and random batches; else the batch's longest text, in
             batches of like length.
@@ -143,7 +147,7 @@ def peft(
     transformers.utils.logging.disable_progress_bar()
     weights = torch.bfloat16 if bf16_base else torch.float32
     base = transformers.GPT2ForSequenceClassification.from_pretrained(
-        folder, num_labels=2, dtype=weights
+        folder, num_labels=2, dtype=weights, **TUNED if tuned else {}
     )
     base.config.pad_token_id = PAD
     targets = ["attn.c_attn", "attn.c_proj"]

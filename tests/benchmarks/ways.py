@@ -10,27 +10,25 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-from loraexp.process import keep_freed_memory, settle
+from loraexp.process import settle
 
-OURS, COMPILED, KEEPS = "loraexp", "loraexp, compiled", "peft, bf16 base, memory kept"
+OURS, COMPILED = "loraexp", "loraexp, compiled"
+BEST = {"autocast": True, "bf16_base": True, "tuned": True}
 WAYS: dict[str, dict[str, Any]] = {  # what arms.ours or arms.peft is given
     OURS: {},
     COMPILED: {"compiled": True},
+    "peft, autocast": {"autocast": True},
     "peft, bf16 base": {"autocast": True, "bf16_base": True},
-    KEEPS: {"autocast": True, "bf16_base": True},
-    "peft, bf16 base, compiled": {"autocast": True, "bf16_base": True, "compiled": True},
-    "peft, bf16 autocast": {"autocast": True},
+    "peft, bf16 base, tuned": BEST,
+    "peft, bf16 base, tuned, compiled": {**BEST, "compiled": True},
     "tutorial: pad to 120, fp32": {"autocast": False, "pad_to": 120},
 }
 
 
 def prepare(way: str) -> None:
-    """What our command line sets. peft's processes are left as they start, but for the one that
-    shows what the same would give it."""
+    """What our command line sets; peft's processes are left as they start."""
     if way in (OURS, COMPILED):
         settle()
-    elif way == KEEPS:
-        keep_freed_memory()
 
 
 class Worker:
