@@ -1,7 +1,7 @@
 """`make scale`: how cost grows with the length of texts, the batch, the model and the data.
 
-Training steps of loraexp with r = 8 on q, k, v and out, random weights, random tokens; then how
-much faster an epoch is where the first blocks are frozen; then memory while it predicts files of
+Training steps of loraexp with r = 8 on q, k, v and out, random weights, random tokens, for the
+length of texts beside peft's; then how much faster an epoch is where the first blocks are frozen; then memory while it predicts files of
 10^3 to 10^6 texts. Nothing here passes or fails.
 """
 
@@ -19,13 +19,15 @@ from loraexp.process import settle
 settle()  # as the command line does
 
 import torch
-from arms import Texts, ours
+from arms import Arm, Texts, ours, peft
+from ways import WAYS, write_base
 
 from loraexp.api import configure
 from loraexp.results.tables import Column, Table, to_terminal
 from loraexp.training.hardware import device_name, versions
 
 LENGTHS, BATCHES = (16, 32, 64, 128, 256, 512, 1024), (1, 4, 16, 64, 256)
+PEERS = ("peft, bf16 base", "peft, bf16 base, tuned")
 MODELS, SIZES = ("nano", "distilgpt2", "gpt2", "gpt2-medium"), (10**3, 10**4, 10**5, 10**6)
 
 
@@ -43,13 +45,17 @@ def main() -> None:
         *(step(model, 32, 8, options) for model in options.models),
     ]
     show(steps, ("model", "length", "batch", "texts_per_second", "tokens_per_second"))
+    with tempfile.TemporaryDirectory() as folder:
+        write_base("gpt2", Path(folder))
+        beside = [beside_peft(step, Path(folder), options) for step in steps[: len(LENGTHS)]]
+    show(beside, ("length", "batch", "loraexp", *PEERS, "ratio"))
     frozen = [epochs(method) for method in ("head", "last_block")]
     show(frozen, ("method", "computed_anew", "kept", "ratio"))
     streams = [stream(size) for size in options.sizes]
     show(streams, ("texts", "seconds", "texts_per_second", "peak_MB"))
     if options.out:
         head = {"device": device_name("cpu", 1), "versions": versions()}
-        content = {**head, "steps": steps, "frozen": frozen, "streams": streams}
+        content = {**head, "steps": steps, "beside": beside, "frozen": frozen, "streams": streams}
         options.out.write_text(json.dumps(content, indent=2) + "\n")
 
 
@@ -70,17 +76,36 @@ def step(model: str, length: int, batch: int, options: argparse.Namespace) -> di
     config = configure(f"model={model}", "model.weights=random", "model.tokenizer=bytes")
     length = min(length, config.model.context)
     config.model.tokenizer, config.model.vocab_size = "bytes", 257
-    generator = torch.Generator().manual_seed(0)
-    rows = torch.randint(0, 256, (batch, length), generator=generator).tolist()
-    arm = ours(config, Texts(rows, [i % 2 for i in range(batch)]), options.device)
-    arm.step([*range(batch)])  # warm up
-    done, started = 0, time.perf_counter()
-    while time.perf_counter() - started < options.seconds or done == 0:
-        arm.step([*range(batch)])
-        done += batch
-    rate = done / (time.perf_counter() - started)
+    rate = texts_per_second(ours(config, random_texts(length, batch), options.device), options)
     found = {"model": model, "length": length, "batch": batch, "texts_per_second": rate}
     return {**found, "tokens_per_second": rate * length}
+
+
+def beside_peft(step: dict[str, Any], base: Path, options: argparse.Namespace) -> dict[str, Any]:
+    """The same step in peft's ways, in this process: peft too has what settle() gives."""
+    texts = random_texts(step["length"], step["batch"])
+    rates = {
+        name: texts_per_second(peft(base, texts, options.device, **WAYS[name]), options)
+        for name in PEERS
+    }
+    found = {"length": step["length"], "batch": step["batch"], "loraexp": step["texts_per_second"]}
+    return {**found, **rates, "ratio": step["texts_per_second"] / max(rates.values())}
+
+
+def random_texts(length: int, batch: int) -> Texts:
+    generator = torch.Generator().manual_seed(0)
+    rows = torch.randint(0, 256, (batch, length), generator=generator).tolist()
+    return Texts(rows, [i % 2 for i in range(batch)])
+
+
+def texts_per_second(arm: Arm, options: argparse.Namespace) -> float:
+    batch = [*range(len(arm.texts.rows))]
+    arm.step(batch)  # warm up
+    done, started = 0, time.perf_counter()
+    while time.perf_counter() - started < options.seconds or done == 0:
+        arm.step(batch)
+        done += len(batch)
+    return done / (time.perf_counter() - started)
 
 
 def epochs(method: str) -> dict[str, Any]:
