@@ -1,8 +1,8 @@
 """`make scale`: how cost grows with the length of texts, the batch, the model and the data.
 
-Training steps of loraexp with r = 8 on q, k, v and out, random weights, random tokens, for the
-length of texts beside peft's; then how much faster an epoch is where the first blocks are frozen; then memory while it predicts files of
-10^3 to 10^6 texts. Nothing here passes or fails.
+Training steps of loraexp with r = 8 on q, k, v and out, random weights, random tokens, and for each
+length peft's; then how much faster an epoch is where the first blocks are frozen; then memory while
+it predicts files of 10^3 to 10^6 texts. Nothing here passes or fails.
 """
 
 import argparse
@@ -64,12 +64,18 @@ def show(lines: list[dict[str, Any]], keys: tuple[str, ...]) -> None:
         Column(
             key,
             key.replace("_", " "),
-            lambda v: v if isinstance(v, str) else f"{v:,.1f}" if v % 1 else f"{v:,.0f}",
+            shown,
             words=key in ("model", "method"),
         )
         for key in keys
     ]
     print(to_terminal(Table(columns, [[line[key] for key in keys] for line in lines])), end="\n\n")
+
+
+def shown(value: Any) -> str:
+    if isinstance(value, str):
+        return value
+    return f"{value:,.0f}" if value % 1 == 0 else f"{value:,.{1 if value >= 10 else 2}f}"
 
 
 def step(model: str, length: int, batch: int, options: argparse.Namespace) -> dict[str, Any]:
