@@ -27,7 +27,7 @@ from loraexp.results.tables import Column, Table, to_terminal
 from loraexp.training.hardware import device_name, versions
 
 LENGTHS, BATCHES = (16, 32, 64, 128, 256, 512, 1024), (1, 4, 16, 64, 256)
-PEERS = ("peft, bf16 base", "peft, bf16 base, tuned")
+PEERS = ("peft, bf16 base", "peft, tuned")
 MODELS, SIZES = ("nano", "distilgpt2", "gpt2", "gpt2-medium"), (10**3, 10**4, 10**5, 10**6)
 
 
@@ -35,7 +35,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--models", nargs="+", default=MODELS)
     parser.add_argument("--sizes", type=int, nargs="+", default=SIZES)
-    parser.add_argument("--seconds", type=float, default=2.0, help="of each line")
+    parser.add_argument("--seconds", type=float, default=4.0, help="of each line")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
@@ -106,7 +106,8 @@ def random_texts(length: int, batch: int) -> Texts:
 
 def texts_per_second(arm: Arm, options: argparse.Namespace) -> float:
     batch = [*range(len(arm.texts.rows))]
-    arm.step(batch)  # warm up
+    for _ in range(3):  # memory is still being found in the second
+        arm.step(batch)
     done, started = 0, time.perf_counter()
     while time.perf_counter() - started < options.seconds or done == 0:
         arm.step(batch)

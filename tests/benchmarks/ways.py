@@ -19,8 +19,8 @@ WAYS: dict[str, dict[str, Any]] = {  # what arms.ours or arms.peft is given
     COMPILED: {"compiled": True},
     "peft, autocast": {"autocast": True},
     "peft, bf16 base": {"autocast": True, "bf16_base": True},
-    "peft, bf16 base, tuned": BEST,
-    "peft, bf16 base, tuned, compiled": {**BEST, "compiled": True},
+    "peft, tuned": BEST,
+    "peft, tuned, compiled": {**BEST, "compiled": True},
     "tutorial: pad to 120, fp32": {"autocast": False, "pad_to": 120},
 }
 
