@@ -18,6 +18,7 @@ from typing import Any
 from ways import OURS, WAYS, prepare, write_base
 
 from loraexp.cli import VERBS
+from loraexp.results.tables import Column, Table, to_terminal
 
 START = time.perf_counter()
 STEPS = 64  # memory grows with every new shape of a batch; of batches of one shape, 5 are enough
@@ -58,7 +59,6 @@ def main() -> None:
     if options.way:
         print(json.dumps(one_way(options)))
         return
-    from loraexp.results.tables import Column, Table, to_terminal
     from loraexp.training.hardware import device_name, versions
 
     with tempfile.TemporaryDirectory() as folder:
@@ -66,30 +66,41 @@ def main() -> None:
         ways = [measured(way, options, folder) for way in WAYS]
     starts = [{"what": what, "seconds": seconds(typed)} for what, typed in WHOLE.items()]
     starts.append({"what": "table of 1,000 records", "seconds": table_of_a_thousand()})
-    verbs = each_verb()
-    (best,) = (way for way in ways if way["way"] == OURS)
+    found = {
+        "device": device_name("cpu", 1),
+        "versions": versions(),
+        "batch": options.batch,
+        "model": options.model,
+        "ways": ways,
+        "starts": starts,
+        "verbs": each_verb(),
+    }
+    show(found)
+    if options.out:
+        options.out.write_text(json.dumps(found, indent=2) + "\n")
+
+
+def show(found: dict[str, Any]) -> None:
+    (ours,) = (way["peak"] for way in found["ways"] if way["way"] == OURS)
     columns = [
         Column("way", "way", words=True),
         Column("peak", "peak memory, GB", lambda v: f"{v / 1e9:.2f}"),
         Column("ratio", "beside loraexp", lambda v: f"{v:.2f} x"),
         Column("first", "first step after, s", lambda v: f"{v:.1f}"),
     ]
-    rows = [[w["way"], w["peak"], w["peak"] / best["peak"], w["first_step"]] for w in ways]
+    rows = [[w["way"], w["peak"], w["peak"] / ours, w["first_step"]] for w in found["ways"]]
     print(to_terminal(Table(columns, rows)), end="\n\n")
     columns = [Column("what", "from Enter to the end", words=True)]
     columns.append(Column("seconds", "s", lambda v: f"{v:.2f}"))
-    lines = [[line["what"], line["seconds"]] for line in starts]
-    print(to_terminal(Table(columns, lines)), end="\n\n")
+    rows = [[line["what"], line["seconds"]] for line in found["starts"]]
+    print(to_terminal(Table(columns, rows)), end="\n\n")
     columns = [
         Column("verb", "verb", words=True),
         Column("help", "--help, s", lambda v: f"{v:.2f}"),
         Column("job", "smallest job, s", lambda v: f"{v:.2f}"),
     ]
-    print(to_terminal(Table(columns, [[v["verb"], v["help"], v["job"]] for v in verbs])))
-    if options.out:
-        head = {"device": device_name("cpu", 1), "versions": versions(), "batch": options.batch}
-        content = {**head, "model": options.model, "ways": ways, "starts": starts, "verbs": verbs}
-        options.out.write_text(json.dumps(content, indent=2) + "\n")
+    rows = [[verb["verb"], verb["help"], verb["job"]] for verb in found["verbs"]]
+    print(to_terminal(Table(columns, rows)))
 
 
 def measured(way: str, options: argparse.Namespace, folder: str) -> dict[str, Any]:

@@ -19,7 +19,10 @@ def attention(q: Tensor, k: Tensor, v: Tensor, seen: Tensor | None, dropout: flo
     """Over what is `seen` (B, 1, 1, T), or over what came before if that is None."""
     if seen is not None:
         return F.scaled_dot_product_attention(q, k, v, seen, dropout)
-    if q.device.type == "cpu" and q.dtype == torch.bfloat16 and not torch.compiler.is_compiling():
+    if q.device.type == "cpu" and q.dtype == torch.bfloat16:
+        if torch.compiler.is_compiling():  # chunks would be compiled anew for every length
+            weights = weights_of(q.flatten(0, 1), k.flatten(0, 1)).view(*q.shape[:3], -1)
+            return F.dropout(weights, dropout) @ v
         return Chunked.apply(q, k, v, dropout)  # type: ignore[no-untyped-call]
     return F.scaled_dot_product_attention(q, k, v, dropout_p=dropout, is_causal=True)
 
