@@ -2,8 +2,9 @@
 
 import shutil
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import asdict, replace
 from functools import partial
+from pathlib import Path
 
 import pytest
 import torch
@@ -14,12 +15,13 @@ from torch import Tensor
 from loraexp.adapters.files import TENSORS
 from loraexp.adapters.inject import adapter_tensors
 from loraexp.adapters.methods import METHODS, as_method
+from loraexp.api import configure
 from loraexp.config import TrainConfig
 from loraexp.errors import UserError
 from loraexp.model import gpt2
-from loraexp.training.assemble import ADAPTER, assemble
+from loraexp.training.assemble import ADAPTER, assemble, read_config
 from loraexp.training.hardware import prepare_compiler
-from loraexp.training.naming import run_folder
+from loraexp.training.naming import run_folder, run_name
 from loraexp.training.run import train
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # torch's compiler warns of itself
@@ -94,6 +96,19 @@ def test_no_compiler_is_said_before_the_first_step(monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("PATH", "")
     with pytest.raises(UserError, match=r"^trainer\.compile=true needs a C\+\+ compiler"):
         prepare_compiler()
+
+
+def test_a_run_of_before_keeps_its_name_and_is_read(small: TrainConfig) -> None:
+    assert run_name(configure("data=sms_demo")) == "sms_demo-nano-lora-r8-seed0-ca3afdf7"
+    assert run_name(compiling(small)) != run_name(small)
+    card = {"config": asdict(small), "precision": "fp32"}
+    del card["config"]["trainer"]["compile"]
+    wanted = replace(small, trainer=replace(small.trainer, precision="fp32"))
+    assert read_config(card, Path()) == wanted
+    assert "compile" not in card["config"]["trainer"]
+    del card["config"]["trainer"]["accumulate"]
+    with pytest.raises(UserError, match="damaged"):
+        read_config(card, Path())
 
 
 @pytest.mark.slow

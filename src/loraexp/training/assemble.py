@@ -104,9 +104,12 @@ def read_config(card: dict[str, Any], run: Path) -> TrainConfig:
         UserError: a damaged card.
     """
     try:
-        config = from_dict(TrainConfig, card["config"])
+        content = card["config"]
+        # A key that came later: cards of before are read as what they meant.
+        content = content | {"trainer": {"compile": False} | content["trainer"]}
+        config = from_dict(TrainConfig, content)
         for name, field in keys(TrainConfig):
-            if not fits(found(card["config"], name), field.type):
+            if not fits(found(content, name), field.type):
                 raise TypeError(f"config.{name} is no {field.type}")
         check(config)
         if card["precision"] not in DTYPES:

@@ -43,4 +43,6 @@ def config_hash(config: TrainConfig) -> str:
     unused = () if find_method(config.method).branch else ("lora", "adalora")
     for key in ("output_dir", "logger", "name", *unused):
         del content[key]
+    if not config.trainer.compile:  # a key that came later: earlier runs keep their names
+        del content["trainer"]["compile"]
     return sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:8]
