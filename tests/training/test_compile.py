@@ -99,6 +99,7 @@ def test_no_compiler_is_said_before_the_first_step(monkeypatch: pytest.MonkeyPat
 
 
 def test_a_run_of_before_keeps_its_name_and_is_read(small: TrainConfig) -> None:
+    # Not computed: the name this run had before there was a key `compile`.
     assert run_name(configure("data=sms_demo")) == "sms_demo-nano-lora-r8-seed0-ca3afdf7"
     assert run_name(compiling(small)) != run_name(small)
     card = {"config": asdict(small), "precision": "fp32"}
