@@ -16,9 +16,12 @@ def key(
     least: float | None = None,
     above: float | None = None,
     most: float | None = None,
+    path: bool = False,
 ) -> Any:
-    """A dataclass field that carries its help line and the rule its value must meet."""
+    """A dataclass field that carries its help line and the rule its value must meet; of a `path`
+    a leading ~ is the home folder."""
     rule = {"help": help, "choices": choices, "least": least, "above": above, "most": most}
+    rule["path"] = path
     if isinstance(default, (list, dict)) or is_dataclass(default):
         factory = (lambda: type(default)(default)) if not is_dataclass(default) else type(default)
         return field(default_factory=cast(Any, factory), metadata=rule)
@@ -35,9 +38,13 @@ class Model:
     """Geometry of the GPT-2 and where its weights and tokenizer come from (defaults: 124M)."""
 
     name: str = key("gpt2", "the name shown in tables")
-    weights: str = key("hub", "hub | embedded (nano) | random | a folder in Hugging Face format")
+    weights: str = key(
+        "hub", "hub | embedded (nano) | random | a folder in Hugging Face format", path=True
+    )
     tokenizer: str = key(
-        "auto", "auto (the weights' own) | embedded (nano's) | bytes | a folder with vocab.json"
+        "auto",
+        "auto (the weights' own) | embedded (nano's) | bytes | a folder with vocab.json",
+        path=True,
     )
     repo: str = key("", "Hugging Face repository of the weights")
     revision: str = key("", "its pinned commit")
@@ -57,9 +64,23 @@ class Data:
     """The texts: where from, how split, how batched."""
 
     name: str = key("sms_demo", "sms_demo | sms_spam | csv")
-    path: str | None = key(None, "file, or a folder with train.csv, validation.csv, test.csv")
+    path: str | None = key(
+        None, "file, or a folder with train.csv, validation.csv, test.csv", path=True
+    )
     text_column: str = key("text", "column of the text")
     label_column: str = key("label", "column of the label")
+    positive_label: str | None = key(
+        None, "of two classes the one that F1, precision and recall are of; the last if null"
+    )
+    quoting: str = key(
+        "auto",
+        'auto (" quotes a cell in CSV, is a character in TSV) | double | none',
+        choices=("auto", "double", "none"),
+    )
+    delimiter: str = key("auto", "auto (, in CSV, tab in TSV) | tab | any one character")
+    encoding: str = key("utf-8", "of the file, e.g. utf-8, latin-1, cp1252, utf-16")
+    header: bool = key(True, "the first row names the columns; false: columns are 1, 2, ...")
+    strip: bool = key(True, "leave out white space at both ends of a text")
     split: str = key(
         "stratified",
         "stratified (70/10/20, classes in proportion) | book (the tutorial's, sms_spam only)",
@@ -68,6 +89,11 @@ class Data:
     split_seed: int = seed_key(123, "seed of the split; `seed` never moves a text")
     dedupe: bool = key(False, "drop repeated texts before the split")
     limit: int | None = key(None, "keep only this many texts of each split", least=1)
+    limit_by: str = key(
+        "stratified",
+        "which ones: stratified (drawn from split_seed, classes in proportion) | first",
+        choices=("stratified", "first"),
+    )
     batch_size: int = key(8, "texts a step on each device", least=1)
     max_length: int | None = key(None, "cut texts to this many tokens (context if null)", least=1)
     pad_to: int | None = key(None, "pad every text to this many tokens", least=1)
@@ -200,7 +226,10 @@ class TrainConfig(Adaptation):
 
     seed: int = seed_key(0, "seed of the adapter's start, the order of texts and dropout")
     name: str | None = key(None, "put before the run's folder name")
-    output_dir: str = key("outputs", "folder for everything that is written")
+    output_dir: str = key("outputs", "folder for everything that is written", path=True)
+    rerun: bool = key(
+        False, "train a finished run anew if its data or base is another now; the old one is kept"
+    )
     model: Model = key(Model(), "")
     data: Data = key(Data(), "")
     head: Head = key(Head(), "")

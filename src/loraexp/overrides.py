@@ -20,7 +20,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from loraexp.compose import check_optuna, composed, readable, register_schema, to_typed
 from loraexp.errors import UserError, unknown
 from loraexp.quoting import escaped_keys, literal, quoted
-from loraexp.rules import check, group_in, keys
+from loraexp.rules import check, expanded, group_in, keys
 from loraexp.schemas import SCHEMAS
 
 # Keys whose value is text as typed: commas, quotes and brackets in it are no grammar.
@@ -101,6 +101,7 @@ def plan(verb: str, arguments: list[str]) -> Plan:
 def typed(config: DictConfig) -> Any:
     """The typed, checked object of a composed job; the last that is seen of DictConfig."""
     result = to_typed(config)
+    expanded(result)
     check(result)
     return result
 
@@ -229,5 +230,7 @@ def jobs(shell: DictConfig, overrides: list[Override]) -> list[list[str]]:
 def sweep_folder(config: DictConfig) -> Path:
     """A new folder's name under the output folder; no other process gets the same."""
     return (
-        Path(config.output_dir) / "sweeps" / f"{time.strftime('%Y-%m-%d_%H-%M-%S')}-{os.getpid()}"
+        Path(config.output_dir).expanduser()
+        / "sweeps"
+        / f"{time.strftime('%Y-%m-%d_%H-%M-%S')}-{os.getpid()}"
     )

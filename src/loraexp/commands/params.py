@@ -32,7 +32,7 @@ def params_table(config: ParamsConfig) -> Table:
     """One row for each model, method and rank; methods without a rank have one row."""
     rows: list[list[str | int | float | None]] = []
     for model in [read_model(name) for name in config.models] or [config.model]:
-        sizes, linears = shapes(model, config.head, config.classes), list(linear_shapes(model))
+        sizes, linears = shapes(model, config.head, config.classes or 2), list(linear_shapes(model))
         for method in config.methods or [config.method]:
             chosen = replace(as_method(config, method) if config.methods else config, model=model)
             ranked = find_method(method).branch is not None

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from loraexp.atomic import write_whole
 from loraexp.errors import UserError
 from loraexp.results.typed_json import fits, found, hints_of
+from loraexp.rules import completed
 
 FILE, FAILED, SCORED = "record.json", "failed.json", "validation.json"
 FORMAT = 2
@@ -203,7 +204,7 @@ def read(kind: type[F], file: Path, inside: Mapping[str, Any]) -> F:
             if not fits(found(content, path), hint):
                 wanted = hint.__name__ if isinstance(hint, type) else hint
                 raise TypeError(f"{path} is no {wanted}")
-        return kind(**content)
+        return kind(**content | {"config": completed(content["config"])})
     except KeyError as error:
         raise UserError(f"{file} is damaged: {error.args[0]} is missing") from None
     except (ValueError, TypeError, OSError) as error:

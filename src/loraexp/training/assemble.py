@@ -1,6 +1,6 @@
 """A network with its method attached and its tokenizer: fresh from a config, or back from a run."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from loraexp.model.gpt2 import GPT2Classifier
 from loraexp.model.tokenizer import Tokenizer
 from loraexp.model.weights import base_hash, load_classifier, load_tokenizer
 from loraexp.results.typed_json import fits, found
-from loraexp.rules import check, from_dict, keys
+from loraexp.rules import check, completed, from_dict, keys, plain
 from loraexp.training.hardware import DTYPES, pick_precision, versions
 
 ADAPTER = "adapter"
@@ -66,7 +66,7 @@ def adapter_card(config: TrainConfig, made: Assembled, data: TextData | None) ->
     that it does there what it did here. Of an imported adapter nobody knows the data."""
     return {
         "method": config.method,
-        "config": asdict(config),
+        "config": plain(config),
         "labels": list(made.labels),
         "pooling": config.head.pooling,
         "pad_id": made.tokenizer.pad,
@@ -104,9 +104,7 @@ def read_config(card: dict[str, Any], run: Path) -> TrainConfig:
         UserError: a damaged card.
     """
     try:
-        content = card["config"]
-        # A key that came later: cards of before are read as what they meant.
-        content = content | {"trainer": {"compile": False} | content["trainer"]}
+        content = completed(card["config"])  # cards of before are read as what they meant
         config = from_dict(TrainConfig, content)
         for name, field in keys(TrainConfig):
             if not fits(found(content, name), field.type):

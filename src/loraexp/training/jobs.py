@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from loraexp.adapters.inject import inject
@@ -14,6 +14,7 @@ from loraexp.model.gpt2 import empty_classifier
 from loraexp.model.weights import load_tokenizer
 from loraexp.results.record import Failure, is_finished, is_scored
 from loraexp.results.sweep import Sweep
+from loraexp.rules import plain
 from loraexp.training.naming import run_folder
 from loraexp.training.run import now
 from loraexp.training.surroundings import Busy, is_main_process
@@ -71,7 +72,7 @@ def run_job(config: TrainConfig, job: Job, progress: Any, work: Callable[..., T]
             log.debug("", exc_info=error)
         log.error(f"failed: {reason}")
         with going_on(sweep):
-            Failure(folder.name, asdict(config), reason, now()).write(folder)
+            Failure(folder.name, plain(config), reason, now()).write(folder)
         return None
 
 

@@ -4,7 +4,6 @@ import netrc
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,7 @@ from loraexp.config import Logger as LoggerSettings
 from loraexp.config import TrainConfig
 from loraexp.results.record import Record
 from loraexp.results.tables import Table, runs_table
-from loraexp.rules import from_dict
+from loraexp.rules import from_dict, plain
 from loraexp.schemas import PretrainConfig
 from loraexp.training.naming import run_folder
 from loraexp.training.surroundings import quiet
@@ -54,7 +53,7 @@ def wandb_logger(
         group=config.logger.group or group,
         save_dir=folder,
         offline=not logged_in(),
-        config=asdict(config),
+        config=plain(config),
         reinit="create_new",  # a sweep's jobs run in one process and must not share a run
     )
 

@@ -8,6 +8,9 @@ from pathlib import Path
 
 from loraexp.adapters.methods import find_method
 from loraexp.config import TrainConfig
+from loraexp.rules import BEFORE, keys
+
+DEFAULTS = {name: field.default for name, field in keys(TrainConfig) if name in BEFORE}
 
 
 def run_folder(config: TrainConfig) -> Path:
@@ -43,6 +46,10 @@ def config_hash(config: TrainConfig) -> str:
     unused = () if find_method(config.method).branch else ("lora", "adalora")
     for key in ("output_dir", "logger", "name", *unused):
         del content[key]
-    if not config.trainer.compile:  # a key that came later: earlier runs keep their names
-        del content["trainer"]["compile"]
+    # Keys that came later are silent at their default: earlier runs keep their names.
+    for name, default in DEFAULTS.items():
+        group, _, key = name.rpartition(".")
+        inside = content[group] if group else content
+        if key == "rerun" or inside[key] == default:
+            del inside[key]
     return sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:8]

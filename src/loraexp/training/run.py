@@ -2,7 +2,6 @@
 
 import logging
 import time
-from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -25,7 +24,7 @@ from loraexp.results.record import (
     read_record,
     read_trial,
 )
-from loraexp.rules import to_yaml
+from loraexp.rules import plain, to_yaml
 from loraexp.training import hardware
 from loraexp.training.assemble import ADAPTER, Assembled, adapter_card
 from loraexp.training.fitting import Fitted, fit_adapter
@@ -91,7 +90,7 @@ def score(
         with curve_loggers(config, folder, group) as loggers:
             fitted = fit_adapter(config, folder, loggers, progress)
             metrics = fitted.measure("validation").metrics
-            trial = Trial(folder.name, asdict(config), metrics, now())
+            trial = Trial(folder.name, plain(config), metrics, now())
             if is_main_process():
                 for logger in loggers:
                     logger.finalize("success")
@@ -108,7 +107,7 @@ def record_of(fitted: Fitted, folder: Path) -> Record:
     evaluate_seconds = time.perf_counter() - started
     return Record(
         name=folder.name,
-        config=asdict(config),
+        config=plain(config),
         labels=list(data.labels),
         data=describe(data, fitted.texts),
         counts=count(made.network).as_dict(),

@@ -15,6 +15,7 @@ from loraexp.config import TrainConfig
 from loraexp.data.splits import TextData, load_data
 from loraexp.errors import UserError
 from loraexp.results.record import Record, is_finished, read_record
+from loraexp.rules import completed
 from loraexp.training.assemble import ADAPTER, GOLDEN, Assembled, golden_logits, rebuild
 from loraexp.training.measure import measured
 
@@ -145,8 +146,8 @@ def record_checks(card: dict[str, Any], record: Record, made: Assembled) -> Iter
     for part in ("adapter", "base", "tokenizer", "data", "split"):
         said = record.hashes.get(part)
         yield same(f"record: hashes.{part}", said, card[f"{part}_sha256"])
-    for field in ("labels", "config"):
-        yield same(f"record: {field}", getattr(record, field), card[field])
+    yield same("record: labels", record.labels, card["labels"])
+    yield same("record: config", record.config, completed(card["config"]))
     for field in ("versions", "precision"):
         yield same(field, card[field], getattr(record, field))
     yield same("record: counts", record.counts, count(made.network).as_dict())

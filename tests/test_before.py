@@ -1,0 +1,54 @@
+"""Runs made before there were keys of today: they keep their names and are read as they were."""
+
+from pathlib import Path
+
+import pytest
+
+from loraexp.api import configure
+from loraexp.rules import completed
+from loraexp.training.assemble import read_config
+from loraexp.training.measure import measure_again
+from loraexp.training.naming import run_folder, run_name
+from loraexp.training.run import read_record
+from loraexp.training.verify import verify
+
+BEFORE = Path(__file__).parent / "before"
+RUNS = sorted(path.name for path in (BEFORE / "train").iterdir())
+
+
+@pytest.fixture
+def there(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the folder where they were trained: the path of their data is relative."""
+    monkeypatch.chdir(BEFORE)
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_its_config_still_gives_its_name(name: str) -> None:
+    record = read_record(BEFORE / "train" / name)
+    config = read_config({"config": record.config, "precision": "fp32"}, Path(name))
+    # Their data was read as it was then; today's defaults give the same name.
+    config.data.quoting, config.data.strip, config.data.limit_by = "auto", True, "stratified"
+    assert run_name(config) == name
+    config.data.header = False
+    assert run_name(config) != name
+
+
+def test_a_key_that_is_missing_has_the_meaning_it_had() -> None:
+    old = completed({"data": {"path": "x.tsv"}, "trainer": {}})
+    assert old["data"]["strip"] is False
+    assert old["data"]["quoting"] == "double"
+    assert completed({"data": {"strip": True}})["data"]["strip"] is True
+
+
+@pytest.mark.parametrize("name", RUNS)
+@pytest.mark.usefixtures("there")
+def test_it_verifies_and_measures_as_before(name: str) -> None:
+    run = Path("train") / name
+    assert [check.field for check in verify(run) if check.off] == []
+    again = measure_again(run, "test", lambda config: config)
+    assert again == read_record(run).metrics["test"]
+
+
+def test_a_plain_run_is_called_as_before(tmp_path: Path) -> None:
+    config = configure("data=sms_demo", f"output_dir={tmp_path}")
+    assert run_folder(config) == tmp_path / "train" / "sms_demo-nano-lora-r8-seed0-ca3afdf7"
