@@ -34,7 +34,6 @@ def group_in(kind: Any) -> type[Any] | None:
 # Keys that came later, and what runs of before meant by their absence. What a run is called, and
 # what is written of it, says nothing of those that stand at their default of today.
 BEFORE: dict[str, Any] = {
-    "rerun": False,
     "trainer.compile": False,
     "data.positive_label": None,
     "data.quoting": "double",
@@ -63,9 +62,7 @@ def completed(content: Mapping[str, Any]) -> dict[str, Any]:
     result = {**content}
     for name, value in BEFORE.items():
         group, _, last = name.rpartition(".")
-        if not group:
-            result.setdefault(last, value)
-        elif isinstance(result.get(group), dict):
+        if isinstance(result.get(group), dict):
             result[group] = {last: value} | result[group]
     return result
 
@@ -101,7 +98,7 @@ def from_dict(kind: type[C], content: Mapping[str, Any]) -> C:
     """
     known = {f.name: f for f in fields(cast(Any, kind))}
     if kind is TrainConfig:
-        content = completed(content)
+        content = {"rerun": False} | completed(content)
     if content.keys() != known.keys():
         raise TypeError(f"{kind.__name__}: keys differ: {sorted(content.keys() ^ known.keys())}")
     values = {}

@@ -43,7 +43,7 @@ from loraexp.training.resume import (
     resumable,
 )
 from loraexp.training.schedule import warmup_steps
-from loraexp.training.surroundings import is_main_process
+from loraexp.training.surroundings import NOWHERE, cluster_environment, is_main_process
 
 log = logging.getLogger("loraexp")
 POINTS_AN_EPOCH = 50  # of the training curves
@@ -145,7 +145,8 @@ def build_trainer(
         limit_test_batches=settings.limit_batches,
         logger=loggers,
         callbacks=callbacks,
-        plugins=[WholeCheckpoints()],
+        plugins=[WholeCheckpoints(), cluster_environment()],
+        default_root_dir=NOWHERE,
         log_every_n_steps=max(1, steps // POINTS_AN_EPOCH),
         num_sanity_val_steps=0,
         enable_progress_bar=any(isinstance(c, ProgressBar) for c in callbacks),

@@ -28,7 +28,13 @@ from loraexp.training import hardware
 from loraexp.training.language import CorpusModule, LanguageModelling
 from loraexp.training.loggers import curve_loggers
 from loraexp.training.progress import Progress
-from loraexp.training.surroundings import claimed, quiet, restored_environment
+from loraexp.training.surroundings import (
+    NOWHERE,
+    claimed,
+    cluster_environment,
+    quiet,
+    restored_environment,
+)
 
 log = logging.getLogger("loraexp")
 REPORT, CONFIG, CHECKPOINTS = "pretraining.json", "pretrain.yaml", "checkpoints"
@@ -165,6 +171,8 @@ def build_trainer(
         max_epochs=epochs,
         logger=loggers,
         callbacks=callbacks,
+        plugins=[cluster_environment()],
+        default_root_dir=NOWHERE,
         reload_dataloaders_every_n_epochs=1,
         log_every_n_steps=20,
         num_sanity_val_steps=0,
