@@ -55,10 +55,6 @@ class OwnEnvironment(LightningEnvironment):
         super().__init__()
         self.set_global_rank(self.local_rank())  # Lightning took it from SLURM_PROCID or RANK
 
-    @property
-    def creates_processes_externally(self) -> bool:
-        return not is_alone()
-
     def local_rank(self) -> int:
         return 0 if is_alone() else super().local_rank()
 
@@ -139,6 +135,7 @@ def restored_environment() -> Iterator[None]:
     before = dict(os.environ)
     if is_alone():
         os.environ[MAIN] = str(os.getpid())
+        os.environ.pop("LOCAL_RANK", None)  # Lightning sets it where it has started others
     for name in before:
         if name.startswith("PL_TRAINER_"):  # defaults of Lightning's Trainer
             del os.environ[name]
