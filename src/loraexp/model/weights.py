@@ -74,8 +74,13 @@ def load_tokenizer(model: Model) -> Tokenizer:
 
 def base_hash(network: GPT2) -> str:
     """sha256 over the names and bytes of the base's tensors (a head is not of the base)."""
+    return state_hash(network.state_dict())
+
+
+def state_hash(state: Mapping[str, Tensor]) -> str:
+    """`base_hash` of a network with these tensors, in float32."""
     digest = sha256()
-    for name, tensor in sorted(network.state_dict().items()):
+    for name, tensor in sorted((name, tensor.float()) for name, tensor in state.items()):
         if not name.startswith("score."):
             digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}\n".encode())
             digest.update(tensor.contiguous().view(torch.uint8).numpy().data)

@@ -97,6 +97,7 @@ class Trial:
     config: dict[str, Any]
     metrics: dict[str, Any]
     finished: str
+    hashes: dict[str, str]
     format: int = FORMAT
 
     def write(self, folder: Path) -> None:

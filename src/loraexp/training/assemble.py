@@ -9,7 +9,7 @@ import torch
 from loraexp.adapters.files import load_adapter, read_card
 from loraexp.adapters.inject import inject
 from loraexp.config import TrainConfig
-from loraexp.data.splits import TextData
+from loraexp.data.splits import TextData, load_data
 from loraexp.errors import UserError, unknown
 from loraexp.model.gpt2 import GPT2Classifier
 from loraexp.model.tokenizer import Tokenizer
@@ -146,3 +146,19 @@ def restore(run: Path) -> tuple[TrainConfig, Assembled]:
             )
     load_adapter(made.network, run / ADAPTER)
     return config, made
+
+
+def own_data(run: Path, config: TrainConfig) -> TextData:
+    """The texts that a run was trained and tested on.
+
+    Raises:
+        UserError: they cannot be read, or are others now.
+    """
+    data, said = load_data(config.data), read_card(run / ADAPTER)["split_sha256"]
+    if said not in (None, data.sha256):
+        raise UserError(
+            f"run={run}: data={config.data.path or config.data.name} holds other texts than it was "
+            f"trained on (sha256 {said[:12]} then, {data.sha256[:12]} now); eval data=... measures "
+            "it on other texts"
+        )
+    return data

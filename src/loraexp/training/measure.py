@@ -8,7 +8,7 @@ from typing import Any
 from loraexp.config import TrainConfig
 from loraexp.data.splits import Split, TextData, load_data, load_whole
 from loraexp.errors import UserError
-from loraexp.training.assemble import Assembled, restore
+from loraexp.training.assemble import Assembled, own_data, restore
 from loraexp.training.evaluation import Evaluation, evaluate
 from loraexp.training.fitting import build_trainer, datamodule
 from loraexp.training.module import FineTuning
@@ -25,10 +25,13 @@ def measure_again(
         choose: the run's config -> the config whose data is measured.
 
     Raises:
-        UserError: a run that cannot be restored, or data with labels it was not trained on.
+        UserError: a run that cannot be restored, own data that are others now, or data with labels
+            it was not trained on.
     """
     trained, made = restore(run)
     config = choose(trained)
+    if config is trained:
+        return measured(config, made, own_data(run, config), [split])[split].metrics
     # How texts become tokens belongs to the run, not to the data it is measured on.
     read = trained.data
     data = replace(config.data, max_length=read.max_length, pad_to=read.pad_to)

@@ -12,11 +12,10 @@ from loraexp.adapters.files import load_adapter, read_card
 from loraexp.adapters.inject import merge
 from loraexp.adapters.methods import as_method
 from loraexp.config import TrainConfig
-from loraexp.data.splits import load_data
 from loraexp.errors import UserError
 from loraexp.model.checkpoint import save_classifier
 from loraexp.schemas import MergeConfig
-from loraexp.training.assemble import ADAPTER, Assembled, rebuild, restore
+from loraexp.training.assemble import ADAPTER, Assembled, own_data, rebuild, restore
 from loraexp.training.derive import check_free, write_run
 from loraexp.training.hardware import DTYPES
 from loraexp.training.predictors import encode
@@ -57,7 +56,7 @@ def merge_run(config: MergeConfig) -> Certificate:
     trained, made = rebuild({**card, "precision": "fp32"}, run)
     check_expressible(trained)
     load_adapter(made.network, run / ADAPTER)
-    data = load_data(trained.data)
+    data = own_data(run, trained)
     texts = data.validation.texts
     before = logits(trained, made, texts)
     merge(made.network)
