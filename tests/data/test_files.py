@@ -63,7 +63,7 @@ LABELLED = [kind for kind in READERS if kind != ".txt"]
 
 
 def read(path: Path) -> Rows:
-    frame = read_labelled(path, "text", "label")
+    frame, _ = read_labelled(path, "text", "label")
     return list(zip(frame["text"], frame["label"], strict=True))
 
 
@@ -118,14 +118,14 @@ def test_windows_line_ends_are_no_part_of_a_cell(tmp_path: Path) -> None:
 def test_other_columns_may_hold_anything(tmp_path: Path) -> None:
     file = tmp_path / "file.csv"
     file.write_text("id,label,words,\n1,ham,a,\n,spam,b,x\n", encoding="utf-8")
-    frame = read_labelled(file, "words", "label")
+    frame, _ = read_labelled(file, "words", "label")
     assert frame.to_dict("list") == {"text": ["a", "b"], "label": ["ham", "spam"]}
 
 
 def test_columns_named_crosswise_are_not_mixed_up(tmp_path: Path) -> None:
     file = tmp_path / "file.csv"
     file.write_text("label,text\nhello,ham\n", encoding="utf-8")
-    frame = read_labelled(file, "label", "text")
+    frame, _ = read_labelled(file, "label", "text")
     assert frame.to_dict("list") == {"text": ["hello"], "label": ["ham"]}
 
 
