@@ -194,6 +194,8 @@ def test_bad_file_is_refused_in_one_line(
 
 def test_missing_file_is_refused(tmp_path: Path) -> None:
     assert refusal(tmp_path / "file.csv").startswith("no file ")
+    with pytest.raises(UserError, match="^no file x{299}…$"):
+        read(Path("x" * 5000))
 
 
 @pytest.mark.parametrize("address", ["https://example.com/a/own.csv", "hf://datasets/x/own.csv"])

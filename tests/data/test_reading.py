@@ -197,5 +197,16 @@ def test_predicts_keys_are_named_as_they_are_typed(tmp_path: Path) -> None:
 
 
 def test_labelled_rows_of_a_file_are_counted_where_a_text_has_line_ends(tmp_path: Path) -> None:
-    (tmp_path / "own.csv").write_text('text,label\n"a\nb",ham\nc,spam\n')
+    (tmp_path / "own.csv").write_text('text,label\n"a, d\nb, e",ham\nc,spam\n')
     assert read_labelled(tmp_path / "own.csv", "text", "label")[1] == "2 rows"
+
+
+@pytest.mark.parametrize("order", ["text,label", "label,text"])
+def test_texts_of_a_csv_that_hold_whole_rows_are_remarked_on(order: str, tmp_path: Path) -> None:
+    rows = [("fine", "a"), ('"Second', "a"), ("Third", "b"), ('Fourth text"', "b")]
+    lines = [f"{t},{c}" if order == "text,label" else f"{c},{t}" for t, c in rows]
+    content = "\n".join([order, *lines]) + "\n"
+    read, said = source(tmp_path / "own.csv", content)
+    assert len(read) == 2
+    assert said.endswith("2 rows; 1 texts hold whole rows: a bare quote? (data.quoting=none)")
+    assert source(tmp_path / "own.csv", content, quoting="none")[1].endswith("own.csv: 4 rows")

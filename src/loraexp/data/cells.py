@@ -6,7 +6,7 @@ from typing import Any
 
 from loraexp.errors import cut
 
-MUST_BE = {False: "must be text", True: "must be text, a number or true or false"}
+MUST_BE = {False: "must be text", True: "must be text, a finite number, true or false"}
 
 
 class Unfit(Exception):

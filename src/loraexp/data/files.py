@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 import re
 from collections.abc import Callable, Iterator, Sequence
 from itertools import chain, islice
@@ -33,19 +34,19 @@ def read_labelled(
             one that is no text (by row).
     """
     reading = reading or Reading()
-    if not path.is_dir():
+    if not os.path.isdir(path):  # Path's own raises on too long a name
         frame = read_file(path, text_column, label_column, reading)
-        return frame, f"{len(frame):,} rows{quoted(frame, path, reading)}"
+        return frame, f"{len(frame):,} rows{doubts(frame, path, reading)}"
     files, others = split_files(path)
     check_whole(path, files, others)
-    parts, told, looks = [], [], ""
+    parts, told, doubted = [], [], ""
     for split, paths in files.items():
         frames = [read_file(file, text_column, label_column, reading) for file in paths]
-        looks = looks or quoted(pd.concat(frames), paths[0], reading)
+        doubted = doubted or doubts(pd.concat(frames), paths[0], reading)
         parts += [frame.assign(split=split) for frame in frames]
         told.append(f"{' + '.join(file.name for file in paths)} {sum(map(len, frames)):,}")
     whole = pd.concat(parts, ignore_index=True)
-    said = [f"{len(whole):,} rows ({listed(told)}){looks}"]
+    said = [f"{len(whole):,} rows ({listed(told)}){doubted}"]
     if "validation" not in files:
         said.append("no file for validation, so a tenth of the training texts is held out for it")
     if others:
@@ -65,15 +66,23 @@ def read_file(path: Path, text_column: str, label_column: str, reading: Reading)
     return frame.set_axis(["text", "label"], axis="columns").reset_index(drop=True)
 
 
-def quoted(frame: pd.DataFrame, path: Path, reading: Reading) -> str:
-    """A remark on texts that a program may have put between quotes which were not taken off."""
-    if reading.quoting != "auto" or reading.quotes(path) or path.suffix.lower() not in SEPARATED:
+def doubts(frame: pd.DataFrame, path: Path, reading: Reading) -> str:
+    """A remark on texts that show that quotes should have been read in the other way."""
+    if reading.quoting != "auto" or path.suffix.lower() not in SEPARATED:
         return ""
-    if not (count := int(frame["text"].str.fullmatch(r'"(?:[^"]|"")*"').sum())):
-        return ""
-    return (
-        f"; {count:,} texts stand in quotes, kept as theirs ({reading.prefix}quoting=double: not)"
-    )
+    if not reading.quotes(path):
+        count = int(frame["text"].str.fullmatch(r'"(?:[^"]|"")*"').sum())
+        remark = f"stand in quotes, kept as theirs ({reading.prefix}quoting=double: not)"
+    else:
+        mark, labels = reading.separator(path), {*frame["label"]}
+        count = sum(
+            any({line.partition(mark)[0], line.rpartition(mark)[2]} & labels for line in lines)
+            for text in frame["text"]
+            if "\n" in text
+            for lines in [[line for line in text.splitlines() if mark in line]]
+        )
+        remark = f"hold whole rows: a bare quote? ({reading.prefix}quoting=none)"
+    return f"; {count:,} texts {remark}" if count else ""
 
 
 def read_chunks(
@@ -121,9 +130,10 @@ def check_file(path: Path) -> None:
     if address := re.search(r"(?:^|/)((?:https?|ftp|s3|gs|hf)):/+(.*)", str(path)):
         shown = cut(f"{address[1]}://{address[2]}")
         raise UserError(f"{shown} is an address; download it and name the file")
-    if not path.is_file():
-        there = "is a folder" if path.is_dir() else "is no regular file"
-        raise UserError(f"{path} {there}" if path.exists() else f"no file {path}")
+    if not os.path.isfile(path):
+        there = "is a folder" if os.path.isdir(path) else "is no regular file"
+        lacks = f"no file {cut(str(path), 300)}"
+        raise UserError(f"{path} {there}" if os.path.exists(path) else lacks)
     if path.stat().st_size == 0:
         raise UserError(f"{path} is empty")
 
