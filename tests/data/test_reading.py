@@ -1,5 +1,6 @@
 """A file is read with the quotes, separator, encoding and header that the keys say."""
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -203,10 +204,20 @@ def test_labelled_rows_of_a_file_are_counted_where_a_text_has_line_ends(tmp_path
 
 @pytest.mark.parametrize("order", ["text,label", "label,text"])
 def test_texts_of_a_csv_that_hold_whole_rows_are_remarked_on(order: str, tmp_path: Path) -> None:
-    rows = [("fine", "a"), ('"Second', "a"), ("Third", "b"), ('Fourth text"', "b")]
+    rows = [("fine", "b"), ('"Second', "a"), ("Third", "b"), ('Fourth text"', "b")]
     lines = [f"{t},{c}" if order == "text,label" else f"{c},{t}" for t, c in rows]
     content = "\n".join([order, *lines]) + "\n"
     read, said = source(tmp_path / "own.csv", content)
     assert len(read) == 2
     assert said.endswith("2 rows; 1 texts hold whole rows: a bare quote? (data.quoting=none)")
     assert source(tmp_path / "own.csv", content, quoting="none")[1].endswith("own.csv: 4 rows")
+
+
+def test_only_a_regular_file_is_read(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.csv")
+    with pytest.raises(UserError, match=r"pipe\.csv is no regular file"):
+        next(read_chunks(tmp_path / "pipe.csv", ["text"]))
+    (tmp_path / "pipe.csv").unlink()
+    (tmp_path / "pipe.csv").mkdir()
+    with pytest.raises(UserError, match=r"pipe\.csv is a folder"):
+        next(read_chunks(tmp_path / "pipe.csv", ["text"]))
