@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from loraexp.errors import UserError
+
 
 @contextmanager
 def whole(path: Path) -> Iterator[Path]:
@@ -27,3 +29,19 @@ def whole(path: Path) -> Iterator[Path]:
 def write_whole(path: Path, text: str) -> None:
     with whole(path) as partial:
         partial.write_text(text, encoding="utf-8", errors="surrogatepass")
+
+
+def check_new(path: Path, key: str, text: str | None = None) -> bool:
+    """Whether `path` is still to be written: False where it holds `text` already.
+
+    Raises:
+        UserError: anything else is there; what exists is never written over.
+    """
+    if not os.path.lexists(path):
+        return True
+    if text is not None and path.is_file():
+        content = text.encode("utf-8", "surrogatepass")
+        if path.stat().st_size == len(content) and path.read_bytes() == content:
+            return False
+    what = "a folder" if path.is_dir() else "there already"
+    raise UserError(f"{key}: {path} is {what}, and nothing is written over; choose another name")
