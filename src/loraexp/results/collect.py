@@ -7,8 +7,18 @@ from pathlib import Path
 
 from loraexp.errors import UserError
 from loraexp.results.escape import printable
-from loraexp.results.record import FAILED, FILE, Failure, Record, read_failure, read_record
+from loraexp.results.record import (
+    FAILED,
+    FILE,
+    Failure,
+    Record,
+    is_failed,
+    is_finished,
+    read_failure,
+    read_record,
+)
 from loraexp.results.settings import chosen, flat
+from loraexp.results.sweep import named_in
 
 
 @dataclass(frozen=True)
@@ -38,11 +48,11 @@ def collect(folders: Sequence[str], where: Sequence[str]) -> Collected:
         if not folder.is_dir():
             raise UserError(f"runs={folder}: no such folder")
         for run in sorted(candidates(folder) - {*runs, *failures}):
-            if (run / FILE).is_file():
+            if is_finished(run):
                 record = read_record(run)
                 if chosen(flat(record.config), where):
                     runs[run] = record
-            elif (run / FAILED).is_file():
+            elif is_failed(run):
                 failure = read_failure(run)
                 if chosen(flat(failure.config), where):
                     failures[run] = failure
@@ -57,7 +67,7 @@ def collect(folders: Sequence[str], where: Sequence[str]) -> Collected:
 def candidates(folder: Path) -> set[Path]:
     """Folders that may hold a run's record or the reason why it has none."""
     below = {file.parent for name in (FILE, FAILED) for file in folder.rglob(name)}
-    jobs = {Path(job.read_text().strip()) for job in folder.glob("jobs/*.txt")}
+    jobs = {named_in(job) for job in folder.glob("jobs/*.txt")}
     return {run.resolve() for run in below | jobs}
 
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from loraexp.atomic import write_whole
+from loraexp.atomic import read_text, write_whole
+from loraexp.errors import UserError
 from loraexp.results.record import (
     FILE,
     SCORED,
@@ -26,6 +27,7 @@ from loraexp.results.settings import differs, flat, heading
 from loraexp.results.tables import Column, Table, percent
 
 PLAN, JOBS = "plan.txt", "jobs"
+LONGEST = 2**16  # bytes of a path
 
 
 @dataclass(frozen=True)
@@ -41,7 +43,7 @@ class Sweep:
         write_whole(self.folder / PLAN, "".join(f"{run.resolve()}\n" for run in runs))
 
     def planned(self) -> list[Path]:
-        return [Path(line) for line in (self.folder / PLAN).read_text().splitlines()]
+        return [Path(line) for line in read_text(self.folder, PLAN).splitlines()]
 
     def begin(self, number: int, run: Path) -> None:
         write_whole(self.folder / JOBS / f"{number:06}.txt", f"{run.resolve()}\n")
@@ -49,7 +51,7 @@ class Sweep:
     def begun(self) -> list[Path]:
         """Run folders in the order of the jobs' numbers, each once."""
         files = sorted((self.folder / JOBS).glob("*.txt"))
-        return list(dict.fromkeys(Path(file.read_text().strip()) for file in files))
+        return list(dict.fromkeys(named_in(file) for file in files))
 
     def outcomes(self) -> list[Record | Failure]:
         """What became of the jobs that ended, in their order."""
@@ -103,6 +105,18 @@ class Sweep:
         if not trained:
             return None
         return (time.time() - began) / trained * (jobs - len(ended))
+
+
+def named_in(job: Path) -> Path:
+    """The run folder that the file of a job names.
+
+    Raises:
+        UserError: no file, or one that names none.
+    """
+    try:
+        return Path(read_text(job.parent, job.name, LONGEST).strip()).resolve()
+    except (OSError, ValueError, RuntimeError) as error:  # of a link to itself
+        raise UserError(f"{job} names no run's folder: {error}") from None
 
 
 def telling(one: Record | Failure, outcomes: Sequence[Record | Failure]) -> str:

@@ -19,6 +19,7 @@ from loraexp.rules import check, completed, from_dict, keys, plain
 from loraexp.training.hardware import DTYPES, pick_precision, versions
 
 ADAPTER = "adapter"
+TRAINED = "train"  # the one verb that leaves a record
 # What every adapter is asked when it is saved, and again by `verify`.
 GOLDEN = (
     "",
@@ -61,10 +62,14 @@ def longest(config: TrainConfig) -> int:
     return min(limit for limit in limits if limit is not None)
 
 
-def adapter_card(config: TrainConfig, made: Assembled, data: TextData | None) -> dict[str, Any]:
+def adapter_card(
+    config: TrainConfig, made: Assembled, data: TextData | None, made_by: str
+) -> dict[str, Any]:
     """What adapter.json says: all that is needed to put the adapter back on its base, and to see
-    that it does there what it did here. Of an imported adapter nobody knows the data."""
+    that it does there what it did here. Of an imported adapter nobody knows the data; by the verb
+    that made it, one knows whether there is a record."""
     return {
+        "made_by": made_by,
         "method": config.method,
         "config": plain(config),
         "labels": list(made.labels),

@@ -27,6 +27,7 @@ def write_run(
     config: TrainConfig,
     labels: tuple[str, ...],
     tensors: Mapping[str, Tensor],
+    made_by: str,
     data: TextData | None = None,
 ) -> None:
     """adapter/ and config.yaml, such that predict, eval, merge and export take the folder.
@@ -34,6 +35,7 @@ def write_run(
     Nothing is written before all of it is known.
 
     Args:
+        made_by: the verb, for the card.
         data: what it was trained on, if that is known.
 
     Raises:
@@ -43,7 +45,7 @@ def write_run(
     own = saved_tensors(made.network)
     load_tensors(own, tensors)
     load_tensors(own, dict(own))  # finite in float32 too
-    card = adapter_card(config, made, data)
+    card = adapter_card(config, made, data, made_by)
     if not all(math.isfinite(logit) for row in card["golden"]["logits"] for logit in row):
         raise ValueError("gives logits that are not finite")
     write_whole(out / "config.yaml", to_yaml(config))

@@ -71,7 +71,8 @@ def merge_run(config: MergeConfig) -> Certificate:
             f"tolerance={config.tolerance:g}; nothing was written (force=true writes it)"
         )
     save_classifier(stored, trained.model, made.tokenizer, made.labels, out)
-    write_run(out, on_itself(trained, card["precision"], out), made.labels, head_of(stored), data)
+    merged = on_itself(trained, card["precision"], out)
+    write_run(out, merged, made.labels, head_of(stored), "merge", data)
     return certificate
 
 

@@ -13,8 +13,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
-from loraexp.adapters.files import inside
 from loraexp.adapters.targets import HEAD
+from loraexp.atomic import read_text, regular
 from loraexp.config import Head, Lora, TrainConfig
 from loraexp.errors import UserError
 from loraexp.model.checkpoint import QKV, RENAMED
@@ -67,7 +67,7 @@ def import_adapter(config: ImportConfig) -> int:
     )
     trained.trainer.precision = "fp32"
     try:
-        write_run(out, trained, labels, found.tensors)
+        write_run(out, trained, labels, found.tensors, "import")
     except ValueError as error:
         raise UserError(f"{folder} does not fit model={config.model.name}: it {error}") from None
     return len(found.tensors)
@@ -85,8 +85,8 @@ def read(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
         why = f" ({PICKLE} is a pickle and never opened)" if pickled else ""
         raise UserError(f"peft={folder}: no {TENSORS} there{why}")
     try:
-        settings = json.loads(inside(folder, SETTINGS).read_text(encoding="utf-8"))
-        tensors = load_file(inside(folder, TENSORS))
+        settings = json.loads(read_text(folder, SETTINGS))
+        tensors = load_file(regular(folder, TENSORS))
     except (OSError, ValueError, KeyError, RecursionError, SafetensorError) as error:
         raise UserError(f"peft={folder} is damaged: {error}") from None
     if not isinstance(settings, dict):

@@ -26,7 +26,7 @@ from loraexp.results.record import (
 )
 from loraexp.rules import plain, to_yaml
 from loraexp.training import hardware
-from loraexp.training.assemble import ADAPTER, Assembled, adapter_card
+from loraexp.training.assemble import ADAPTER, TRAINED, Assembled, adapter_card
 from loraexp.training.content import make_way, present
 from loraexp.training.fitting import Fitted, fit_adapter
 from loraexp.training.loggers import curve_loggers, publish
@@ -155,7 +155,7 @@ def now() -> str:
 def save(folder: Path, config: TrainConfig, made: Assembled, data: TextData) -> str:
     """config.yaml and adapter/; returns the adapter's sha256."""
     write_whole(folder / "config.yaml", to_yaml(config))
-    return save_adapter(made.network, folder / ADAPTER, adapter_card(config, made, data))
+    return save_adapter(made.network, folder / ADAPTER, adapter_card(config, made, data, TRAINED))
 
 
 def describe(data: TextData, texts: TextDataModule) -> dict[str, Any]:
