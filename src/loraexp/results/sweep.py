@@ -1,6 +1,7 @@
 """The folder of a sweep: which runs it is made of, in what order, and how far it has come."""
 
 import math
+import os
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -34,19 +35,23 @@ LONGEST = 2**16  # bytes of a path
 class Sweep:
     """Jobs may run in several processes: they meet in this folder's files.
 
-    plan.txt has the run folder of each job that was planned; jobs/<number>.txt that of one begun.
+    plan.txt has the run folder of each job that was planned; jobs/<number>.txt that of one begun;
+    both as they are reached from here, so that outputs/ may be moved.
     """
 
     folder: Path
 
     def plan(self, runs: list[Path]) -> None:
-        write_whole(self.folder / PLAN, "".join(f"{run.resolve()}\n" for run in runs))
+        write_whole(self.folder / PLAN, "".join(f"{self.from_here(run)}\n" for run in runs))
 
     def planned(self) -> list[Path]:
-        return [Path(line) for line in read_text(self.folder, PLAN).splitlines()]
+        return [place(self.folder, line) for line in read_text(self.folder, PLAN).splitlines()]
 
     def begin(self, number: int, run: Path) -> None:
-        write_whole(self.folder / JOBS / f"{number:06}.txt", f"{run.resolve()}\n")
+        write_whole(self.folder / JOBS / f"{number:06}.txt", f"{self.from_here(run)}\n")
+
+    def from_here(self, run: Path) -> str:
+        return os.path.relpath(run.resolve(), self.folder.resolve())
 
     def begun(self) -> list[Path]:
         """Run folders in the order of the jobs' numbers, each once."""
@@ -107,6 +112,13 @@ class Sweep:
         return (time.time() - began) / trained * (jobs - len(ended))
 
 
+def place(sweep: Path, line: str) -> Path:
+    """The run folder that a line in a sweep's folder names. Sweeps of before have whole paths: the
+    run beside comes first, so that a copy does not read the place it was copied from."""
+    beside = sweep / ".." / ".." / Path(*Path(line).parts[-2:])
+    return (beside if Path(line).is_absolute() and beside.is_dir() else sweep / line).resolve()
+
+
 def named_in(job: Path) -> Path:
     """The run folder that the file of a job names.
 
@@ -114,7 +126,7 @@ def named_in(job: Path) -> Path:
         UserError: no file, or one that names none.
     """
     try:
-        return Path(read_text(job.parent, job.name, LONGEST).strip()).resolve()
+        return place(job.parents[1], read_text(job.parent, job.name, LONGEST).strip())
     except (OSError, ValueError, RuntimeError) as error:  # of a link to itself
         raise UserError(f"{job} names no run's folder: {error}") from None
 
