@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from loraexp.results.escape import printable
+from loraexp.results.escape import printable, spreadsheet_safe
 from loraexp.results.record import Record
 from loraexp.results.tables import (
     FORMATS,
@@ -88,14 +88,17 @@ def test_csv_reads_back_and_no_cell_is_a_formula(rows: list[list[str]]) -> None:
     header, *read = csv.reader(io.StringIO(to_csv(words(*rows)), newline=""))
     assert header == ["a", "b"]
     assert [[cell.removeprefix("'") for cell in row] for row in read] == [
-        [printable(cell).removeprefix("'") for cell in row] for row in rows
+        [printable(cell) for cell in row] for row in rows
     ]
     assert not any(cell.startswith(("=", "+", "-", "@", "\t", "\r")) for r in read for cell in r)
 
 
-def test_csv_puts_an_apostrophe_before_a_formula_only() -> None:
-    cells = ["=1+1", "@SUM(A1)", "a=b"]
-    assert next(csv.reader([to_csv(words(cells)).splitlines()[1]])) == ["'=1+1", "'@SUM(A1)", "a=b"]
+def test_csv_puts_an_apostrophe_before_a_formula_or_an_apostrophe_only() -> None:
+    cells = ["=1+1", "a=b", "'tis"]
+    assert next(csv.reader([to_csv(words(cells)).splitlines()[1]])) == ["'=1+1", "a=b", "''tis"]
+    assert spreadsheet_safe("-1") == "'-1"
+    assert spreadsheet_safe(-1) == -1
+    assert spreadsheet_safe("\uff1dSUM(A1)").startswith("'")
 
 
 def test_csv_has_no_bare_carriage_return_to_start_a_formula_after() -> None:

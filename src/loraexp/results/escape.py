@@ -10,11 +10,14 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
+# What a spreadsheet takes for a formula, full-width signs too, and the guard's own sign.
+GUARDED = (*"=+-@\t\r\n'", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+
+
 def spreadsheet_safe(cell: T) -> T | str:
-    """A text that a spreadsheet would run as a formula gets an apostrophe in front."""
-    if isinstance(cell, str) and cell.startswith(("=", "+", "-", "@", "\t", "\r")):
-        return f"'{cell}"
-    return cell
+    """A text that a spreadsheet would run as a formula gets an apostrophe in front, and so does
+    one that begins with an apostrophe: whoever takes one away where there is one has the text."""
+    return f"'{cell}" if isinstance(cell, str) and cell.startswith(GUARDED) else cell
 
 
 def markdown_safe(text: str) -> str:
