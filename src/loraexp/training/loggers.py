@@ -75,7 +75,7 @@ class WandbRun(Logger):
         self, settings: LoggerSettings, folder: Path, group: str | None, **init: Any
     ) -> None:
         super().__init__()
-        self.begin = lambda: begun(settings, folder, group, init)
+        self.begin: Callable[[], Any] = lambda: begun(settings, folder, group, init)
         self.run: Any = None
         self.over = not is_main_process()
 
@@ -131,13 +131,18 @@ def begun(
     client, given = of_client()
     if (mode := mode_of(client, given)) == "disabled":
         return None
-    ours = {"run_name": folder.name, "run_group": group, "root_dir": str(folder), "mode": mode}
+    ours: dict[str, Any] = {
+        "run_name": folder.name,
+        "run_group": group,
+        "root_dir": str(folder),
+        "mode": mode,
+    }
     ours |= {"project": LoggerSettings.project} | DEFAULTS
     # A client of other versions may not know them all.
     asked = {k: v for k, v in ours.items() if k not in given and k in type(client).model_fields}
-    wanted = {"project": settings.project, "entity": settings.entity, "run_group": settings.group}
-    unset = {"project": LoggerSettings.project, "entity": None, "run_group": None}
-    asked |= {key: value for key, value in wanted.items() if value != unset[key]}
+    for name, key in (("project", "project"), ("entity", "entity"), ("run_group", "group")):
+        if (value := getattr(settings, key)) != getattr(LoggerSettings, key):
+            asked[name] = value
     with quiet():
         # create_new: a sweep's jobs run in one process and must not share a run
         run = wandb.init(settings=wandb.Settings(**asked), reinit="create_new", **init)
