@@ -98,6 +98,9 @@ def test_of_two_classes_without_a_positive_text_its_scores_are_null() -> None:
 def test_logits_that_are_not_finite_are_one_line(bad: float, n_classes: int) -> None:
     logits, classes = drawn(n_classes, [0, 1])
     logits[3, 1] = bad
-    with pytest.raises(UserError, match=r"^the logits of validation texts are NaN or infinite; try "
-                       r"a lower optim\.lr \(it is 0\.001\) or trainer\.precision=fp32$"):
+    with pytest.raises(
+        UserError,
+        match=r"^the logits of validation texts are NaN or infinite; try "
+        r"a lower optim\.lr \(it is 0\.001\) or trainer\.precision=fp32$",
+    ):
         measured(logits, classes)

@@ -15,6 +15,7 @@ def run(config: PrepareConfig, sweep: Path | None) -> None:
 
     data = load_data(config.data)
     print(f"{config.data.name}: {data.note}")
+    print(data.classes())
     for warning in data.warnings():
         print(f"warning: {warning}", file=sys.stderr)
     for name in SPLITS:
