@@ -19,6 +19,7 @@ def run(config: PrepareConfig, sweep: Path | None) -> None:
 
     data, out = load_data(config.data), Path(config.out)
     print(f"{config.data.name}: {printable(data.note)}")
+    print(printable(data.classes()))
     for warning in data.warnings():
         print(f"warning: {printable(warning)}", file=sys.stderr)
     rows = {

@@ -55,12 +55,13 @@ class TextDataModule(LightningDataModule):
         return self.longer[name]
 
     def loader(
-        self, name: str, *, shuffle: bool = False, first: int | None = None
+        self, name: str, *, shuffle: bool = False, only: Sequence[int] | None = None
     ) -> DataLoader[Batch]:
-        """Batches of a split, or of its first texts only; shuffled anew each epoch, or in order."""
+        """Batches of a split, or of the texts at some places; shuffled anew each epoch, or not."""
         texts = self.split(name)
-        if first is not None:
-            texts = EncodedTexts(texts.rows[:first], texts.classes[:first])
+        if only is not None:
+            rows, classes = zip(*(texts[at] for at in only), strict=True)
+            texts = EncodedTexts(rows, classes)
         sampler = LengthGrouped(
             [len(row) for row in texts.rows],
             self.config.batch_size * (1 if shuffle else EVALUATION),

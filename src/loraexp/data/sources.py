@@ -6,7 +6,7 @@ To add one, write a function `Data -> Source` and a row, and conf/data/<name>.ya
 import os
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -39,6 +39,7 @@ class Source:
         note: where the texts come from, for the record and the terminal.
         synthetic: made by a program, not by people.
         read_by_tutorial: the frame as the source tutorial reads the same file, for data.split=book.
+        remarks: what was done to the texts, for behind the note.
     """
 
     frame: pd.DataFrame
@@ -46,6 +47,7 @@ class Source:
     note: str
     synthetic: bool = False
     read_by_tutorial: pd.DataFrame | None = None
+    remarks: tuple[str, ...] = ()
 
 
 def sms_demo(config: Data) -> Source:
@@ -165,6 +167,43 @@ SOURCES: dict[str, Callable[[Data], Source]] = {
 
 
 def find_source(config: Data) -> Source:
+    """The texts that `config` names, stripped and their labels in order as it says.
+
+    Raises:
+        UserError: no such source, what it cannot read, or a positive label that is none.
+    """
     if config.name not in SOURCES:
         raise unknown("data", config.name, SOURCES)
-    return SOURCES[config.name](config)
+    source = SOURCES[config.name](config)
+    source = replace(source, labels=positive_last(source.labels, config.positive_label))
+    return stripped(source) if config.strip else source
+
+
+def positive_last(labels: tuple[str, ...], positive: str | None) -> tuple[str, ...]:
+    if positive is None:
+        return labels
+    if positive not in labels:
+        raise unknown("data.positive_label", positive, labels)
+    if len(labels) > 2:
+        raise UserError(f"data.positive_label={positive} needs two classes, got {len(labels)}")
+    return (*(label for label in labels if label != positive), positive)
+
+
+def stripped(source: Source) -> Source:
+    """Without white space at both ends of texts: where it tells classes apart, it does so by how
+    the set was made."""
+    frame, touched = without_ends(source.frame)
+    tutorial = source.read_by_tutorial
+    remark = f"white space left out at the ends of {touched:,} texts"
+    return replace(
+        source,
+        frame=frame,
+        read_by_tutorial=None if tutorial is None else without_ends(tutorial)[0],
+        remarks=(*source.remarks, *[remark] * (touched > 0)),
+    )
+
+
+def without_ends(frame: pd.DataFrame) -> tuple[pd.DataFrame, int]:
+    """The frame with stripped texts, and how many these are."""
+    texts = frame["text"].str.strip()
+    return frame.assign(text=texts), int((texts != frame["text"]).sum())

@@ -1,15 +1,20 @@
 """Cut a source into train, validation and test, and tell what is wrong with the cut."""
 
 import json
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from hashlib import sha256
 
 import numpy as np
 import pandas as pd
 
 from loraexp.config import Data
+from loraexp.data.draws import WHICH, portions, small_shares, train_sample, within_limit
 from loraexp.data.files import SPLITS
+from loraexp.data.labels import alike, in_words, listed, repeated_texts, short
+from loraexp.data.shortcuts import shortcuts
 from loraexp.data.sources import Source, find_source
 from loraexp.errors import UserError, unknown
 
@@ -24,13 +29,19 @@ class Split:
     def __len__(self) -> int:
         return len(self.texts)
 
+    def only(self, places: list[int]) -> "Split":
+        return Split([self.texts[at] for at in places], [self.classes[at] for at in places])
+
 
 @dataclass(frozen=True)
 class TextData:
     """A data set ready to train on.
 
     Args:
+        note: where the texts come from and what became of them.
         source_sha256: names the labelled texts as they were before the split.
+        cautions: warnings of what was read, beside those that the splits give.
+        sample: places of the train texts that stand for all when metrics are taken; None is all.
     """
 
     train: Split
@@ -40,6 +51,8 @@ class TextData:
     note: str
     synthetic: bool
     source_sha256: str = ""
+    cautions: tuple[str, ...] = ()
+    sample: list[int] | None = None
 
     def __getitem__(self, name: str) -> Split:
         if name not in SPLITS:
@@ -68,22 +81,48 @@ class TextData:
             )
         }
 
+    def classes(self) -> str:
+        """How many texts each class has, and of which class the scores are, in words."""
+        every = Counter(label for name in SPLITS for label in self[name].classes)
+        words = in_words({label: every[index] for index, label in enumerate(self.labels)})
+        positive = f"; the positive one is {short(self.labels[1])}" * (len(self.labels) == 2)
+        return words + positive
+
     def warnings(self) -> list[str]:
         """What a reader of the results must know about this data, a line each."""
-        found = [
+        found = [*self.cautions]
+        found += [
             f"{n} of {len(self[split])} {split} texts stand verbatim in {other or 'train'} "
             "(data.dedupe=true drops repeated texts)"
             for name, n in self.repeats().items()
             for split, _, other in [name.partition("_in_")]
             if n
         ]
-        seen = set(self.train.classes)
+        found += [line for name in SPLITS if (line := self.absent(name))]
+        found += [
+            f"the labels {listed(group)} are nearly the same and count as {len(group)} classes"
+            for group in alike(self.labels)
+        ]
+        return [*found, *self.shortcuts]
+
+    def absent(self, name: str) -> str | None:
+        """Which classes have no text in a split, and what its scores then are."""
+        seen = {*self[name].classes}
         missing = [label for index, label in enumerate(self.labels) if index not in seen]
-        if missing:
-            found.append(
-                f"no training text has the label {missing[0]!r} ({len(missing)} such labels)"
-            )
-        return found
+        if not seen or not missing:
+            return None
+        if len(self.labels) > 2:
+            then = f"its means over the classes are over the {len(seen)} that have one"
+        elif 1 in seen:
+            then = "its AUROC is not defined"
+        else:
+            then = "its F1, precision, recall and AUROC are not defined"
+        unlearnt = " (so none is learnt)" if name == "train" else ""
+        return f"no {name} text has the label {listed(missing)}{unlearnt}: {then}"
+
+    @cached_property
+    def shortcuts(self) -> list[str]:
+        return shortcuts({name: (self[name].texts, self[name].classes) for name in SPLITS})
 
 
 def load_data(config: Data) -> TextData:
@@ -96,18 +135,32 @@ def load_data(config: Data) -> TextData:
     if len(source.labels) < 2:
         raise UserError(f"data.path={config.path} has one class only: {source.labels[0]!r}")
     frames = cut(source, config)
-    splits = {}
+    repeated, contradicting = repeated_texts(tutorials_or_own(source, config), config.dedupe)
+    splits, remarks = {}, [*source.remarks, *repeated]
     for name, frame in frames.items():
         if frame.empty:
             raise UserError(f"{source.note}: no text is left for {name}; more texts are needed")
-        splits[name] = numbered(frame[: config.limit], source.labels)
+        splits[name] = limited(numbered(frame, source.labels), config, name)
+    if any(len(splits[name]) < len(frame) for name, frame in frames.items()):
+        remarks.append(f"data.limit={config.limit} of each split, {WHICH[config.limit_by]}")
+    if sample := train_sample(splits["train"].classes, config):
+        remarks.append(f"train metrics are of {len(sample):,} texts, {WHICH[config.limit_by]}")
+    sizes = {name: len(frame) for name, frame in frames.items()}
+    uneven = [] if "split" in source.frame else small_shares(sizes)
     return TextData(
         **splits,
         labels=source.labels,
-        note=source.note,
+        note="; ".join([source.note, *remarks]),
         synthetic=source.synthetic,
         source_sha256=source_hash(source),
+        cautions=(*contradicting, *uneven),
+        sample=sample,
     )
+
+
+def limited(split: Split, config: Data, name: str) -> Split:
+    places = within_limit(split.classes, config, SPLITS.index(name))
+    return split.only(places) if places else split
 
 
 def source_hash(source: Source) -> str:
@@ -127,7 +180,7 @@ def load_whole(config: Data) -> TextData:
     """
     source = find_source(config)
     frame = source.frame.drop_duplicates("text") if config.dedupe else source.frame
-    test, none = numbered(frame[: config.limit], source.labels), Split([], [])
+    test, none = limited(numbered(frame, source.labels), config, "test"), Split([], [])
     return TextData(
         none, none, test, source.labels, source.note, source.synthetic, source_hash(source)
     )
@@ -139,17 +192,21 @@ def numbered(frame: pd.DataFrame, labels: tuple[str, ...]) -> Split:
 
 
 def cut(source: Source, config: Data) -> dict[str, pd.DataFrame]:
-    frame = source.frame
-    if config.split == "book":
-        if source.read_by_tutorial is None:
-            raise UserError(f"data.split=book belongs to data=sms_spam, got data={config.name}")
-        frame = source.read_by_tutorial
+    frame = tutorials_or_own(source, config)
     if config.dedupe:
         frame = frame.drop_duplicates("text")
     if "split" in frame:
         frames = {name: frame[frame["split"] == name] for name in SPLITS}
         return with_validation(frames, config.split_seed)
     return SPLITTERS[config.split](frame, config.split_seed)
+
+
+def tutorials_or_own(source: Source, config: Data) -> pd.DataFrame:
+    if config.split != "book":
+        return source.frame
+    if source.read_by_tutorial is None:
+        raise UserError(f"data.split=book belongs to data=sms_spam, got data={config.name}")
+    return source.read_by_tutorial
 
 
 def book(frame: pd.DataFrame, seed: int) -> dict[str, pd.DataFrame]:
@@ -166,9 +223,12 @@ def stratified(frame: pd.DataFrame, seed: int) -> dict[str, pd.DataFrame]:
     """70/10/20 within every class, each rounded to whole texts, then shuffled."""
     generator = np.random.default_rng(seed)
     parts: dict[str, list[int]] = {name: [] for name in SPLITS}
-    for _, rows in sorted(frame.groupby("label").indices.items()):
+    groups = [rows for _, rows in sorted(frame.groupby("label").indices.items())]
+    sizes = np.array([len(rows) for rows in groups])
+    fifths = portions(sizes, 0.2, sizes - 1, (seed, 0))
+    tenths = portions(sizes, 0.1, sizes - 1 - fifths, (seed, 1))
+    for rows, tenth, fifth in zip(groups, tenths, fifths, strict=True):
         rows = generator.permutation(rows)
-        tenth, fifth = round(len(rows) * 0.1), round(len(rows) * 0.2)
         parts["test"] += list(rows[:fifth])
         parts["validation"] += list(rows[fifth : fifth + tenth])
         parts["train"] += list(rows[fifth + tenth :])
@@ -182,8 +242,10 @@ def with_validation(frames: dict[str, pd.DataFrame], seed: int) -> dict[str, pd.
     train = frames["train"]
     generator = np.random.default_rng(seed)
     taken: list[int] = []
-    for _, rows in sorted(train.groupby("label").indices.items()):
-        taken += list(generator.permutation(rows)[: round(len(rows) * 0.1)])
+    groups = [rows for _, rows in sorted(train.groupby("label").indices.items())]
+    sizes = np.array([len(rows) for rows in groups])
+    for rows, tenth in zip(groups, portions(sizes, 0.1, sizes - 1, (seed, 1)), strict=True):
+        taken += list(generator.permutation(rows)[:tenth])
     rest = np.setdiff1d(np.arange(len(train)), taken)
     return {**frames, "train": train.iloc[rest], "validation": train.iloc[np.sort(taken)]}
 

@@ -7,8 +7,9 @@ from typing import Any
 from loraexp.errors import UserError, unknown
 from loraexp.results.arms import Arm, Comparison, arms, compare
 from loraexp.results.collect import failed_lines
-from loraexp.results.fairness import doubts, repeats
+from loraexp.results.fairness import doubts, repeats, runs
 from loraexp.results.naming import naming
+from loraexp.results.notes import score_notes
 from loraexp.results.record import Failure, Record
 from loraexp.results.settings import conditions, flat, heading, is_typed
 from loraexp.results.stats import Interval
@@ -219,4 +220,4 @@ def notes(
         lines += ["Not evidence of which is better, because", *(f"- {r}" for r in reasons)]
     if seen := repeats(found):
         lines.append(f"Note: {seen}.")
-    return lines
+    return [*lines, *score_notes([record for arm in found for record in runs(arm)])]

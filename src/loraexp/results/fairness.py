@@ -119,15 +119,16 @@ def runs(arm: Arm) -> list[Record]:
 
 
 def repeats(arms: Sequence[Arm]) -> str | None:
-    """What test texts the training has seen, in words; the most of any run."""
-    every = [record for arm in arms for record in runs(arm)]
+    """What test texts the training has seen, in words; the most of any run. All test texts count,
+    those too that limited batches leave unmeasured."""
+    every = [record.data for arm in arms for record in runs(arm)]
     known = [
-        (record.data["repeats"]["test"], record.metrics["test"]["n"])
-        for record in every
-        if "test" in record.data.get("repeats", {})
+        (data["repeats"]["test"], data["n"]["test"])
+        for data in every
+        if "test" in data.get("repeats", {}) and "test" in data["n"]
     ]
     if not known:
         return None
     count, n = max(known)
     more = " in the runs that have most of them" if len({*known}) > 1 else ""
-    return f"{count} of {n} test texts stand verbatim in train{more}"
+    return f"{count:,} of {n:,} test texts stand verbatim in train{more}"

@@ -14,6 +14,7 @@ from loraexp.results.escape import printable
 from loraexp.results.fairness import doubts
 from loraexp.results.figures import figures, label
 from loraexp.results.naming import naming, varied
+from loraexp.results.notes import apart, of_label
 from loraexp.results.plots import loss_figure
 from loraexp.results.record import Failure, Record
 from loraexp.results.settings import heading
@@ -206,8 +207,11 @@ def confusion(record: Record) -> Table:
 
 def facts_of(record: Record) -> dict[str, str]:
     speed = record.texts_per_second
+    warned = [str(line) for line in record.data.get("warnings", [])] + [*apart([record])]
     return {
         "data": str(record.data["note"]),
+        "F1, precision, recall": of_label(record),
+        **{f"warning {n}": line for n, line in enumerate(warned, 1)},
         "trainable": f"{record.counts['trainable']:,} of {record.counts['total']:,}",
         "epochs": f"{record.epochs}, the adapter is that of epoch {record.best_epoch}",
         "time": f"{record.seconds['total']:.0f} s" + (f", {speed:.0f} texts/s" if speed else ""),

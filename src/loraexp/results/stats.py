@@ -54,6 +54,20 @@ def over_texts(share: float, n: int) -> Interval:
     return Interval(share, float(low), float(high))
 
 
+def p_of_two_shares(one: tuple[float, int], other: tuple[float, int]) -> float:
+    """Chance that two shares of different texts differ as much if both texts were of one kind:
+    Fisher's exact test (1935), two-sided.
+
+    Args:
+        one, other: a share, and of how many texts.
+    """
+    from scipy import stats
+
+    right = [round(share * n) for share, n in (one, other)]
+    wrong = [n - hits for hits, (_, n) in zip(right, (one, other), strict=True)]
+    return float(stats.fisher_exact([right, wrong]).pvalue)
+
+
 def p_of_difference(one: Marks, other: Marks) -> float:
     """Chance of a difference in accuracy at least as large if there were none, two-sided.
 

@@ -8,6 +8,7 @@ from loraexp.atomic import write_whole
 from loraexp.results.comparison import findings
 from loraexp.results.escape import printable
 from loraexp.results.naming import varied
+from loraexp.results.notes import score_notes
 from loraexp.results.record import Failure, Record
 from loraexp.results.sweep import telling
 from loraexp.results.tables import FORMATS, Table, narrowed, runs_table
@@ -73,6 +74,8 @@ class Summary:
         records = finished(self.outcomes)
         synthetic = {record.data["note"] for record in records if record.data["synthetic"]}
         yield from (f"Data: {note}." for note in sorted(synthetic))
+        if "comparison" not in self.tables:  # its notes say it
+            yield from score_notes(records)
         if any(record.config["model"]["weights"] == "random" for record in records):
             yield "The base has random weights: it has learnt nothing before."
 

@@ -11,8 +11,6 @@ from torch import Tensor
 from loraexp.data.module import TextDataModule
 from loraexp.training.module import FineTuning
 
-# A larger training set's accuracy is that of its first texts.
-TRAIN_EVALUATED = 10_000
 MISTAKES = 20  # kept in a record
 
 
@@ -48,13 +46,20 @@ class Evaluation:
 
 
 def evaluate(trainer: Trainer, module: FineTuning, texts: TextDataModule, split: str) -> Evaluation:
-    """Measure one split; under DDP every process gets the whole of it."""
-    loader = texts.loader(split, first=TRAIN_EVALUATED if split == "train" else None)
+    """Measure one split, of a large training set a sample; under DDP every process gets the whole.
+
+    Raises:
+        UserError: logits that are NaN or infinite.
+    """
+    sample = texts.data.sample if split == "train" else None
+    loader = texts.loader(split, only=sample)
+    module.measuring = split
     trainer.test(module, loader, verbose=False)
     metrics = module.summary()
     assert loader.batch_sampler is not None
     # Batches come in the sampler's order; with limited batches the last ones were not measured.
     order = [place for batch in loader.batch_sampler for place in batch]
+    order = [sample[at] for at in order] if sample else order
     chances = dict(zip(order, torch.cat(module.tested), strict=False))
     if trainer.world_size > 1:
         parts: list[dict[int, Tensor]] = [{} for _ in range(trainer.world_size)]

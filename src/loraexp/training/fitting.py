@@ -188,6 +188,7 @@ def announce(config: TrainConfig, made: Assembled, texts: TextDataModule) -> Non
         model += " with RANDOM weights (it has learnt nothing yet)"
     sizes = " + ".join(f"{len(data[name]):,}" for name in SPLITS)
     log.info(f"{config.data.name}: {data.note}; {sizes} texts (train + validation + test)")
+    log.info(data.classes())
     for warning in (*data.warnings(), *warnings(config, texts)):
         log.warning(f"warning: {warning}")
     log.info(

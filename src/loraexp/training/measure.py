@@ -1,5 +1,6 @@
 """A finished run's metrics, measured again."""
 
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +14,8 @@ from loraexp.training.evaluation import Evaluation, evaluate
 from loraexp.training.fitting import build_trainer, datamodule
 from loraexp.training.module import FineTuning
 from loraexp.training.surroundings import quiet
+
+log = logging.getLogger("loraexp")
 
 
 def measure_again(
@@ -33,11 +36,18 @@ def measure_again(
     if config is trained:
         return measured(config, made, own_data(run, config), [split])[split].metrics
     # How texts become tokens belongs to the run, not to the data it is measured on.
-    read = trained.data
-    data = replace(config.data, max_length=read.max_length, pad_to=read.pad_to)
-    config = replace(config, data=data)
+    read = {key: getattr(trained.data, key) for key in ("max_length", "pad_to", "strip")}
+    config = replace(config, data=replace(config.data, **read))
+    positive = config.data.positive_label
+    if len(made.labels) == 2 and positive not in (None, made.labels[1]):
+        raise UserError(
+            f"data.positive_label={positive}: to the run the positive label is {made.labels[1]!r}"
+        )
     load, name = (load_whole, "test") if split == "all" else (load_data, split)
-    return measured(config, made, load(data), [name])[name].metrics
+    data = relabelled(load(config.data), made.labels)
+    if told := data.absent(name):
+        log.warning(f"warning: {told}")
+    return measured(config, made, data, [name])[name].metrics
 
 
 def measured(

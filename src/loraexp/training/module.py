@@ -35,7 +35,7 @@ class FineTuning(LightningModule):
         lr_ratio: learning rate of lora_B over that of all else.
         orthogonality: weight of what AdaLoRA's branches add to the loss.
         n_classes: C; with two, precision, recall, F1 and AUROC are those of the second class, with
-            more they are averaged over the classes.
+            more their means over the classes that have a text among those measured.
     """
 
     def __init__(
@@ -51,6 +51,7 @@ class FineTuning(LightningModule):
         self.network, self.optim, self.n_classes = network, optim, n_classes
         self.loss, self.scores = MeanMetric(), classification_metrics(n_classes)
         self.tested: list[Tensor] = []  # chances (B, C) of the test batches of this process
+        self.measuring = "validation"  # the split, for messages
 
     def forward(self, tokens: Tensor, lengths: Tensor) -> Tensor:  # -> (B, C)
         logits: Tensor = self.network(tokens, lengths)
@@ -79,16 +80,32 @@ class FineTuning(LightningModule):
 
     def on_validation_epoch_end(self) -> None:
         values = self.summary()  # the same in every process already; sync_dist only says so
+        if values["loss"] is None:  # nothing could be chosen by it
+            raise self.diverged("loss")
         self.log("val_loss", values["loss"], prog_bar=True, sync_dist=True)
         self.log("val_accuracy", values["accuracy"], prog_bar=True, sync_dist=True)
 
     def measure(self, batch: Batch) -> Tensor:
-        """Count a batch in the metrics; returns its chances (B, C)."""
+        """Count a batch in the metrics; returns its chances (B, C).
+
+        Raises:
+            UserError: logits that are NaN or infinite.
+        """
         logits = self(batch.tokens, batch.lengths).float()  # (B, C)
+        if not logits.isfinite().all():
+            raise self.diverged("logits")
         self.loss.update(F.cross_entropy(logits, batch.classes, reduction="none"))
         chances = logits.softmax(-1)
         self.scores.update(chances[:, 1] if self.n_classes == 2 else chances, batch.classes)
         return chances
+
+    def diverged(self, what: str) -> UserError:
+        after = f" after step {self.global_step}" if self.global_step else ""
+        return UserError(
+            f"the {what} of {self.measuring} texts {'are' if what == 'logits' else 'is'} NaN or "
+            f"infinite{after}; try a lower optim.lr (it is {self.optim.lr:g}) or "
+            "trainer.precision=fp32"
+        )
 
     def summary(self) -> dict[str, Any]:
         """The metrics of all batches since the last call, over all processes.
@@ -99,12 +116,13 @@ class FineTuning(LightningModule):
             warnings.filterwarnings("ignore", message="No (positive|negative) samples in targets")
             values = self.scores.compute()
         confusion = values.pop("confusion").long()  # (C, C): row true, column predicted
-        values = {"loss": self.loss.compute(), **values}
+        there = confusion.sum(1) > 0  # (C,): the classes that have a text
+        loss, accuracy = self.loss.compute(), values.pop("accuracy")
         self.loss.reset()
         self.scores.reset()
+        values = {name: mean_of(name, value, there) for name, value in values.items()}
+        values = {"loss": loss, "accuracy": accuracy, **values}
         numbers = {name: float(v) if v.isfinite() else None for name, v in values.items()}
-        if self.n_classes == 2 and not confusion.sum(1).all():
-            numbers["auroc"] = None  # torchmetrics says 0 where a class has no text
         return {"n": int(confusion.sum()), **numbers, "confusion": confusion.tolist()}
 
     def configure_optimizers(self) -> Any:
@@ -138,12 +156,31 @@ class FineTuning(LightningModule):
             raise UserError(f"the checkpoint {error}") from None
 
 
+def mean_of(name: str, value: Tensor, there: Tensor) -> Tensor:
+    """A score as it is shown: NaN where it is not defined.
+
+    torchmetrics counts AUROC of a class without a text as 0, and precision of one that is
+    predicted: neither says anything of the model.
+
+    Args:
+        value: (C,), or of the second of two classes ().
+        there: (C,) the classes that have a text. AUROC needs one of another class beside it.
+    """
+    if (name == "auroc" and there.sum() < 2) or (value.ndim == 0 and not there[1]):
+        return value.new_tensor(float("nan"))
+    if value.ndim == 0:
+        return value
+    # To the last digit as torchmetrics averages them where every class has a text.
+    return value[there].mean() if name == "auroc" else (value * there / there.sum()).sum()
+
+
 def classification_metrics(n_classes: int) -> MetricCollection:
-    """What the tables show, of chances (B,) of the second of two classes, or (B, C)."""
+    """What the tables show, of chances (B,) of the second of two classes, or (B, C); with more
+    than two classes scores but accuracy are (C,), one a class."""
     task: dict[str, Any] = {"task": "binary"}
     if n_classes > 2:
         task = {"task": "multiclass", "num_classes": n_classes}
-    average = task if n_classes == 2 else task | {"average": "macro"}
+    average = task if n_classes == 2 else task | {"average": "none"}
     return MetricCollection(
         {
             "accuracy": Accuracy(**(task if n_classes == 2 else task | {"average": "micro"})),

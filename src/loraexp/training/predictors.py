@@ -29,8 +29,12 @@ from loraexp.training.naming import distinct_names
 def encode(
     made: Assembled, config: TrainConfig, texts: Sequence[str], batch_size: int
 ) -> Iterator[tuple[list[int], torch.Tensor, torch.Tensor]]:
-    """Batches of like length: which texts, their tokens (B, T) and lengths (B,)."""
-    rows = made.tokenizer.encode([*texts], made.max_length)
+    """Batches of like length: which texts, their tokens (B, T) and lengths (B,).
+
+    Texts are stripped if those that the run learnt from were.
+    """
+    read = [text.strip() for text in texts] if config.data.strip else [*texts]
+    rows = made.tokenizer.encode(read, made.max_length)
     for batch in LengthGrouped([len(row) for row in rows], batch_size, seed=None):
         items = [(rows[index], 0) for index in batch]
         tokens, lengths, _ = collate(items, made.tokenizer.pad, config.data.pad_to)

@@ -1,0 +1,39 @@
+"""What must be read beside the scores of runs: of which label they are, and whether validation
+and test are of one kind."""
+
+from collections.abc import Iterator, Sequence
+
+from loraexp.results.record import Record
+from loraexp.results.stats import LEVEL, holm, p_of_two_shares
+
+
+def score_notes(records: Sequence[Record]) -> Iterator[str]:
+    """A line each; none of no records."""
+    if records:
+        found = list(dict.fromkeys(of_label(record) for record in records))
+        yield f"F1, precision, recall are {' or '.join(found)}{', by the data' * (len(found) > 1)}."
+    yield from apart(records)
+
+
+def of_label(record: Record) -> str:
+    if len(record.labels) == 2:
+        return f"those of {record.labels[1]!r}"
+    return "means over the classes"
+
+
+def apart(records: Sequence[Record]) -> Iterator[str]:
+    """Where accuracy on validation and on test texts differ by more than chance: Fisher's exact
+    test on how many are right of each, two-sided, Holm-corrected over the runs."""
+    pairs = [[record.metrics[split] for split in ("validation", "test")] for record in records]
+    ps = holm([p_of_two_shares(*((m["accuracy"], m["n"]) for m in pair)) for pair in pairs])
+    off = [pair for pair, p in zip(pairs, ps, strict=True) if p < LEVEL]
+    if not off:
+        return
+    most = max(off, key=lambda pair: abs(pair[0]["accuracy"] - pair[1]["accuracy"]))
+    validation, test = (f"{scores['accuracy']:.1%} of {scores['n']:,}" for scores in most)
+    runs = f" in {len(off)} of {len(records)} runs" if len(records) > 1 else ""
+    yield (
+        f"Warning: validation and test differ by more than chance{runs}: are they of one kind? "
+        f"{'At most: ' if len(off) > 1 else ''}{validation} validation texts are labelled rightly, "
+        f"{test} test texts (Fisher's exact test{', Holm-corrected' if runs else ''})."
+    )
