@@ -15,6 +15,7 @@ from loraexp.config import TrainConfig
 from loraexp.data.splits import load_data
 from loraexp.errors import UserError
 from loraexp.model.checkpoint import save_classifier
+from loraexp.model.folders import RUN
 from loraexp.schemas import MergeConfig
 from loraexp.training.assemble import ADAPTER, Assembled, rebuild, restore
 from loraexp.training.derive import check_free, write_run
@@ -72,16 +73,14 @@ def merge_run(config: MergeConfig) -> Certificate:
             f"tolerance={config.tolerance:g}; nothing was written (force=true writes it)"
         )
     save_classifier(stored, trained.model, made.tokenizer, made.labels, out)
-    write_run(out, on_itself(trained, card["precision"], out), made.labels, head_of(stored), data)
+    write_run(out, on_itself(trained, card["precision"]), made.labels, head_of(stored), data)
     return certificate
 
 
-def on_itself(config: TrainConfig, precision: str, out: Path) -> TrainConfig:
-    """The config under which a merged folder is a run: its weights are the base, and all that is
-    left to adapt is the head. The path is a whole one, so that it holds from any folder."""
-    model = replace(
-        config.model, weights=str(out.resolve()), tokenizer="auto", repo="", revision="", sha256=""
-    )
+def on_itself(config: TrainConfig, precision: str) -> TrainConfig:
+    """The config under which a merged folder is a run, wherever it lies: its weights are the base,
+    and all that is left to adapt is the head."""
+    model = replace(config.model, weights=RUN, tokenizer="auto", repo="", revision="", sha256="")
     trainer = replace(config.trainer, precision=precision)
     merged: TrainConfig = as_method(replace(config, model=model, trainer=trainer), "head")
     return merged
