@@ -198,7 +198,7 @@ def tokenizer_folder(model: Model) -> Path:
     if model.weights == "embedded":
         return embedded(model)
     if in_folder(model):
-        return Path(model.weights)
+        return weights_file(model).parent  # without them its tokenizer is of no use
     if data_dir := os.environ.get("LORAEXP_DATA_DIR"):
         for folder in (Path(data_dir), Path(data_dir) / "gpt2_bpe"):
             if any((folder / vocab).is_file() for vocab, _ in FILES):

@@ -82,7 +82,9 @@ def on_itself(config: TrainConfig, precision: str) -> TrainConfig:
     and all that is left to adapt is the head."""
     model = replace(config.model, weights=RUN, tokenizer="auto", repo="", revision="", sha256="")
     trainer = replace(config.trainer, precision=precision)
-    merged: TrainConfig = as_method(replace(config, model=model, trainer=trainer), "head")
+    merged: TrainConfig = as_method(
+        replace(config, model=model, trainer=trainer, output_dir=TrainConfig.output_dir), "head"
+    )
     return merged
 
 

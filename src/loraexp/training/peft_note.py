@@ -102,6 +102,7 @@ Written by `python -m loraexp export`. In Python, with this folder as the curren
 {code}
 ```
 
+{found}That score.weight is missing in the base is as it should be: it is in the adapter.
 `tokenizer(texts, truncation=True, padding=True, return_tensors="pt")` makes tokens as they were in
 training{strip}. `python -m loraexp import peft=FOLDER out=NEW` makes a run of it again.
 """
@@ -114,9 +115,14 @@ folder = "."
 LOADED = """\
 model = PeftModel.from_pretrained(base, folder).eval()
 tokenizer = AutoTokenizer.from_pretrained(folder)"""
+FOUND = """\
+peft's AutoPeftModelForSequenceClassification opens it where it was written: adapter_config.json
+names the base by its whole path, which does not hold after a move; these lines do.
+
+"""
 BESIDE = 'base = AutoModelForSequenceClassification.from_pretrained(f"{folder}/base")\n'
 FROM_HUB = """\
-labels = dict(enumerate(json.load(open(f"{{folder}}/loraexp.json", encoding="utf-8"))["labels"]))
+labels = dict(enumerate(json.loads(Path(folder, "loraexp.json").read_text())["labels"]))
 base = AutoModelForSequenceClassification.from_pretrained(
     {repo}, revision={revision}, pad_token_id={pad}, num_labels=len(labels), id2label=labels
 )
@@ -126,9 +132,10 @@ base = AutoModelForSequenceClassification.from_pretrained(
 def readme(model: Model, pad: int, strip: bool) -> str:
     """Code that opens an export wherever it lies: peft itself knows its base by a path, or by a
     name without a number of classes."""
-    code = f"{IMPORTS}{BESIDE}{LOADED}"
+    code, found = f"{IMPORTS}{BESIDE}{LOADED}", FOUND
     if model.weights == "hub":
         named = {"repo": repr(model.repo), "revision": repr(model.revision or None), "pad": pad}
-        code = f"import json\n\n{IMPORTS}{FROM_HUB.format(**named)}{LOADED}"
+        lines = f"{IMPORTS}{FROM_HUB.format(**named)}{LOADED}"
+        code, found = f"import json\nfrom pathlib import Path\n\n{lines}", ""
     stripped = ", of texts without white space at their ends: `text.strip()`"
-    return OPENED.format(code=code, strip=stripped if strip else "")
+    return OPENED.format(code=code, found=found, strip=stripped if strip else "")
