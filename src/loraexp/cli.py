@@ -84,6 +84,7 @@ def run_hydra(verb: str, arguments: list[str]) -> None:
         careful(command, planned.jobs[0], None)
         return
     import hydra
+    from hydra.core.hydra_config import HydraConfig
     from omegaconf import DictConfig
 
     if planned.search:
@@ -96,7 +97,8 @@ def run_hydra(verb: str, arguments: list[str]) -> None:
 
         # A process that Lightning starts reads sys.argv: it must find this one job there.
         sys.argv[1:] = job_arguments(verb)
-        return careful(command, typed(config), planned.sweep)
+        given = HydraConfig.get().overrides.task
+        return careful(command, typed(config, given), planned.sweep)
 
     if planned.sweep is not None:
         from loraexp.commands.train import begin_sweep

@@ -39,7 +39,10 @@ class Model:
 
     name: str = key("gpt2", "the name shown in tables")
     weights: str = key(
-        "hub", "hub | embedded (nano) | random | a folder in Hugging Face format", path=True
+        "hub",
+        "hub | embedded (nano) | random | a folder in Hugging Face format, whose config.json then "
+        "gives the geometry | run (merge writes it: the run's own folder)",
+        path=True,
     )
     tokenizer: str = key(
         "auto",

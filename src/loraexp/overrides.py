@@ -3,6 +3,7 @@
 import itertools
 import os
 import time
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, fields
 from functools import cache
 from pathlib import Path
@@ -18,10 +19,13 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from loraexp.compose import check_optuna, composed, readable, register_schema, to_typed
+from loraexp.config import Model
 from loraexp.errors import UserError, unknown
+from loraexp.model.folders import RUN, in_folder, with_folder
 from loraexp.quoting import escaped_keys, literal, quoted
 from loraexp.rules import check, expanded, group_in, keys
-from loraexp.schemas import SCHEMAS
+from loraexp.schemas import SCHEMAS, ImportConfig
+from loraexp.training.peft_note import exported_base
 
 # Keys whose value is text as typed: commas, quotes and brackets in it are no grammar.
 FREE_TEXT = {"text", "file", "out", "run", "peft", "question"}
@@ -82,10 +86,10 @@ def plan(verb: str, arguments: list[str]) -> Plan:
         if swept and not multirun:
             raise several(verb, swept[0])
         search = multirun and "optuna" in str(shell.sweeper.get("_target_"))
-        grid = [config]
-        if multirun and not search:
-            grid = [composed(verb, job) for job in jobs(shell, overrides)]
-        configs = [typed(job) for job in grid]
+        configs = []
+        for job in jobs(shell, overrides) if multirun and not search else [fixed]:
+            made = config if job is fixed else composed(verb, job)
+            configs.append(typed(made, job))
     sweep = sweep_folder(config) if multirun else None
     written = [line(override) for override in overrides]
     if sweep is not None and not any(o.key_or_group == "hydra.sweep.dir" for o in overrides):
@@ -98,12 +102,50 @@ def plan(verb: str, arguments: list[str]) -> Plan:
     return Plan(arguments, conf_dir(), sweep, configs, search, shows=bool(shown))
 
 
-def typed(config: DictConfig) -> Any:
-    """The typed, checked object of a composed job; the last that is seen of DictConfig."""
+def typed(config: DictConfig, overrides: Sequence[str] = ()) -> Any:
+    """The typed, checked object of a composed job; the last that is seen of DictConfig.
+
+    Args:
+        overrides: of which it was composed: what they set, no folder of a base sets otherwise.
+    """
     result = to_typed(config)
     expanded(result)
+    if isinstance(getattr(result, "model", None), Model):
+        given = {text.partition("=")[0].lstrip("+") for text in overrides}
+        result.model = based(result, {key for key in given if key.partition(".")[0] == "model"})
     check(result)
     return result
+
+
+def based(config: Any, given: Collection[str]) -> Model:
+    """The model of a config, with what the folder of its weights says, or an export to import.
+
+    Args:
+        given: keys of the model that were typed.
+
+    Raises:
+        UserError: a folder that contradicts them, or is damaged.
+    """
+    model: Model = config.model
+    own = exported_base(Path(config.peft)) if isinstance(config, ImportConfig) else None
+    if own and not given:
+        return own
+    if model.weights == RUN:
+        raise UserError(
+            f"model.weights={RUN} is what merge writes of a folder that holds both base and run; "
+            f"name the folder itself, or ./{RUN} if it is called so"
+        )
+    if not in_folder(model):
+        return model
+    verb = next(verb for verb, schema in SCHEMAS.items() if schema is type(config))
+    plain: Any = OmegaConf.to_object(by_itself(verb).model)
+    return with_folder(model, plain, given)
+
+
+@cache
+def by_itself(verb: str) -> DictConfig:
+    """What a verb is composed to where nothing is typed."""
+    return composed(verb, [])
 
 
 def job_arguments(verb: str) -> list[str]:

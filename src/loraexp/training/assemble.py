@@ -1,6 +1,6 @@
 """A network with its method attached and its tokenizer: fresh from a config, or back from a run."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ from loraexp.adapters.inject import inject
 from loraexp.config import TrainConfig
 from loraexp.data.splits import TextData, load_data
 from loraexp.errors import UserError, unknown
+from loraexp.model.folders import RUN
 from loraexp.model.gpt2 import GPT2Classifier
 from loraexp.model.tokenizer import Tokenizer
 from loraexp.model.weights import base_hash, load_classifier, load_tokenizer
@@ -103,7 +104,7 @@ def golden_logits(made: Assembled) -> list[list[float]]:
 
 
 def read_config(card: dict[str, Any], run: Path) -> TrainConfig:
-    """The config that a card holds, with the precision that was used.
+    """The config that a card holds, with the precision that was used and the base in its place.
 
     Raises:
         UserError: a damaged card.
@@ -122,7 +123,15 @@ def read_config(card: dict[str, Any], run: Path) -> TrainConfig:
     except (TypeError, AttributeError, KeyError, UserError) as error:
         raise UserError(f"{run / ADAPTER}: adapter.json is damaged: {error}") from None
     config.trainer.precision = card["precision"]
-    return config
+    return placed(config, run)
+
+
+def placed(config: TrainConfig, run: Path) -> TrainConfig:
+    """The config with its base where it is: model.weights=run is the folder of the run itself, so
+    that a merged one may be moved."""
+    if config.model.weights != RUN:
+        return config
+    return replace(config, model=replace(config.model, weights=str(run.resolve())))
 
 
 def rebuild(card: dict[str, Any], run: Path) -> tuple[TrainConfig, Assembled]:

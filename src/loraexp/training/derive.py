@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from torch import Tensor
@@ -14,7 +15,7 @@ from loraexp.config import Lora, TrainConfig
 from loraexp.data.splits import TextData
 from loraexp.errors import UserError
 from loraexp.rules import to_yaml
-from loraexp.training.assemble import ADAPTER, adapter_card, assemble
+from loraexp.training.assemble import ADAPTER, adapter_card, assemble, placed
 
 
 def check_free(out: Path) -> None:
@@ -29,6 +30,7 @@ def write_run(
     tensors: Mapping[str, Tensor],
     made_by: str,
     data: TextData | None = None,
+    hashes: Mapping[str, str] = MappingProxyType({}),
 ) -> None:
     """adapter/ and config.yaml, such that predict, eval, merge and export take the folder.
 
@@ -37,15 +39,23 @@ def write_run(
     Args:
         made_by: the verb, for the card.
         data: what it was trained on, if that is known.
+        hashes: what the card must say of base and tokenizer, if that is known.
 
     Raises:
-        ValueError: tensors that are not those of `config`, or logits that are not finite.
+        ValueError: tensors that are not those of `config`, another base or tokenizer, or logits
+            that are not finite.
     """
-    made = assemble(config, labels)
+    made = assemble(placed(config, out), labels)
     own = saved_tensors(made.network)
     load_tensors(own, tensors)
     load_tensors(own, dict(own))  # finite in float32 too
     card = adapter_card(config, made, data, made_by)
+    for field, digest in hashes.items():
+        if card[field] != digest:
+            part = field.removesuffix("_sha256")
+            raise ValueError(
+                f"was exported from another {part} (sha256 {digest[:12]}, here {card[field][:12]})"
+            )
     if not all(math.isfinite(logit) for row in card["golden"]["logits"] for logit in row):
         raise ValueError("gives logits that are not finite")
     write_whole(out / "config.yaml", to_yaml(config))
