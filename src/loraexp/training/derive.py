@@ -27,16 +27,17 @@ def write_run(
     config: TrainConfig,
     labels: tuple[str, ...],
     tensors: Mapping[str, Tensor],
-    made_by: str,
     data: TextData | None = None,
+    *,
+    made_by: str,
 ) -> None:
     """adapter/ and config.yaml, such that predict, eval, merge and export take the folder.
 
     Nothing is written before all of it is known.
 
     Args:
-        made_by: the verb, for the card.
         data: what it was trained on, if that is known.
+        made_by: the verb, for the card.
 
     Raises:
         ValueError: tensors that are not those of `config`, or logits that are not finite.

@@ -67,7 +67,7 @@ def import_adapter(config: ImportConfig) -> int:
     )
     trained.trainer.precision = "fp32"
     try:
-        write_run(out, trained, labels, found.tensors, "import")
+        write_run(out, trained, labels, found.tensors, made_by="import")
     except ValueError as error:
         raise UserError(f"{folder} does not fit model={config.model.name}: it {error}") from None
     return len(found.tensors)
