@@ -1,14 +1,13 @@
 """A stranger's record that says what none of ours does: one line from every verb that reads it."""
 
 import json
-import os
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from crafted import GONE, changed
+from crafted import GONE, NO_FILES, changed
 
 from loraexp.commands import report, table
 from loraexp.errors import UserError
@@ -162,31 +161,6 @@ def test_a_text_that_is_no_record_is_one_line(run: Path, text: str) -> None:
         assert f"{run / FILE} is damaged" in line
         assert line.isprintable()
         assert len(line) < 500
-
-
-def fifo(file: Path) -> None:
-    os.mkfifo(file)
-
-
-def link_out(file: Path) -> None:
-    (file.parents[2] / "elsewhere.json").write_text("{}")
-    file.symlink_to(file.parents[2] / "elsewhere.json")
-
-
-def sparse(file: Path) -> None:
-    with file.open("wb") as stream:
-        stream.truncate(2**40)
-
-
-NO_FILES: dict[str, Callable[[Path], None]] = {
-    "no regular file": fifo,
-    "is no regular file": lambda file: file.mkdir(),
-    "leads out of its folder": link_out,
-    "leads out of its folder, to /dev/zero": lambda file: file.symlink_to("/dev/zero"),
-    "cannot be followed": lambda file: file.symlink_to(file),
-    "cannot be followed: ": lambda file: file.symlink_to("gone.json"),
-    "is too large": sparse,
-}
 
 
 @pytest.mark.parametrize(("reason", "make"), NO_FILES.items(), ids=NO_FILES)

@@ -18,6 +18,7 @@ from loraexp.results.record import (
     is_failed,
     is_finished,
     read_failure,
+    read_file,
     read_record,
     read_records,
     seal_holds,
@@ -124,6 +125,11 @@ def test_a_record_of_before_is_read_and_kept_elsewhere_without_a_seal(
     assert (old, old.seal, seal_holds(tmp_path)) == (make_record(format=2), "", None)
     make_record().write(tmp_path)
     assert seal_holds(tmp_path) is True
+
+
+def test_the_ledgers_records_are_of_before_and_read() -> None:
+    files = sorted((Path(__file__).parents[1] / "benchmarks/results/ledger").glob("*.json"))
+    assert [read_file(file).format for file in files] == [2, 2, 2]
 
 
 def test_the_seal_sees_every_leaf_and_the_kind_of_every_number(written: Path) -> None:

@@ -207,7 +207,10 @@ def test_a_record_that_is_gone_is_missed(run: Path) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    [*('!!int ""', "? [a]", "a: *b", "[" * 5000, "a: 1\n\x1bb: 2", "!!timestamp x", ""), "seed: 0"],
+    [
+        *('!!int ""', "? [a]", "a: *b", "- " * 5000, "a: 1\n\x1bb: 2", "!!timestamp x", ""),
+        "seed: 0",
+    ],
     ids=repr,
 )
 def test_a_config_file_that_is_none_is_off(run: Path, text: str) -> None:
