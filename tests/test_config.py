@@ -98,6 +98,8 @@ def test_every_key_has_a_line_of_help(verb: str) -> None:
         (TrainConfig(data=Data(name="csv", split="book")), "data.split=book belongs to data=sms_"),
         (EvalConfig(data=Data(name="csv", split="book")), "data.split=book belongs to data=sms_"),
         (TrainConfig(model=Model(n_layer=2), last_block=LastBlock(3)), "last_block.n must be at"),
+        (TrainConfig(name="a\x1b"), "name must have no .* and no control character, got 'a.x1b'"),
+        (TrainConfig(model=Model(name="a\n")), "model.name must have no .* and no control"),
         (TrainConfig(lora=Lora(target_modules=[])), "lora.target_modules must be a name or a list"),
         (TrainConfig(lora=Lora(target_modules=4)), "lora.target_modules must be a name or a list"),
         (TrainConfig(lora=Lora(rank_pattern={"fc1": 0})), "lora.rank_pattern.fc1 must be at least"),

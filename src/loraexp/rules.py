@@ -202,6 +202,9 @@ def check_together(config: TrainConfig) -> None:
             f"name must have no / or \\ and no dot in front, got {config.name!r}; "
             "output_dir=FOLDER says where runs are written"
         )
+    for name, text in (("name", config.name or ""), ("model.name", model.name)):
+        if "\\" in text or any(ord(c) < 32 or 127 <= ord(c) < 160 for c in text):
+            raise UserError(f"{name} must have no \\ and no control character, got {text!r:.80}")
     for name, value in (("data.max_length", data.max_length), ("data.pad_to", data.pad_to)):
         if value is not None and value > model.context:
             raise UserError(f"{name} must be at most model.context = {model.context}, got {value}")

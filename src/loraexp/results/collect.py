@@ -1,8 +1,10 @@
 """Runs on the disk, finished or failed: found below folders or through a sweep, filtered by their
 settings."""
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 from loraexp.errors import UserError
@@ -66,7 +68,8 @@ def collect(folders: Sequence[str], where: Sequence[str]) -> Collected:
 
 def candidates(folder: Path) -> set[Path]:
     """Folders that may hold a run's record or the reason why it has none."""
-    below = {file.parent for name in (FILE, FAILED) for file in folder.rglob(name)}
+    # Not by glob, which leaves out links to nowhere: a record that is one is refused.
+    below = {Path(at) for at, *names in os.walk(folder) if {FILE, FAILED} & {*chain(*names)}}
     jobs = {named_in(job) for job in folder.glob("jobs/*.txt")}
     return {run.resolve() for run in below | jobs}
 

@@ -1,6 +1,8 @@
 """The curves of a run, and how every figure is drawn and kept: PNG, SVG and PDF."""
 
 import csv
+import io
+import math
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,8 +13,11 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from loraexp.atomic import whole
+from loraexp.atomic import read_text, whole
+from loraexp.errors import UserError
 
+CURVES = "metrics.csv"
+MOST = 1e40  # float32, in which it trains, ends before; axes cannot be drawn for all of float64
 # Okabe and Ito's blue and vermillion; the dash and the marker tell them apart without colour.
 TRAIN = {"color": "#0072B2", "linewidth": 1.0, "label": "train"}
 VALIDATION = {"color": "#D55E00", "linestyle": "--", "marker": "o", "label": "validation"}
@@ -20,7 +25,7 @@ VALIDATION = {"color": "#D55E00", "linestyle": "--", "marker": "o", "label": "va
 
 def plot_loss(folder: Path) -> None:
     """loss.png, .svg and .pdf of a run from its metrics.csv: loss and accuracy over the steps."""
-    save(loss_figure(folder / "metrics.csv"), folder / "loss")
+    save(loss_figure(folder / CURVES), folder / "loss")
 
 
 def loss_figure(file: Path) -> Figure:
@@ -53,14 +58,24 @@ def tidy(figure: Figure, *all_axes: Axes) -> Figure:
 
 
 def read_curves(file: Path) -> dict[str, tuple[list[int], list[float]]]:
-    """Each column of a metrics.csv as (steps, values), without its gaps."""
+    """Each column of a metrics.csv as (steps, values), without its gaps.
+
+    Raises:
+        UserError: a file that is damaged, or none.
+    """
     curves: dict[str, tuple[list[int], list[float]]] = defaultdict(lambda: ([], []))
-    with file.open(encoding="utf-8", newline="") as lines:
-        for row in csv.DictReader(lines):
-            for name, value in row.items():
+    try:
+        lines = io.StringIO(read_text(file.parent, file.name), newline="")
+        for cells in csv.DictReader(lines):
+            for name, value in cells.items():
                 if value and name not in ("step", "epoch"):
-                    curves[name][0].append(int(row["step"]) + 1)
-                    curves[name][1].append(float(value))
+                    place, height = int(cells["step"]), float(value)
+                    if abs(place) > MOST or MOST < abs(height) < math.inf:
+                        raise ValueError(f"{name} is out of range")
+                    curves[name][0].append(place + 1)
+                    curves[name][1].append(height)
+    except (ValueError, TypeError, KeyError, OSError, csv.Error) as error:
+        raise UserError(f"{file} is damaged: {error!r:.200}") from None
     return curves
 
 

@@ -38,12 +38,17 @@ class CountFacts(TypedDict):
     adapter_bytes: Count
 
 
-class Scores(TypedDict):
+class Tried(TypedDict):
+    """Of the validation texts of a search's job."""
+
+    loss: float | None
+    accuracy: Share
+
+
+class Scores(Tried):
     """Of one split; a score that is not defined is None."""
 
     n: Positive
-    loss: float | None
-    accuracy: Share
     f1: Share | None
     precision: Share | None
     recall: Share | None
@@ -94,7 +99,7 @@ RECORD: dict[str, Any] = {
     **dict.fromkeys(("epochs", "best_epoch", "steps", "peak_memory_bytes"), Count),
     "texts_per_second": Amount | None,
 }
-TRIAL: dict[str, Any] = {**CONFIG, "metrics": Scores}
+TRIAL: dict[str, Any] = {**CONFIG, "metrics": Tried}
 
 
 def at_odds(content: Mapping[str, Any]) -> Iterator[str]:

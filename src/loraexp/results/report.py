@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from os.path import lexists
 from pathlib import Path
 
 import yaml
@@ -15,7 +16,7 @@ from loraexp.results.fairness import doubts
 from loraexp.results.figures import figures, label
 from loraexp.results.naming import naming, varied
 from loraexp.results.notes import apart, of_label
-from loraexp.results.plots import loss_figure
+from loraexp.results.plots import CURVES, loss_figure
 from loraexp.results.record import Failure, Record
 from loraexp.results.settings import heading
 from loraexp.results.tables import Column, Table, percent, runs_table
@@ -180,8 +181,8 @@ def page(folder: Path, record: Record) -> Page:
         ]
         for m in record.mistakes
     ]
-    curves = folder / "metrics.csv"
-    drawn = {"loss": loss_figure(curves)} if curves.is_file() else {}
+    curves = folder / CURVES
+    drawn = {"loss": loss_figure(curves)} if lexists(curves) else {}
     config = yaml.safe_dump(record.config, sort_keys=False, allow_unicode=True)
     return Page(
         record.name,

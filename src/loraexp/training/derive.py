@@ -28,18 +28,19 @@ def write_run(
     config: TrainConfig,
     labels: tuple[str, ...],
     tensors: Mapping[str, Tensor],
-    made_by: str,
     data: TextData | None = None,
     hashes: Mapping[str, str] = MappingProxyType({}),
+    *,
+    made_by: str,
 ) -> None:
     """adapter/ and config.yaml, such that predict, eval, merge and export take the folder.
 
     Nothing is written before all of it is known.
 
     Args:
-        made_by: the verb, for the card.
         data: what it was trained on, if that is known.
         hashes: what the card must say of base and tokenizer, if that is known.
+        made_by: the verb, for the card.
 
     Raises:
         ValueError: tensors that are not those of `config`, another base or tokenizer, or logits

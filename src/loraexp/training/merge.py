@@ -73,7 +73,7 @@ def merge_run(config: MergeConfig) -> Certificate:
         )
     save_classifier(stored, trained.model, made.tokenizer, made.labels, out)
     merged = on_itself(trained, card["precision"])
-    write_run(out, merged, made.labels, head_of(stored), "merge", data)
+    write_run(out, merged, made.labels, head_of(stored), data, made_by="merge")
     return certificate
 
 

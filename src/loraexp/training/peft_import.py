@@ -74,7 +74,7 @@ def import_adapter(config: ImportConfig) -> int:
         trained.data.max_length, trained.data.strip = note.max_length, note.strip
         hashes = {part: getattr(note, part) for part in ("base_sha256", "tokenizer_sha256")}
     try:
-        write_run(out, trained, labels, found.tensors, "import", hashes=hashes)
+        write_run(out, trained, labels, found.tensors, hashes=hashes, made_by="import")
     except ValueError as error:
         base = settings.get("base_model_name_or_path")
         raise UserError(

@@ -5,6 +5,7 @@ import logging
 import random
 import signal
 import time
+from os.path import lexists
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
@@ -16,7 +17,7 @@ from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
 from lightning.pytorch.loggers import CSVLogger
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 
-from loraexp.atomic import whole, write_whole
+from loraexp.atomic import regular, whole, write_whole
 from loraexp.config import TrainConfig
 from loraexp.data.batching import Batch
 from loraexp.data.module import TextDataModule
@@ -82,8 +83,9 @@ def checkpoints(config: TrainConfig, folder: Path) -> list[ModelCheckpoint]:
 def resumable(folder: Path, fingerprint: dict[str, Any]) -> Path | None:
     """The checkpoint to go on from; None where there is none, or one of other data or libraries."""
     file = folder.absolute() / "checkpoints" / f"{LAST}.ckpt"
-    if not file.is_file():
+    if not lexists(file):
         return None
+    regular(file.parent, file.name)
     try:
         kept = torch.load(file, weights_only=True, map_location="cpu")
     except (RuntimeError, EOFError, UnpicklingError) as error:
