@@ -5,7 +5,7 @@ from pathlib import Path
 
 from loraexp.results.collect import collect
 from loraexp.results.comparison import findings
-from loraexp.results.escape import markdown_safe, printable
+from loraexp.results.escape import markdown_note, printable
 from loraexp.results.tables import FORMATS
 from loraexp.schemas import TableConfig
 
@@ -20,5 +20,5 @@ def run(config: TableConfig, sweep: Path | None) -> None:
     elif config.format == "latex":
         print(*(f"% {printable(note)}" for note in result.notes), sep="\n")
     else:
-        safe = markdown_safe if config.format == "markdown" else printable
+        safe = markdown_note if config.format == "markdown" else printable
         print("", *map(safe, result.notes), sep="\n")

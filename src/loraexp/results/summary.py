@@ -40,7 +40,7 @@ class Summary:
             failed = [outcome for outcome in outcomes if isinstance(outcome, Failure)]
             compared = findings(records, varied(records), failures=failed)
             tables["comparison"] = compared.table
-            lines += [FORMATS["table"](compared.brief()), *compared.notes, ""]
+            lines += [FORMATS["table"](compared.brief()), *map(printable, compared.notes), ""]
         return cls(outcomes, tables, "\n".join(lines))
 
     def write(self, folder: Path) -> None:
@@ -69,10 +69,10 @@ class Summary:
         for outcome in self.outcomes:
             if isinstance(outcome, Failure):
                 told = telling(outcome, self.outcomes)
-                yield f"Failed: {told}: {printable(outcome.reason)}"
+                yield printable(f"Failed: {told}: {outcome.reason}")
         records = finished(self.outcomes)
         synthetic = {record.data["note"] for record in records if record.data["synthetic"]}
-        yield from (f"Data: {note}." for note in sorted(synthetic))
+        yield from (printable(f"Data: {note}.") for note in sorted(synthetic))
         if any(record.config["model"]["weights"] == "random" for record in records):
             yield "The base has random weights: it has learnt nothing before."
 
