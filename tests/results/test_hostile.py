@@ -4,7 +4,7 @@ import csv
 import io
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
@@ -16,8 +16,7 @@ from markdown_it import MarkdownIt
 from loraexp.commands import report as report_command
 from loraexp.commands import table as table_command
 from loraexp.results import report as report_module
-from loraexp.results.comparison import findings
-from loraexp.results.escape import printable
+from loraexp.results.escape import markdown_notes, printable
 from loraexp.results.html import to_html
 from loraexp.results.markdown import as_markdown
 from loraexp.results.record import Failure, Record
@@ -241,21 +240,16 @@ def test_the_commands_print_nothing_raw_and_write_inside_their_folder(
     assert len([*(tmp_path / "a").iterdir()]) == 2
 
 
-def test_notes_of_a_markdown_table_link_nothing(
-    outcomes: list[Record | Failure], capsys: pytest.CaptureFixture[str]
-) -> None:
-    """Negative control: the same notes, printed as they are, would."""
-    _, failure = outcomes[0], outcomes[2]
-    assert isinstance(failure, Failure)
-    evil = replace(failure, reason="see [x](http://x.y) <b>")
-    notes = findings([one for one in outcomes if isinstance(one, Record)], BY, failures=[evil])
+@pytest.mark.parametrize("evil", ["[x](http://x.y)", "<b>", "![x](y)", "`x`", "*x*", "&amp;"])
+def test_notes_of_a_markdown_table_act_only_if_printed_as_they_are(evil: str) -> None:
+    notes = ["A note.", "because", f"- {evil}", f"- {evil}", f"{evil} at the end"]
     reader = MarkdownIt("commonmark", {"html": True})
 
-    def links(lines: Iterator[str]) -> bool:
-        tokens = reader.parse("\n\n".join(lines))
-        return any(c.type in ("link_open", "html_inline") for t in tokens for c in t.children or ())
+    def words(shown: str) -> list[str]:
+        found = [token.children or [] for token in reader.parse(shown) if token.type == "inline"]
+        plain = {"text", "text_special", "softbreak"}
+        return ["".join(c.content if c.type in plain else "!" for c in one) for one in found]
 
-    from loraexp.results.escape import markdown_note
-
-    assert links(iter(notes.notes))
-    assert not links(map(markdown_note, notes.notes))
+    wanted = ["A note.because", evil, evil, f"{evil} at the end"]
+    assert words(markdown_notes(notes)) == wanted
+    assert words("\n".join(notes)) != wanted

@@ -5,6 +5,7 @@ HTML has Jinja's, figures have `glyphs`, JSON has its own.
 """
 
 import re
+from collections.abc import Iterable
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -53,10 +54,15 @@ def escaped(found: re.Match[str]) -> str:
     return f"{sign}\\" if found["number"] else ENTITIES.get(sign, f"\\{sign}")
 
 
-def markdown_note(text: str) -> str:
-    """A line of its own; one that we lead with a dash is of a list."""
-    bare = text.removeprefix("- ")
-    return ("- " if bare != text else "") + markdown_safe(bare)
+def markdown_notes(notes: Iterable[str]) -> str:
+    """A line each; those that we lead with a dash are a list."""
+    lines: list[str] = []
+    for note in notes:
+        bare = note.removeprefix("- ")
+        if bare == note and lines and lines[-1].startswith("- "):
+            lines.append("")  # or it would be of the list's last item
+        lines.append(("- " if bare != note else "") + markdown_safe(bare))
+    return "\n".join(lines)
 
 
 def latex_safe(text: str) -> str:

@@ -4,7 +4,7 @@ from urllib.parse import quote
 
 from matplotlib.figure import Figure
 
-from loraexp.results.escape import markdown_note, markdown_safe, printable
+from loraexp.results.escape import markdown_notes, markdown_safe, printable
 from loraexp.results.report import CAPTIONS, Report
 from loraexp.results.tables import to_markdown
 
@@ -12,7 +12,7 @@ from loraexp.results.tables import to_markdown
 def as_markdown(made: Report, folder: str) -> str:
     """The report as Markdown; its figures are files in `folder` (see `pictures`)."""
     parts = [f"# {markdown_safe(made.question)}", *map(markdown_safe, made.answer)]
-    parts += [to_markdown(made.compared.table), "\n".join(map(markdown_note, made.compared.notes))]
+    parts += [to_markdown(made.compared.table), markdown_notes(made.compared.notes)]
     parts += [picture(folder, "sweep", name) for name in made.figures]
     parts += ["## Runs", to_markdown(made.runs)]
     for page in made.pages:
