@@ -2,9 +2,11 @@
 
 import csv
 import io
+import logging
 import math
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ from matplotlib.figure import Figure
 
 from loraexp.atomic import read_text, whole
 from loraexp.errors import UserError
+from loraexp.hush import hushed
 
 CURVES = "metrics.csv"
 MOST = 1e40  # float32, in which it trains, ends before; axes cannot be drawn for all of float64
@@ -28,6 +31,16 @@ def plot_loss(folder: Path) -> None:
     save(loss_figure(folder / CURVES), folder / "loss")
 
 
+@contextmanager
+def drawing() -> Iterator[None]:
+    """Around all that makes or keeps a figure: no random names inside; no LaTeX, to which a text
+    could give commands, even if matplotlibrc asks for it; no remarks on the fonts there are."""
+    rules: dict[Any, Any] = {"svg.hashsalt": "loraexp", "text.usetex": False}
+    with rc_context(rules), hushed(logging.getLogger("matplotlib"), level=logging.ERROR):
+        yield
+
+
+@drawing()
 def loss_figure(file: Path) -> Figure:
     curves = read_curves(file)
     figure = Figure(figsize=(7.2, 3.0), layout="constrained")
@@ -79,7 +92,7 @@ def read_curves(file: Path) -> dict[str, tuple[list[int], list[float]]]:
     return curves
 
 
-# No date, and no random names inside: the same run gives the same files.
+# No date: the same run gives the same files.
 KINDS: dict[str, dict[str, Any]] = {
     ".png": {"dpi": 150},
     ".pdf": {"metadata": {"CreationDate": None}},
@@ -87,7 +100,15 @@ KINDS: dict[str, dict[str, Any]] = {
 }
 
 
+@drawing()
 def save(figure: Figure, stem: Path, kinds: Sequence[str] = tuple(KINDS)) -> None:
     for kind in kinds:
-        with whole(stem.with_suffix(kind)) as partial, rc_context({"svg.hashsalt": "loraexp"}):
+        with whole(stem.with_suffix(kind)) as partial:
             figure.savefig(partial, format=kind[1:], **KINDS[kind])
+
+
+@drawing()
+def as_svg(figure: Figure) -> str:
+    out = io.StringIO()
+    figure.savefig(out, format="svg", **KINDS[".svg"])
+    return out.getvalue()

@@ -1,5 +1,7 @@
 """A report: the question, what the records say to it, and a page of every run."""
 
+import itertools
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from os.path import lexists
@@ -11,7 +13,6 @@ from matplotlib.figure import Figure
 from loraexp.results.arms import Arm, Comparison, arms, compare
 from loraexp.results.collect import failed_lines
 from loraexp.results.comparison import Findings, findings
-from loraexp.results.escape import printable
 from loraexp.results.fairness import doubts
 from loraexp.results.figures import figures, label
 from loraexp.results.naming import naming, varied
@@ -48,6 +49,7 @@ class Page:
     """One run.
 
     Args:
+        anchor: its name in links and files; no other page has it.
         facts: name and value of what else a reader may ask for.
         scores: a row a split.
         confusion: test texts, a row a true label, a column a predicted one.
@@ -56,6 +58,7 @@ class Page:
     """
 
     name: str
+    anchor: str
     facts: Mapping[str, str]
     scores: Table
     confusion: Table
@@ -102,8 +105,23 @@ def report(
         findings(records, by, baseline, failures=failures),
         figures(records, by),
         Table([names, *table.columns], rows),
-        [page(folder, record) for folder, record in runs.items()],
+        [
+            page(folder, record, anchor)
+            for (folder, record), anchor in zip(runs.items(), anchors(records), strict=True)
+        ],
     )
+
+
+def anchors(records: Sequence[Record]) -> list[str]:
+    """A name for links and files for each: of its own what needs no escape, and a number where
+    another has that already."""
+    found: dict[str, str] = {}  # by what a disk that knows no case takes it for
+    for record in records:
+        own = re.sub(r"[^A-Za-z0-9._-]+", "-", record.name).strip(".-")[:120] or "run"
+        numbered = (f"{own}-{n}" if n else own for n in itertools.count())
+        anchor = next(name for name in numbered if name.lower() not in found)
+        found[anchor.lower()] = anchor
+    return [*found.values()]
 
 
 def answer(
@@ -164,21 +182,16 @@ def interval(arm: Arm) -> str:
     )
 
 
-def page(folder: Path, record: Record) -> Page:
+def page(folder: Path, record: Record, anchor: str) -> Page:
     scores = [Column("split", "split", words=True), Column("n", "n")]
     scores += [
         Column(name, name, (lambda v: f"{v:.4f}") if name == "loss" else percent(1))
         for name in SCORES[1:]
     ]
     rows = [[split, *(found[n] for n in SCORES)] for split, found in record.metrics.items()]
-    labels = [printable(name) for name in record.labels]
+    labels = record.labels
     mistakes = [
-        [
-            printable(str(m["text"])),
-            labels[int(m["true"])],
-            labels[int(m["predicted"])],
-            m["chance"],
-        ]
+        [str(m["text"]), labels[int(m["true"])], labels[int(m["predicted"])], m["chance"]]
         for m in record.mistakes
     ]
     curves = folder / CURVES
@@ -186,6 +199,7 @@ def page(folder: Path, record: Record) -> Page:
     config = yaml.safe_dump(record.config, sort_keys=False, allow_unicode=True)
     return Page(
         record.name,
+        anchor,
         facts_of(record),
         Table(scores, rows),
         confusion(record),
@@ -197,7 +211,7 @@ def page(folder: Path, record: Record) -> Page:
 
 def confusion(record: Record) -> Table:
     """Numbers in place of a picture: a report of 200 runs is to open at once."""
-    labels = [printable(name) for name in record.labels]
+    labels = record.labels
     if len(labels) > 20:
         return Table([], [])  # nobody could read it
     columns = [Column("true", "true \\ predicted", words=True)]
