@@ -131,13 +131,8 @@ def begun(
     client, given = of_client()
     if (mode := mode_of(client, given)) == "disabled":
         return None
-    ours: dict[str, Any] = {
-        "run_name": folder.name,
-        "run_group": group,
-        "root_dir": str(folder),
-        "mode": mode,
-    }
-    ours |= {"project": LoggerSettings.project} | DEFAULTS
+    ours: dict[str, Any] = {"project": LoggerSettings.project, "mode": mode} | DEFAULTS
+    ours |= {"run_name": folder.name, "run_group": group, "root_dir": str(folder)}
     # A client of other versions may not know them all.
     asked = {k: v for k, v in ours.items() if k not in given and k in type(client).model_fields}
     for name, key in (("project", "project"), ("entity", "entity"), ("run_group", "group")):
