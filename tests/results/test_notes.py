@@ -16,6 +16,12 @@ from loraexp.results.report import report
 from loraexp.results.stats import p_of_two_shares
 from loraexp.results.summary import Summary
 
+
+@pytest.fixture(autouse=True)
+def no_figures(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("loraexp.results.report.figures", lambda records, by: {})
+
+
 APART = "validation and test differ by more than chance"
 
 

@@ -111,8 +111,8 @@ def paired_t(differences: NDArray[np.float64]) -> float:
 
 def holm(values: Sequence[float]) -> list[float]:
     """p values corrected for how many there are (Holm 1979)."""
+    if len(values) < 2:
+        return [*values]
     from statsmodels.stats.multitest import multipletests
 
-    if not values:
-        return []
     return [float(p) for p in multipletests(values, LEVEL, method="holm")[1]]
