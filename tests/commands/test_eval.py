@@ -127,6 +127,38 @@ def test_all_takes_a_file_of_one_class(finished: Path, tmp_path: Path) -> None:
         measure_again(finished, "test", lambda own: replace(own, data=other))
 
 
+def test_another_positive_label_than_the_runs_is_refused(finished: Path, own_copy: Data) -> None:
+    other = replace(own_copy, positive_label="ham")
+    with pytest.raises(UserError, match=r"positive_label=ham: to the run .* label is 'spam'$"):
+        measure_again(finished, "test", lambda own: replace(own, data=other))
+    other.positive_label = "spam"
+    wanted = read_record(finished).metrics["test"]
+    assert measure_again(finished, "test", lambda own: replace(own, data=other)) == wanted
+
+
+def test_other_data_are_stripped_as_the_runs_own(finished: Path, own_copy: Data) -> None:
+    wanted = read_record(finished).metrics["test"]
+    other = replace(own_copy, strip=False)
+    file = Path(str(own_copy.path)) / "test.csv"
+    header, rows = file.read_text(encoding="utf-8").split("\n", 1)
+    file.write_text(f"{header}\n" + rows.replace('","', '  ","'), encoding="utf-8")
+    assert load_data(other).test.texts[0].endswith("  ")
+    assert measure_again(finished, "test", lambda own: replace(own, data=other)) == wanted
+
+
+def test_a_class_that_the_measured_texts_lack_is_told(
+    finished: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "ham.csv").write_text("text,label\na,ham\nb,ham\n", encoding="utf-8")
+    other = Data(name="csv", path=str(tmp_path / "ham.csv"))
+    found = measure_again(finished, "all", lambda own: replace(own, data=other))
+    assert found["f1"] is found["auroc"] is None
+    assert "its F1, precision, recall and AUROC are not defined" in caplog.text
+    caplog.clear()
+    measure_again(finished, "test", lambda own: own)
+    assert caplog.text == ""
+
+
 def test_all_of_the_runs_own_data_is_refused(finished: Path) -> None:
     with pytest.raises(UserError, match=r"^split=all needs data="):
         command.run(EvalConfig(str(finished), split="all"), None)

@@ -78,7 +78,7 @@ def own(tmp_path: Path, *labels: str) -> Data:
 
 
 def test_raw_collection_has_5574_messages_of_which_747_are_spam(sms_file: Path) -> None:
-    frame = find_source(Data(name="sms_spam", path=str(sms_file))).frame
+    frame = find_source(Data(name="sms_spam", path=str(sms_file), strip=False)).frame
     lines = sms_file.read_bytes().decode("utf-8").removesuffix("\n").split("\n")
     assert list(frame["label"] + "\t" + frame["text"]) == lines
     assert Counter(frame["label"]) == {"ham": 4827, "spam": 747}

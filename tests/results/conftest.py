@@ -49,7 +49,12 @@ def record(settings: Mapping[str, Any] | None = None, **changes: Any) -> Record:
         name="sms_spam-gpt2-lora-r8-seed0-0123abcd",
         config=config,
         labels=["ham", "spam"],
-        data={"note": "a note", "synthetic": False, "n": {"train": 1045}, "warnings": []},
+        data={
+            "note": "a note",
+            "synthetic": False,
+            "n": {"train": 1045, "validation": 300, "test": 300},
+            "warnings": [],
+        },
         counts={
             "trainable": 591_360,
             "total": 125_031_168,

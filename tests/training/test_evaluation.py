@@ -6,8 +6,11 @@ import pytest
 import torch
 
 from loraexp.config import TrainConfig
+from loraexp.data import draws
 from loraexp.data.splits import load_data
+from loraexp.training.assemble import restore
 from loraexp.training.evaluation import MISTAKES, Evaluation
+from loraexp.training.measure import measured
 from loraexp.training.naming import run_folder
 from loraexp.training.predictors import Predictor
 from loraexp.training.run import train
@@ -57,6 +60,29 @@ def test_limited_batches_keep_the_texts_that_were_measured(uneven: TrainConfig) 
     record = train(uneven)
     test = load_data(uneven.data).test
     assert len(record.predictions["test"]["true"]) == record.metrics["test"]["n"] < len(test)
+
+
+def test_train_metrics_of_a_sample_are_of_its_texts(
+    uneven: TrainConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(draws, "MEASURED", 10)
+    uneven.trainer.max_epochs = 1
+    record = train(uneven)
+    data = load_data(uneven.data)
+    assert data.sample is not None
+    train_texts = data.train.only(data.sample)
+    chances = Predictor(run_folder(uneven)).chances(train_texts.texts)
+    confusion = [[0, 0], [0, 0]]
+    for true, predicted in zip(train_texts.classes, chances.argmax(-1).tolist(), strict=True):
+        confusion[true][predicted] += 1
+    assert record.metrics["train"]["n"] == 10
+    assert record.metrics["train"]["confusion"] == confusion
+    assert "train metrics are of 10 texts, drawn, classes in proportion" in record.data["note"]
+    made = restore(run_folder(uneven))[1]
+    found = measured(uneven, made, data, ["train"])["train"]
+    assert found.places == data.sample
+    assert found.true == train_texts.classes
+    assert found.metrics == record.metrics["train"]
 
 
 def test_mistakes_come_most_confident_first_and_no_more_than_twenty() -> None:

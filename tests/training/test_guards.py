@@ -29,6 +29,27 @@ def test_loss_that_is_not_finite_stops_the_run(
     assert not (run_folder(small) / "record.json").exists()
 
 
+def test_weights_that_the_last_step_of_an_epoch_breaks_stop_the_run(small: TrainConfig) -> None:
+    # One step an epoch: its own loss is still finite, that of validation is not.
+    small.data.limit, small.optim.lr, small.optim.warmup = 8, 1e30, 0.0
+    with pytest.raises(
+        UserError,
+        match="^the logits of validation texts are NaN or infinite afte"
+        r"r step 1; try a lower optim\.lr \(it is 1e\+30\) or trainer\.precision",
+    ):
+        train(small)
+    assert not (run_folder(small) / "record.json").exists()
+
+
+def test_a_validation_loss_that_is_not_finite_stops_the_run(
+    small: TrainConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = module.FineTuning.summary
+    monkeypatch.setattr(module.FineTuning, "summary", lambda own: whole(own) | {"loss": None})
+    with pytest.raises(UserError, match=r"^the loss of validation texts is NaN or infinite after"):
+        train(small)
+
+
 def test_head_that_is_missing_from_the_optimizer_stops_the_run(
     small: TrainConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -186,3 +186,15 @@ def test_an_adapter_can_be_trained_on_it(config: PretrainConfig) -> None:
     made = assemble(TrainConfig(model=model, data=Data(max_length=16)), ("ham", "spam"))
     stored = AutoModelForCausalLM.from_pretrained(config.out).transformer.wte.weight
     assert torch.equal(made.network.wte.weight.float(), stored.float())
+
+
+@pytest.mark.parametrize("lr", [1e30, 1e5])
+def test_a_base_whose_loss_is_not_finite_is_not_kept(lr: float, config: PretrainConfig) -> None:
+    config.optim.lr, config.optim.warmup = lr, 0.0
+    with pytest.raises(
+        UserError,
+        match=r"^the loss of the held-out blocks is NaN or as good as inf"
+        r"inite after step \d+; try a lower optim\.lr \(it is ",
+    ):
+        pretrain(config, None)
+    assert not [*Path(config.out).glob("*.safetensors")]

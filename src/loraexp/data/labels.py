@@ -29,6 +29,22 @@ def in_words(counts: Mapping[str, int]) -> str:
     return f"{len(names):,} classes of {sizes} texts: {shown} and {len(names) - SHOWN:,} more"
 
 
+def absent(labels: Sequence[str], classes: Sequence[int], split: str) -> str | None:
+    """Which labels no text of a split has, and what its scores then are."""
+    seen = {*classes}
+    missing = [label for index, label in enumerate(labels) if index not in seen]
+    if not seen or not missing:
+        return None
+    if len(labels) > 2:
+        then = f"its means over the classes are over the {len(seen)} that have one"
+    elif 1 in seen:
+        then = "its AUROC is not defined"
+    else:
+        then = "its F1, precision, recall and AUROC are not defined"
+    unlearnt = " (so none is learnt)" if split == "train" else ""
+    return f"no {split} text has the label {listed(missing)}{unlearnt}: {then}"
+
+
 def alike(labels: Sequence[str]) -> list[list[str]]:
     """Groups of labels that differ in nothing but case, white space, Unicode form, or how a number
     is written."""

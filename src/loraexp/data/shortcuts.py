@@ -17,19 +17,12 @@ from numpy.typing import NDArray
 Texts = tuple[Sequence[str], Sequence[int]]  # and their classes
 Counts = NDArray[np.int64]
 
-LEVEL = 0.001  # of both tests, each corrected for how many it is made of (Bonferroni)
+LEVEL, NAMED = 0.001, 3  # of both tests, each Bonferroni-corrected; of many the worst
 MOST, WORDS = 4_000, 50  # as many texts of a split, and words of a text, are looked at
-NAMED = 3
 TRAITS: dict[str, Callable[[str], object]] = {
     "white space at the ends": lambda text: (*text.split(text.strip() or None, 1),),
     "upper and lower case": lambda text: (text.isupper(), text.islower(), text[:1].isupper()),
 }
-
-
-@lru_cache(maxsize=2)
-def log_factorials(n: int) -> NDArray[np.float64]:
-    """Of 0 to n."""
-    return np.concatenate([[0.0], np.cumsum(np.log(np.arange(1, n + 1)))])
 
 
 @dataclass(frozen=True)
@@ -91,17 +84,13 @@ def shortcuts(splits: Mapping[str, Texts]) -> list[str]:
         if rule.p_as_good_on_test * len(good) < LEVEL:
             there, gone, same = rule.shares
             if gone - same < (there - same) / 2:
-                found.append((gone - there, line(rule)))
-    return [text for _, text in sorted(found)[:NAMED]]
-
-
-def line(rule: Rule) -> str:
-    seen, test, same = rule.shares
-    return (
-        f"a shortcut: {rule.trait} alone gives the label of {seen:.0%} of train and validation "
-        f"texts, of {test:.0%} of test texts ({same:.0%} by always the same label); a model "
-        "that takes it is worse than its validation score"
-    )
+                line = (
+                    f"a shortcut: {rule.trait} alone gives the label of {there:.0%} of train and "
+                    f"validation texts, of {gone:.0%} of test texts ({same:.0%} by always the same "
+                    "label); a model that takes it is worse than its validation score"
+                )
+                found.append((gone - there, line))
+    return [line for _, line in sorted(found)[:NAMED]]
 
 
 def some(texts: Sequence[str], classes: Sequence[int]) -> Texts:
@@ -152,3 +141,9 @@ def rule_of(trait: str, half: Counts, seen: Counts, test: Counts) -> Iterator[Ru
         return
     hit = labels[:, None] == np.arange(half.shape[1])  # (values, C)
     yield Rule(trait, seen.sum(0), (seen * hit).sum(0), test.sum(0), (test * hit).sum(0))
+
+
+@lru_cache(maxsize=2)
+def log_factorials(n: int) -> NDArray[np.float64]:
+    """Of 0 to n."""
+    return np.concatenate([[0.0], np.cumsum(np.log(np.arange(1, n + 1)))])

@@ -13,7 +13,7 @@ import pandas as pd
 from loraexp.config import Data
 from loraexp.data.draws import WHICH, portions, small_shares, train_sample, within_limit
 from loraexp.data.files import SPLITS
-from loraexp.data.labels import alike, in_words, listed, repeated_texts, short
+from loraexp.data.labels import absent, alike, in_words, listed, repeated_texts, short
 from loraexp.data.shortcuts import shortcuts
 from loraexp.data.sources import Source, find_source
 from loraexp.errors import UserError, unknown
@@ -106,19 +106,8 @@ class TextData:
         return [*found, *self.shortcuts]
 
     def absent(self, name: str) -> str | None:
-        """Which classes have no text in a split, and what its scores then are."""
-        seen = {*self[name].classes}
-        missing = [label for index, label in enumerate(self.labels) if index not in seen]
-        if not seen or not missing:
-            return None
-        if len(self.labels) > 2:
-            then = f"its means over the classes are over the {len(seen)} that have one"
-        elif 1 in seen:
-            then = "its AUROC is not defined"
-        else:
-            then = "its F1, precision, recall and AUROC are not defined"
-        unlearnt = " (so none is learnt)" if name == "train" else ""
-        return f"no {name} text has the label {listed(missing)}{unlearnt}: {then}"
+        """Which classes have no text in a split, and what its scores then are; None if all have."""
+        return absent(self.labels, self[name].classes, name)
 
     @cached_property
     def shortcuts(self) -> list[str]:

@@ -10,15 +10,13 @@ from loraexp.results.stats import LEVEL, holm, p_of_two_shares
 def score_notes(records: Sequence[Record]) -> Iterator[str]:
     """A line each; none of no records."""
     if records:
-        found = list(dict.fromkeys(of_label(record) for record in records))
+        found = list(dict.fromkeys(of_label(record.labels) for record in records))
         yield f"F1, precision, recall are {' or '.join(found)}{', by the data' * (len(found) > 1)}."
     yield from apart(records)
 
 
-def of_label(record: Record) -> str:
-    if len(record.labels) == 2:
-        return f"those of {record.labels[1]!r}"
-    return "means over the classes"
+def of_label(labels: Sequence[str]) -> str:
+    return f"those of {labels[1]!r}" if len(labels) == 2 else "means over the classes"
 
 
 def apart(records: Sequence[Record]) -> Iterator[str]:

@@ -225,7 +225,7 @@ def facts_of(record: Record) -> dict[str, str]:
     warned = [str(line) for line in record.data.get("warnings", [])] + [*apart([record])]
     return {
         "data": str(record.data["note"]),
-        "F1, precision, recall": of_label(record),
+        "F1, precision, recall": of_label(record.labels),
         **{f"warning {n}": line for n, line in enumerate(warned, 1)},
         "trainable": f"{record.counts['trainable']:,} of {record.counts['total']:,}",
         "epochs": f"{record.epochs}, the adapter is that of epoch {record.best_epoch}",

@@ -63,7 +63,7 @@ def p_of_two_shares(one: tuple[float, int], other: tuple[float, int]) -> float:
     """
     from scipy import stats
 
-    right = [round(share * n) for share, n in (one, other)]
+    right = [min(max(round(share * n), 0), n) for share, n in (one, other)]
     wrong = [n - hits for hits, (_, n) in zip(right, (one, other), strict=True)]
     return float(stats.fisher_exact([right, wrong]).pvalue)
 
@@ -111,8 +111,8 @@ def paired_t(differences: NDArray[np.float64]) -> float:
 
 def holm(values: Sequence[float]) -> list[float]:
     """p values corrected for how many there are (Holm 1979)."""
+    if len(values) < 2:
+        return [*values]
     from statsmodels.stats.multitest import multipletests
 
-    if not values:
-        return []
     return [float(p) for p in multipletests(values, LEVEL, method="holm")[1]]

@@ -12,6 +12,7 @@ from torch.utils.data import DataLoader, IterableDataset
 from torchmetrics import MeanMetric
 
 from loraexp.data.corpus import Blocks
+from loraexp.errors import UserError
 from loraexp.model.language import GPT2Language
 from loraexp.schemas import Corpus, LanguageOptim
 from loraexp.training.schedule import schedule
@@ -58,10 +59,18 @@ class LanguageModelling(LightningModule):
             scheduler.step()
 
     def validation_step(self, batch: Tensor, index: int) -> None:
-        self.held_out.update(self.loss(batch), weight=len(batch))
+        loss = self.loss(batch)
+        # torchmetrics would leave a NaN out of the mean.
+        self.held_out.update(torch.where(loss.isnan(), torch.inf, loss), weight=len(batch))
 
     def on_validation_epoch_end(self) -> None:
-        self.log("held_out_loss", self.held_out.compute(), prog_bar=True, sync_dist=True)
+        loss = self.held_out.compute()
+        if not loss.double().exp().isfinite():  # the perplexity
+            raise UserError(
+                "the loss of the held-out blocks is NaN or as good as infinite after step "
+                f"{self.global_step}; try a lower optim.lr (it is {self.optim.lr:g})"
+            )
+        self.log("held_out_loss", loss, prog_bar=True, sync_dist=True)
         self.held_out.reset()
 
     def configure_optimizers(self) -> Any:

@@ -9,6 +9,7 @@ from typing import Any
 from loraexp.config import TrainConfig
 from loraexp.data.splits import Split, TextData, load_data, load_whole
 from loraexp.errors import UserError
+from loraexp.results.notes import of_label
 from loraexp.training.assemble import Assembled, own_data, restore
 from loraexp.training.evaluation import Evaluation, evaluate
 from loraexp.training.fitting import build_trainer, datamodule
@@ -45,6 +46,7 @@ def measure_again(
         )
     load, name = (load_whole, "test") if split == "all" else (load_data, split)
     data = relabelled(load(config.data), made.labels)
+    log.info(f"F1, precision, recall are {of_label(made.labels)}")
     if told := data.absent(name):
         log.warning(f"warning: {told}")
     return measured(config, made, data, [name])[name].metrics
