@@ -228,7 +228,8 @@ def check_folder(config: PretrainConfig, folder: Path) -> None:
         if then.get(key) != digest:
             raise UserError(
                 f"out={folder} was pretrained with other content of {key} (sha256 "
-                f"{str(then.get(key))[:12]} then, {str(digest)[:12]} now); choose another out=, or remove that folder"
+                f"{str(then.get(key))[:12]} then, {str(digest)[:12]} now); choose another out=, or "
+                "remove that folder"
             )
 
 
