@@ -212,13 +212,19 @@ def options_of(override: Override) -> list[str]:
 @cache
 def groups_of(verb: str) -> dict[str, list[str]]:
     """The config groups of a verb and their options."""
-    primary = OmegaConf.load(conf_dir() / f"{verb}.yaml")
-    names = [next(iter(entry)) for entry in primary.defaults if isinstance(entry, DictConfig)]
     return {
-        str(name): sorted(file.stem for file in (conf_dir() / str(name)).glob("*.yaml"))
-        for name in names
-        if not str(name).startswith("override ")
+        name: sorted(file.stem for file in (conf_dir() / name).glob("*.yaml"))
+        for name in default_options(verb)
     }
+
+
+@cache
+def default_options(verb: str) -> dict[str, str | None]:
+    """The config groups of a verb and the option of each that a plain run takes."""
+    primary = OmegaConf.load(conf_dir() / f"{verb}.yaml")
+    entries = [next(iter(e.items())) for e in primary.defaults if isinstance(e, DictConfig)]
+    named = {str(name): option for name, option in entries}
+    return {name: option for name, option in named.items() if not name.startswith("override ")}
 
 
 def jobs(shell: DictConfig, overrides: list[Override]) -> list[list[str]]:
