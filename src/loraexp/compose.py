@@ -1,7 +1,10 @@
 """Hydra's composition of conf/ and overrides into a typed object; what goes wrong is one line."""
 
 import re
+from collections.abc import Collection
+from functools import cache
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 from hydra import compose
@@ -10,8 +13,11 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
+from loraexp.config import Model
 from loraexp.errors import UserError
-from loraexp.schemas import SCHEMAS
+from loraexp.model.folders import RUN, in_folder, with_folder
+from loraexp.schemas import SCHEMAS, ImportConfig
+from loraexp.training.peft_note import exported_base
 
 
 def register_schema(verb: str) -> None:
@@ -44,6 +50,37 @@ def to_typed(config: DictConfig) -> Any:
     if marks:
         result.text = "???"
     return result
+
+
+def based(config: Any, given: Collection[str]) -> Model:
+    """The model of a config, with what the folder of its weights says, or an export to import.
+
+    Args:
+        given: keys of the model that were typed.
+
+    Raises:
+        UserError: a folder that contradicts them, or is damaged.
+    """
+    model: Model = config.model
+    own = exported_base(Path(config.peft)) if isinstance(config, ImportConfig) else None
+    if own and not given:
+        return own
+    if model.weights == RUN:
+        raise UserError(
+            f"model.weights={RUN} is what merge writes of a folder that holds both base and run; "
+            f"name the folder itself, or ./{RUN} if it is called so"
+        )
+    if not in_folder(model):
+        return model
+    verb = next(verb for verb, schema in SCHEMAS.items() if schema is type(config))
+    plain: Any = OmegaConf.to_object(by_itself(verb).model)
+    return with_folder(model, plain, given)
+
+
+@cache
+def by_itself(verb: str) -> DictConfig:
+    """What a verb is composed to where nothing is typed."""
+    return composed(verb, [])
 
 
 def check_optuna() -> None:

@@ -3,7 +3,7 @@
 import itertools
 import os
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from functools import cache
 from pathlib import Path
@@ -18,17 +18,13 @@ from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from loraexp.compose import check_optuna, composed, readable, register_schema, to_typed
+from loraexp.compose import based, check_optuna, composed, readable, register_schema, to_typed
 from loraexp.config import Model
 from loraexp.errors import UserError, unknown
-from loraexp.model.folders import RUN, in_folder, with_folder
-from loraexp.quoting import escaped_keys, literal, quoted
+from loraexp.quoting import FREE_TEXT, escaped_keys, literal, quoted
 from loraexp.rules import check, expanded, group_in, keys
-from loraexp.schemas import SCHEMAS, ImportConfig
-from loraexp.training.peft_note import exported_base
+from loraexp.schemas import SCHEMAS
 
-# Keys whose value is text as typed: commas, quotes and brackets in it are no grammar.
-FREE_TEXT = {"text", "file", "out", "run", "peft", "question"}
 MULTIRUN = ("-m", "--multirun")
 # Of Optuna's sweeper: a seed, so that the same command tries the same and goes on where it was.
 SEARCH = ("hydra.sweeper.sampler.seed=0", "hydra.sweeper.n_jobs=1")
@@ -115,37 +111,6 @@ def typed(config: DictConfig, overrides: Sequence[str] = ()) -> Any:
         result.model = based(result, {key for key in given if key.partition(".")[0] == "model"})
     check(result)
     return result
-
-
-def based(config: Any, given: Collection[str]) -> Model:
-    """The model of a config, with what the folder of its weights says, or an export to import.
-
-    Args:
-        given: keys of the model that were typed.
-
-    Raises:
-        UserError: a folder that contradicts them, or is damaged.
-    """
-    model: Model = config.model
-    own = exported_base(Path(config.peft)) if isinstance(config, ImportConfig) else None
-    if own and not given:
-        return own
-    if model.weights == RUN:
-        raise UserError(
-            f"model.weights={RUN} is what merge writes of a folder that holds both base and run; "
-            f"name the folder itself, or ./{RUN} if it is called so"
-        )
-    if not in_folder(model):
-        return model
-    verb = next(verb for verb, schema in SCHEMAS.items() if schema is type(config))
-    plain: Any = OmegaConf.to_object(by_itself(verb).model)
-    return with_folder(model, plain, given)
-
-
-@cache
-def by_itself(verb: str) -> DictConfig:
-    """What a verb is composed to where nothing is typed."""
-    return composed(verb, [])
 
 
 def job_arguments(verb: str) -> list[str]:
@@ -247,13 +212,19 @@ def options_of(override: Override) -> list[str]:
 @cache
 def groups_of(verb: str) -> dict[str, list[str]]:
     """The config groups of a verb and their options."""
-    primary = OmegaConf.load(conf_dir() / f"{verb}.yaml")
-    names = [next(iter(entry)) for entry in primary.defaults if isinstance(entry, DictConfig)]
     return {
-        str(name): sorted(file.stem for file in (conf_dir() / str(name)).glob("*.yaml"))
-        for name in names
-        if not str(name).startswith("override ")
+        name: sorted(file.stem for file in (conf_dir() / name).glob("*.yaml"))
+        for name in default_options(verb)
     }
+
+
+@cache
+def default_options(verb: str) -> dict[str, str | None]:
+    """The config groups of a verb and the option of each that a plain run takes."""
+    primary = OmegaConf.load(conf_dir() / f"{verb}.yaml")
+    entries = [next(iter(e.items())) for e in primary.defaults if isinstance(e, DictConfig)]
+    named = {str(name): option for name, option in entries}
+    return {name: option for name, option in named.items() if not name.startswith("override ")}
 
 
 def jobs(shell: DictConfig, overrides: list[Override]) -> list[list[str]]:

@@ -97,8 +97,10 @@ class ImportConfig:
         "???", "folder with adapter_config.json and adapter_model.safetensors", path=True
     )
     out: str = key("???", "new folder for it as a run", path=True)
-    labels: list[str] = key([], "names of the classes, in order; LABEL_0, LABEL_1, ... if empty")
-    model: Model = key(Model(), "")
+    labels: list[str] = key(
+        [], "names of the classes, in order; if empty those of our own export, else LABEL_0, ..."
+    )
+    model: Model = key(Model(), "")  # of our own export, if none is typed, its base
 
 
 @dataclass

@@ -3,6 +3,7 @@
 import sys
 from pathlib import Path
 
+from loraexp.quoting import pasted
 from loraexp.schemas import PretrainConfig
 
 
@@ -15,6 +16,5 @@ def run(config: PretrainConfig, sweep: Path | None) -> None:
         f"{report['seconds']['fit']:.0f} s\n"
         f"held out: perplexity {report['perplexity']:.2f}, "
         f"{report['bits_per_byte']:.3f} bits a byte\n"
-        f"use it: python -m loraexp train model={config.model.name} model.weights={config.out} "
-        "model.tokenizer=auto"
+        f"use it: python -m loraexp train {pasted('model.weights', config.out)}"
     )
