@@ -239,6 +239,7 @@ def test_cards_that_would_crash_a_reader_are_one_clear_line(run: Path) -> None:
         ("precision", "fp64"),
         ("labels", []),
         ("labels", [1, 2]),
+        ("labels", ["ham", "ham"]),
         ("config", {}),
         ("config", card["config"] | {"lora": None}),
         ("config", card["config"] | {"seed": "one"}),
@@ -259,6 +260,16 @@ def test_forged_tensors_are_found_by_the_golden_logits_and_by_the_record(run: Pa
     hashes = {"adapter_sha256": tensors_hash(tensors), "file_sha256": file_hash(file)}
     rewrite(run, card_of(run) | hashes, digests=True)
     assert off(run)[:2] == ["golden", "record: hashes.adapter"]
+
+
+@pytest.mark.parametrize("keep", ["best", "last"])
+def test_a_run_that_stopped_early_holds_what_it_says(small: TrainConfig, keep: str) -> None:
+    small.optim.lr, small.trainer.patience, small.trainer.max_epochs = 1e-12, 1, 4
+    small.trainer.keep, small.trainer.accumulate, small.trainer.limit_batches = keep, 2, 3
+    train(small)
+    run = run_folder(small)
+    assert record_of(run)["epochs"] == 2
+    assert off(run) == []
 
 
 def test_a_record_of_another_run_is_found(small: TrainConfig) -> None:

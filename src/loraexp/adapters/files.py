@@ -64,8 +64,8 @@ def read_card(folder: Path) -> dict[str, Any]:
         if type(card[field]) not in kinds:
             raise UserError(f"{folder / CARD} is damaged: {field} is no {kinds[0].__name__}")
     labels = card["labels"]
-    if not labels or {*map(type, labels)} != {str}:
-        raise UserError(f"{folder / CARD} is damaged: labels are no names")
+    if not labels or {*map(type, labels)} != {str} or len({*labels}) < len(labels):
+        raise UserError(f"{folder / CARD} is damaged: labels are no different names")
     return card
 
 

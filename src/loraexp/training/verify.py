@@ -23,7 +23,7 @@ from loraexp.training.assemble import ADAPTER, GOLDEN, TRAINED, Assembled, golde
 from loraexp.training.checks import Check, close, distance, same
 from loraexp.training.evaluation import MISTAKES
 from loraexp.training.fitting import datamodule, steps_an_epoch
-from loraexp.training.measure import measured
+from loraexp.training.measure import measured, relabelled
 from loraexp.training.run import describe
 
 TOLERANCE = 1e-4  # of golden logits in float32, between machines
@@ -148,6 +148,7 @@ def record_checks(
         for field in ("metrics.validation", "metrics.test", "predictions", "mistakes"):
             yield Check(f"record: {field}", skipped=why or "its labels are not the data's")
         return
+    data = relabelled(data, made.labels)
     yield course(record, config, data)
     yield from metric_checks(record, config, made, data, holds is not None)
 
