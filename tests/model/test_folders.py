@@ -94,6 +94,21 @@ def test_a_sweep_over_folders_has_the_geometry_of_each(kept: Path, tmp_path: Pat
         models("train", f'model.weights="{kept}",{deep}', "model.n_layer=2", "-m")
 
 
+def test_a_sweeps_jobs_are_run_as_they_were_planned(kept: Path, tmp_path: Path) -> None:
+    folder(tmp_path / "deep", replace(tiny_model(), n_layer=4))
+    typed = ["trainer.max_epochs=1", "data.limit=16", "trainer.accelerator=cpu", "logger=none"]
+    command = [sys.executable, "-m", "loraexp", "train", f'model.weights="{kept}",deep', *typed]
+    ended = subprocess.run(
+        [*command, "-m"], cwd=tmp_path, capture_output=True, text=True, timeout=300
+    )
+    assert ended.returncode == 0, ended.stderr
+    names = [run.name for run in (tmp_path / "outputs" / "train").iterdir()]
+    assert {name.partition("-lora")[0] for name in names} == {
+        "sms_demo-my-base-v-1",
+        "sms_demo-deep",
+    }
+
+
 def test_an_experiments_geometry_counts_as_typed(kept: Path) -> None:
     with pytest.raises(UserError, match=r"model.n_layer is 12, but"):
         models("train", f'model.weights="{kept}"', "experiment=book_row10")

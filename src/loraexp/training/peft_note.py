@@ -103,8 +103,9 @@ Written by `python -m loraexp export`. In Python, with this folder as the curren
 ```
 
 {found}That score.weight is missing in the base is as it should be: it is in the adapter.
-`tokenizer(texts, truncation=True, padding=True, return_tensors="pt")` makes tokens as they were in
-training{strip}. `python -m loraexp import peft=FOLDER out=NEW` makes a run of it again.
+`tokenizer(texts, truncation=True, padding=True, return_tensors="pt")` makes the tokens of
+training{strip}.
+`python -m loraexp import peft=FOLDER out=NEW` makes a run of it again.
 """
 IMPORTS = """\
 from peft import PeftModel
