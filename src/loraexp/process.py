@@ -1,7 +1,8 @@
 """What a process is told once, before torch is imported: how its threads wait, what it keeps of
-memory and of kernels."""
+memory and of kernels, how it reads and prints."""
 
 import ctypes
+import io
 import os
 import sys
 
@@ -33,3 +34,18 @@ def keep_freed_memory() -> None:
     if mallopt is not None:
         mallopt(M_MMAP_THRESHOLD, MAPPED)
         mallopt(M_TRIM_THRESHOLD, 2**31 - 1)
+
+
+def open_streams() -> None:
+    """stdin, stdout and stderr in UTF-8 whatever the locale; one that is closed is /dev/null, or
+    the next file that is opened would take its number and get what is printed."""
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is None:
+            null = os.open(os.devnull, os.O_RDWR)
+            if null != number:
+                os.dup2(null, number)
+                os.close(null)
+            setattr(sys, name, open(number, "w" if number else "r", closefd=False))  # noqa: SIM115
+        stream = getattr(sys, name)
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(encoding="utf-8", errors="backslashreplace" if number else "strict")

@@ -36,6 +36,7 @@ from loraexp.training.resume import (
     Clock,
     EpochSeeds,
     Resumption,
+    Together,
     WholeCheckpoints,
     checkpoints,
     fingerprint,
@@ -92,7 +93,7 @@ def fit_adapter(
     marks = fingerprint(made, data)
     meter, clock, keepers = Meter(), Clock(), checkpoints(config, folder)
     callbacks = [Guards(), meter, clock, EpochSeeds(config.seed), Resumption(marks), *keepers]
-    callbacks += [PrefixCaching(texts)]
+    callbacks += [PrefixCaching(texts), Together()]
     callbacks += [RankBudget(config.adalora)] if config.method == "adalora" else []
     callbacks += [progress] if progress else []
     trainer = build_trainer(config, texts, loggers, callbacks)
