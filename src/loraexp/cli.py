@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from loraexp.endings import Ended, begin_log, outcome
-from loraexp.errors import unknown
+from loraexp.errors import UserError, unknown
 from loraexp.process import open_streams, settle
 
 # verb -> what `--help` says of it; code in loraexp/commands/<verb>.py, config in conf/<verb>.yaml
@@ -87,6 +87,8 @@ def run_hydra(verb: str, arguments: list[str]) -> None:
     from hydra.core.hydra_config import HydraConfig
     from omegaconf import DictConfig
 
+    from loraexp.compose import readable
+
     os.environ["HYDRA_FULL_ERROR"] = "1"  # what stops Hydra itself comes to `main` as well
     if planned.search:
         command = importlib.import_module("loraexp.commands.train").search
@@ -99,14 +101,19 @@ def run_hydra(verb: str, arguments: list[str]) -> None:
         # A process that Lightning starts reads sys.argv: it must find this one job there.
         sys.argv[1:] = job_arguments(verb)
         given = HydraConfig.get().overrides.task
-        return past_hydra(command, typed(config, given), planned.sweep)
+        return past_hydra(lambda: command(typed(config, given), planned.sweep))
 
     if planned.sweep is not None:
         from loraexp.commands.train import begin_sweep
 
         begin_sweep(planned.sweep, planned.jobs)
     sys.argv[1:] = planned.arguments
-    hydra.main(version_base="1.3", config_path=str(planned.conf), config_name=verb)(task)()
+    try:
+        hydra.main(version_base="1.3", config_path=str(planned.conf), config_name=verb)(task)()
+    except Exception as error:
+        if not any(argument.startswith("hydra") for argument in arguments):
+            raise
+        raise UserError(f"Hydra: {readable(error)}") from error  # of what was typed for it
     if planned.sweep is not None:
         from loraexp.commands.train import show_search, show_sweep
 
@@ -115,10 +122,10 @@ def run_hydra(verb: str, arguments: list[str]) -> None:
             sys.exit(1)
 
 
-def past_hydra(command: Callable[[Any, Path | None], Any], config: Any, sweep: Path | None) -> Any:
-    """Run it, and let what goes wrong reach `main`, not Hydra's own words."""
+def past_hydra(job: Callable[[], Any]) -> Any:
+    """Do it, and let what goes wrong reach `main`, not Hydra's own words."""
     try:
-        return command(config, sweep)
+        return job()
     except Exception as error:
         raise Ended(error) from error
 

@@ -158,6 +158,9 @@ def check_single(name: str, value: Any, rule: Mapping[str, Any]) -> None:
         raise unknown(name, value, rule["choices"])
     if isinstance(value, str) and "\0" in value:
         raise UserError(f"{name} must have no NUL character in it, got {value!r}")
+    if isinstance(value, int) and abs(value) >= 2**63:
+        got = value if value.bit_length() < 128 else "one of 39 digits or more"
+        raise UserError(f"{name} must be below 2^63, got {got}")
     if isinstance(value, float) and not math.isfinite(value):
         raise UserError(f"{name} must be a finite number, got {value}")
     for bound, word, holds in (

@@ -18,6 +18,7 @@ from loraexp.model.weights import base_hash, load_classifier, load_tokenizer
 from loraexp.results.typed_json import fits, found
 from loraexp.rules import check, completed, from_dict, keys, plain
 from loraexp.training.hardware import DTYPES, pick_precision, versions
+from loraexp.training.memory import check_memory
 
 ADAPTER = "adapter"
 TRAINED = "train"  # the one verb that leaves a record
@@ -48,6 +49,7 @@ class Assembled:
 
 def assemble(config: TrainConfig, labels: tuple[str, ...]) -> Assembled:
     """Base, head and a fresh adapter as `config` says."""
+    check_memory(config, len(labels))
     tokenizer = load_tokenizer(config.model)
     network = load_classifier(config.model, config.head, len(labels), config.seed)
     base_sha256 = base_hash(network)

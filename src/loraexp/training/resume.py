@@ -240,7 +240,7 @@ class Together(Callback):
         self, trainer: Trainer, pl_module: LightningModule, exception: BaseException
     ) -> None:
         if trainer.strategy.launcher is not None:
-            trainer.strategy.launcher.kill(signal.SIGKILL)  # type: ignore[attr-defined]
+            trainer.strategy.launcher.kill(signal.SIGKILL)
 
 
 class Clock(Callback):
