@@ -171,7 +171,11 @@ MISTAKES: list[tuple[str, list[str], str]] = [
     ("eval", ["run=a", "split=test,train", "-m"], "only train makes sweeps (-m), not eval"),
     ("params", ["experiment=rank_sweep"], "only train makes sweeps (-m), not params"),
     ("train", ["seed=range(0)", "-m"], "the sweep is empty"),
-    ("train", ["lora.rank=interval(1,8)", "-m"], "BasicSweeper does not support sweep type"),
+    (
+        "train",
+        ["lora.rank=interval(1,8)", "-m"],
+        "lora.rank=interval(1,8): an interval is",
+    ),
     ("train", ["-m", "--cfg=job"], "--cfg shows one job"),
     ("train", ["lora.rank=4,8,0", "-m"], "lora.rank must be at least 1, got 0"),
     ("eval", [], "run is required: run=..."),

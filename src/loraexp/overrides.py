@@ -269,6 +269,8 @@ def jobs(shell: DictConfig, overrides: list[Override]) -> list[list[str]]:
 
 def values(override: Override) -> list[str]:
     """What a key of a sweep takes one after the other, as typed; at most MOST_JOBS and one more."""
+    if override.is_interval_sweep():
+        raise UserError(f"{line(override)}: an interval is for a search: hydra/sweeper=optuna")
     try:
         return [*itertools.islice(override.sweep_string_iterator(), MOST_JOBS + 1)]
     except (HydraException, ValueError, ArithmeticError) as error:
