@@ -38,14 +38,16 @@ def keep_freed_memory() -> None:
 
 def open_streams() -> None:
     """stdin, stdout and stderr in UTF-8 whatever the locale; one that is closed is /dev/null, or
-    the next file that is opened would take its number and get what is printed."""
+    the next file that is opened would take its number and get what is printed. A closed stdin stays
+    None in `sys`: who wants to read it can tell that from one without a line."""
     for number, name in enumerate(("stdin", "stdout", "stderr")):
         if getattr(sys, name) is None:
             null = os.open(os.devnull, os.O_RDWR)
             if null != number:
                 os.dup2(null, number)
                 os.close(null)
-            setattr(sys, name, open(number, "w" if number else "r", closefd=False))  # noqa: SIM115
+            if number:
+                setattr(sys, name, open(number, "w", closefd=False))  # noqa: SIM115
         stream = getattr(sys, name)
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(encoding="utf-8", errors="backslashreplace" if number else "strict")

@@ -1,6 +1,7 @@
 """The texts that `loraexp predict` is to label: one, a file's, or stdin's lines, in chunks."""
 
 import io
+import os
 import sys
 from collections.abc import Iterator
 from itertools import chain, islice
@@ -26,10 +27,15 @@ def chunks(config: PredictConfig) -> Iterator[list[str]]:
         return
     reading.check("", "text=")
     try:
-        config.text.encode()  # fails where Python let other bytes pass
+        # What was typed is UTF-8 also where the locale let Python see bytes only.
+        yield [os.fsencode(config.text).decode() if halves(config.text) else config.text]
     except UnicodeError:
         raise UserError("text is not UTF-8") from None
-    yield [config.text]
+
+
+def halves(text: str) -> bool:
+    """Does it have half characters, as which Python passes on bytes that it could not read?"""
+    return any("\ud800" <= c <= "\udfff" for c in text)
 
 
 def begun(chunks: Iterator[list[str]]) -> Iterator[list[str]]:
