@@ -44,7 +44,7 @@ def untrained(config: TrainConfig, folder: Path) -> Path:
         name: tensor + 0.3 * torch.randn(tensor.shape, generator=generator)
         for name, tensor in saved_tensors(network).items()
     }
-    write_run(folder, config, LABELS, tensors)
+    write_run(folder, config, LABELS, tensors, made_by="import")
     return folder
 
 
