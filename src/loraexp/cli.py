@@ -114,6 +114,9 @@ def run_hydra(verb: str, arguments: list[str]) -> None:
         if not any(argument.startswith("hydra") for argument in arguments):
             raise
         raise UserError(f"Hydra: {readable(error)}") from error  # of what was typed for it
+    finally:
+        if planned.sweep is not None:  # Hydra's own settings, with this machine's folders in them
+            (planned.sweep / "multirun.yaml").unlink(missing_ok=True)
     if planned.sweep is not None:
         from loraexp.commands.train import show_search, show_sweep
 

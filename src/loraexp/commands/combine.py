@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from loraexp.quoting import pasted
+from loraexp.results.escape import printable
 from loraexp.schemas import CombineConfig
 
 
@@ -12,4 +13,4 @@ def run(config: CombineConfig, sweep: Path | None) -> None:
     found = combine(config)
     cut = "exact" if config.rank is None else f"{found.lost:.2%} of the sum lost by the cut"
     hint = f"python -m loraexp eval {pasted('run', config.out)}"
-    print(f"wrote {config.out}: rank {found.rank}, {cut}; {hint}")
+    print(printable(f"wrote {config.out}: rank {found.rank}, {cut}; {hint}"))

@@ -6,6 +6,7 @@ import math
 import time
 from dataclasses import asdict, replace
 from hashlib import sha256
+from os.path import lexists
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ from loraexp.model.checkpoint import save_base
 from loraexp.model.language import GPT2Language
 from loraexp.model.tokenizer import Tokenizer, from_folder
 from loraexp.model.weights import base_state, load_tokenizer, weights_file
-from loraexp.rules import to_yaml
+from loraexp.rules import from_home, to_yaml
 from loraexp.schemas import PretrainConfig
 from loraexp.training import hardware
 from loraexp.training.language import CorpusModule, LanguageModelling
@@ -41,6 +42,11 @@ from loraexp.training.surroundings import (
 
 log = logging.getLogger("loraexp")
 REPORT, CONFIG, CHECKPOINTS = "pretraining.json", "pretrain.yaml", "checkpoints"
+# All that is written of a base: none of it may be a stranger's.
+WRITTEN = (
+    *("model.safetensors", "config.json", "vocab.json", "merges.txt"),
+    *(REPORT, CHECKPOINTS, "metrics.csv"),
+)
 HASHES = "sha256"  # in CONFIG, beside the settings
 
 
@@ -209,13 +215,24 @@ def check_folder(config: PretrainConfig, folder: Path) -> None:
     """`out` is empty or holds this very pretraining."""
     file = folder / CONFIG
     if not file.is_file():
-        if (folder / "model.safetensors").exists():
-            raise UserError(f"out={folder} holds a model that was not made here; choose another")
+        if there := [name for name in WRITTEN if lexists(folder / name)]:
+            raise UserError(
+                f"out={folder} holds {there[0]}, which was not made here; choose another"
+            )
         return
     try:
         kept = yaml.safe_load(file.read_text(encoding="utf-8"))
         then = kept.pop(HASHES, None)
-    except (ValueError, TypeError, AttributeError, yaml.YAMLError, RecursionError) as error:
+        for group, key in (("data", "text"), ("model", "weights"), ("model", "tokenizer")):
+            kept[group][key] = from_home(kept[group][key])  # those of before have whole paths
+    except (
+        ValueError,
+        TypeError,
+        AttributeError,
+        KeyError,
+        yaml.YAMLError,
+        RecursionError,
+    ) as error:
         raise UserError(f"{file} is damaged: {' '.join(str(error).split())}") from None
     if kept != yaml.safe_load(settings(config)):
         raise UserError(f"out={folder} holds a pretraining with other settings; choose another")
