@@ -176,12 +176,18 @@ def test_a_folder_with_another_base_is_left_alone(config: PretrainConfig, tmp_pa
     with pytest.raises(UserError, match="holds a pretraining with other settings"):
         pretrain(replace(config, seed=7))
     assert files(config) == kept
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "config.json", "vocab.json", "checkpoints"])
+def test_a_strangers_folder_is_left_alone(
+    name: str, config: PretrainConfig, tmp_path: Path
+) -> None:
     foreign = tmp_path / "foreign"
     foreign.mkdir()
-    (foreign / "model.safetensors").write_bytes(b"someone's")
-    with pytest.raises(UserError, match="holds a model that was not made here"):
+    (foreign / name).write_bytes(b"someone's")
+    with pytest.raises(UserError, match=f"holds {name}, not made here"):
         pretrain(replace(config, out=str(foreign)))
-    assert (foreign / "model.safetensors").read_bytes() == b"someone's"
+    assert (foreign / name).read_bytes() == b"someone's"
 
 
 def other_text(config: PretrainConfig) -> None:

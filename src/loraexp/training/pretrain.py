@@ -216,23 +216,16 @@ def check_folder(config: PretrainConfig, folder: Path) -> None:
     file = folder / CONFIG
     if not file.is_file():
         if there := [name for name in WRITTEN if lexists(folder / name)]:
-            raise UserError(
-                f"out={folder} holds {there[0]}, which was not made here; choose another"
-            )
+            raise UserError(f"out={folder} holds {there[0]}, not made here; choose another")
         return
     try:
         kept = yaml.safe_load(file.read_text(encoding="utf-8"))
+        if not isinstance(kept, dict):
+            raise TypeError("it holds no settings")
         then = kept.pop(HASHES, None)
         for group, key in (("data", "text"), ("model", "weights"), ("model", "tokenizer")):
             kept[group][key] = from_home(kept[group][key])  # those of before have whole paths
-    except (
-        ValueError,
-        TypeError,
-        AttributeError,
-        KeyError,
-        yaml.YAMLError,
-        RecursionError,
-    ) as error:
+    except (ValueError, TypeError, LookupError, yaml.YAMLError, RecursionError) as error:
         raise UserError(f"{file} is damaged: {' '.join(str(error).split())}") from None
     if kept != yaml.safe_load(settings(config)):
         raise UserError(f"out={folder} holds a pretraining with other settings; choose another")
