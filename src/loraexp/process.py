@@ -10,8 +10,8 @@ import sys
 # when they are freed; smaller ones (a step's activations) stay for the next step.
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
 MAPPED = 2**26
-# Lightning and torchmetrics take these for numbers as soon as they are imported; in a shell they may
-# be anything, as RANK=r8.
+# Lightning and torchmetrics take these for numbers as soon as they are imported; in a shell they
+# may be anything, as RANK=r8.
 RANKS = ("RANK", "LOCAL_RANK", "SLURM_PROCID", "JSM_NAMESPACE_RANK")
 
 
