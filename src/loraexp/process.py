@@ -10,10 +10,17 @@ import sys
 # when they are freed; smaller ones (a step's activations) stay for the next step.
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
 MAPPED = 2**26
+# Lightning and torchmetrics take these for numbers as soon as they are imported; in a shell they
+# may be anything, as RANK=r8.
+RANKS = ("RANK", "LOCAL_RANK", "SLURM_PROCID", "JSM_NAMESPACE_RANK")
 
 
 def settle() -> None:
-    """Set all three, unless the user's environment has something of its own to say."""
+    """Set all three, unless the user's environment has something of its own to say, and leave out
+    of it what would stop an import."""
+    for name in RANKS:
+        if not os.environ.get(name, "0").isdecimal():
+            del os.environ[name]
     # OpenMP threads that wait by spinning bring a step to a crawl (13.7 s for 0.36 s, measured) as
     # soon as any other process wants a core.
     os.environ.setdefault("GOMP_SPINCOUNT", "10000")

@@ -4,6 +4,7 @@ import io
 import logging
 import random
 import signal
+import threading
 import time
 from os.path import lexists
 from pathlib import Path
@@ -231,7 +232,7 @@ class Together(Callback):
         self.handler = signal.getsignal(signal.SIGTERM)
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        if callable(self.handler):
+        if callable(self.handler) and threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGTERM, self.handler)
 
     on_validation_start = on_test_start = on_train_start
