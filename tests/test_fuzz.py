@@ -1,6 +1,7 @@
 """Whatever is typed and whatever lies in a file ends in a result or in one clear error: no
 traceback, no hang. 300 cases by default, 5,000 of each kind under the slow mark."""
 
+import io
 import json
 import signal
 from collections.abc import Callable, Iterator
@@ -141,10 +142,14 @@ def test_what_is_typed_is_planned_or_refused(number: int, empty: Path) -> None:
 
 @number(50)
 def test_what_is_typed_for_a_verb_that_reads_is_answered_or_refused(
-    number: int, empty: Path, capsys: pytest.CaptureFixture[str]
+    number: int,
+    empty: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def claim(typed: tuple[str, list[str]]) -> None:
         verb, arguments = typed
+        monkeypatch.setattr("sys.stdin", io.StringIO("a line\n"))
         with ends(allowed=(SystemExit,)):
             dispatch([verb, *(a for a in arguments if not a.lstrip("+").startswith("out"))])
         capsys.readouterr()

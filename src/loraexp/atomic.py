@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from hashlib import sha256
@@ -28,8 +29,22 @@ def whole(path: Path) -> Iterator[Path]:
         with partial.open("rb") as stream:
             os.fsync(stream.fileno())
         partial.replace(path)
+    except Exception as error:
+        if (plain := of_system(error, partial, path)) is not error:
+            raise plain from error
+        raise
     finally:
         partial.unlink(missing_ok=True)
+
+
+def of_system(error: Exception, partial: Path, path: Path) -> Exception:
+    """The same error, of the file that was wanted; what safetensors says of a full disk is an
+    OSError as everybody else's."""
+    if said := re.search(r"\(os error (\d+)\)", str(error)):
+        return OSError(int(said[1]), os.strerror(int(said[1])), str(path))
+    if isinstance(error, OSError) and error.filename == str(partial):
+        error.filename = str(path)
+    return error
 
 
 def write_whole(path: Path, text: str) -> None:

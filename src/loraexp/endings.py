@@ -130,7 +130,7 @@ def word_of(number: int) -> str:
 
 def of_system(error: OSError) -> str:
     """What the system says, and of which file: never an error number."""
-    files = [str(name) for name in (error.filename, error.filename2) if name is not None]
+    files = dict.fromkeys(str(name) for name in (error.filename, error.filename2) if name)
     return f"{error.strerror or error}" + "".join(f": {name}" for name in files)
 
 
