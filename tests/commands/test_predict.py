@@ -47,7 +47,7 @@ def label_file(finished: Path, texts: list[str], folder: Path) -> list[Row]:
 def alone(finished: Path, text: str) -> Row:
     """The oracle: one forward pass of one text that holds nothing but its own tokens."""
     _, made = restore(finished)
-    tokens = list(text.encode())[: made.max_length]
+    tokens = list(text.strip().encode())[: made.max_length]
     row = torch.tensor([tokens or [made.tokenizer.pad]])
     with torch.inference_mode():
         chances = made.network.eval()(row, torch.tensor([len(tokens)])).double().softmax(-1)[0]
