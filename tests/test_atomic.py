@@ -1,11 +1,13 @@
 """A file is written whole or stays as it was."""
 
 import os
+import re
 from pathlib import Path
 
 import pytest
 
-from loraexp.atomic import whole, write_whole
+from loraexp.atomic import check_new, whole, write_whole
+from loraexp.errors import UserError
 
 
 def write_half(file: Path, error: type[BaseException]) -> None:
@@ -79,3 +81,22 @@ def test_a_file_that_a_library_made_private_gets_the_mode_of_any_other(tmp_path:
     with whole(file) as partial:
         partial.touch(mode=0o600)
     assert file.stat().st_mode == plain.stat().st_mode != 0o100600
+
+
+def test_a_new_file_may_be_written_and_the_same_one_is_left(tmp_path: Path) -> None:
+    file = tmp_path / "file.txt"
+    assert check_new(file, "out", "text\n")
+    write_whole(file, "text\n")
+    assert not check_new(file, "out", "text\n")
+
+
+@pytest.mark.parametrize("text", [None, "mine too\n", "MINE\n"])
+def test_what_exists_is_refused_by_key_and_path(text: str | None, tmp_path: Path) -> None:
+    file, link = tmp_path / "file.txt", tmp_path / "link"
+    file.write_text("mine\n")
+    link.symlink_to(tmp_path / "nowhere")
+    for there in (file, link, tmp_path):
+        with pytest.raises(
+            UserError, match=rf"^out: {re.escape(str(there))} is .*nothing is written over"
+        ):
+            check_new(there, "out", text)

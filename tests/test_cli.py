@@ -80,11 +80,13 @@ def test_only_what_trains_or_measures_waits_for_lightning(module: str) -> None:
         ("--help", "torch lightning hydra omegaconf pandas"),
         ("train --help", "torch lightning"),
         ("params models=[gpt2,gpt2-xl] ranks=[4,8]", "torch lightning pandas"),
+        ("params data=csv data.path=own.csv", "torch lightning"),
     ],
 )
 def test_help_and_counting_start_without_heavy_imports(
     typed: str, heavy: str, tmp_path: Path
 ) -> None:
+    (tmp_path / "own.csv").write_text("text,label\nwin,spam\nhi,ham\n")
     script = (
         "import sys; from loraexp.cli import dispatch; "
         f"dispatch({typed.split()!r}); "

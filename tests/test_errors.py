@@ -5,6 +5,7 @@ from hydra.core.global_hydra import GlobalHydra
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from loraexp.compose import PLUGINS
 from loraexp.errors import UserError, unknown
 from loraexp.overrides import plan
 
@@ -50,7 +51,50 @@ MISTAKES: list[tuple[str, list[str], str]] = [
     ("train", ["data=null"], "unknown data 'null'; known: csv, sms_demo, sms_spam"),
     ("train", ["model=[gpt2,nano]"], "unknown model "),
     ("train", ["method=lora,ful", "-m"], "unknown method 'ful'; did you mean 'full'?"),
-    ("train", ["hydra/launcher=jobb"], "In 'hydra/config': Could not find 'hydra/launcher/jobb'"),
+    ("train", ["hydra/launcher=jobb"], "unknown hydra/launcher 'jobb'; known: basic"),
+    *(
+        (
+            "train",
+            [f"hydra/launcher={option}", "-m"],
+            f"hydra/launcher={option} needs: pip install {package}",
+        )
+        for option, package in PLUGINS["hydra/launcher"].items()
+    ),
+    (
+        "train",
+        ["hydra.launcher._target_=my.Own", "seed=0,1", "-m"],
+        "hydra.launcher: Invalid plugin",
+    ),
+    ("train", ["hydra.sweeper._target_=my.Own", "seed=0,1", "-m"], "hydra.sweeper: Invalid plugin"),
+    ("train", ["hydra.mode=${oc.env:NOPE}"], "hydra.mode: KeyError raised while resolving"),
+    (
+        "train",
+        ["hydra.sweeper.params.seed=0,1", "-m"],
+        "hydra.sweeper.params.seed: write the swept",
+    ),
+    ("train", ["hydra.sweeper.params={seed:1}", "-m"], "hydra.sweeper.params: write the swept key"),
+    ("train", ["seed=range(0,10,0)", "-m"], "seed=range(0,10,0): range() arg 3 must not be zero"),
+    ("train", ["seed=range(200000)", "-m"], "the sweep has more than 100,000 jobs"),
+    ("train", ["--resolve"], "--resolve needs --cfg=job beside it"),
+    ("train", ["--cfg"], "unknown flag '--cfg'"),
+    (
+        "train",
+        ["lora.rank=99999999999999999999"],
+        "lora.rank must be below 2^63, got 9999999999999",
+    ),
+    ("train", ["lora.rank=9223372036854775807"], "the weights alone take "),
+    ("train", ["model.n_layer=99999999"], "model.n_layer must be at most 10000, got 99999999"),
+    ("params", ["model.n_layer=99999999"], "model.n_layer must be at most 10000, got 99999999"),
+    ("train", ["lora.rank_pattern={v_proj:9223372036854775807}"], "the weights alone take "),
+    ("train", ["model.d_model=10000000000"], "the weights alone take "),
+    (
+        "pretrain",
+        ["data.text=[a]", "out=b", "model.vocab_size=10000000000000"],
+        "the weights alone",
+    ),
+    ("train", ["lora.alpha=1e308"], "lora.alpha must be at most 3.4e+38, got 1e+308"),
+    ("combine", ["runs=[a]", "out=b", "weights=[1e308]"], "weights must be at most 3.4e+38"),
+    *(("train", [f"{key}={'9' * 400}"], f"{key} must be ") for key in ("lora.alpha", "lora.rank")),
     ("train", ["optim.schedule=cosin"], "unknown optim.schedule 'cosin'; did you mean 'cosine'?"),
     ("train", ["lora.rank=four"], "lora.rank must be a whole number, got 'four'"),
     ("train", ["lora.rank=1.5"], "lora.rank must be a whole number, got '1.5'"),
@@ -127,7 +171,11 @@ MISTAKES: list[tuple[str, list[str], str]] = [
     ("eval", ["run=a", "split=test,train", "-m"], "only train makes sweeps (-m), not eval"),
     ("params", ["experiment=rank_sweep"], "only train makes sweeps (-m), not params"),
     ("train", ["seed=range(0)", "-m"], "the sweep is empty"),
-    ("train", ["lora.rank=interval(1,8)", "-m"], "BasicSweeper does not support sweep type"),
+    (
+        "train",
+        ["lora.rank=interval(1,8)", "-m"],
+        "lora.rank=interval(1,8): an interval is",
+    ),
     ("train", ["-m", "--cfg=job"], "--cfg shows one job"),
     ("train", ["lora.rank=4,8,0", "-m"], "lora.rank must be at least 1, got 0"),
     ("eval", [], "run is required: run=..."),

@@ -1,6 +1,7 @@
 """What people type arrives as they meant it."""
 
 import itertools
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -138,7 +139,8 @@ def test_text_keys_keep_what_looks_like_grammar_or_like_a_number() -> None:
         "model.name": "",
     }
     config = arrives("train", "data=csv", *(f"{key}={text}" for key, text in texts.items()))
-    assert values(config, *texts) == texts
+    wanted = texts | {"model.weights": os.path.expanduser("~/it's here")}
+    assert values(config, *texts) == wanted
 
 
 def test_a_quoted_path_may_have_commas() -> None:

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from loraexp.process import settle
+from loraexp.process import RANKS, settle
 
 needs_glibc = pytest.mark.skipif(
     platform.libc_ver()[0] != "glibc",
@@ -17,7 +17,7 @@ needs_glibc = pytest.mark.skipif(
 # Asks for 8 MB, writes to it and frees it, again and again: prints the pages that were asked for.
 FAULTS = """
 import resource
-from loraexp.process import settle
+from loraexp.process import RANKS, settle
 if {settled}:
     settle()
 faults = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_minflt
@@ -66,3 +66,13 @@ def test_what_the_environment_says_wins(name: str, monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv(name, "300000")
     settle()
     assert os.environ[name] == "300000"
+
+
+@pytest.mark.parametrize("name", RANKS)
+def test_a_rank_that_is_no_number_is_left_out_and_a_number_stays(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for value, kept in (("r8", None), ("", None), ("-1", None), ("3", "3")):
+        monkeypatch.setenv(name, value)
+        settle()
+        assert os.environ.get(name) == kept

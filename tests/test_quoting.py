@@ -1,15 +1,18 @@
 """A quoted value is the same text after Hydra's grammar and OmegaConf's."""
 
 import json
+import shlex
 
 import pytest
 from any_text import ANY_TEXT
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from omegaconf import OmegaConf
 from omegaconf.errors import InterpolationKeyError
 
-from loraexp.quoting import quoted
+from loraexp.errors import UserError
+from loraexp.overrides import plan
+from loraexp.quoting import pasted, quoted
 
 
 def through_both_grammars(value: str) -> str:
@@ -31,3 +34,23 @@ def test_quoting_as_in_json_does_not(text: str) -> None:
     except InterpolationKeyError:
         return
     assert arrived != text
+
+
+@settings(deadline=None, max_examples=30)
+@given(ANY_TEXT.filter(lambda text: text != "???"))
+@example("my folder/a,b (1)")
+@example("it's")
+@example("1e5")
+@example("null")
+@example("[a]")
+def test_a_hint_that_is_pasted_into_a_shell_arrives_as_it_was(text: str) -> None:
+    (word,) = shlex.split(pasted("logger.project", text))
+    assert plan("train", [word]).jobs[0].logger.project == text
+    (free,) = shlex.split(pasted("run", text))
+    assert free == f"run={text}"
+
+
+def test_a_bare_hint_would_not() -> None:
+    assert pasted("model.weights", "outputs/base") == "model.weights=outputs/base"
+    with pytest.raises(UserError, match="has several values"):
+        plan("train", ["logger.project=my folder/a,b"])

@@ -9,8 +9,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from loraexp.endings import Ended, begin_log, outcome
 from loraexp.errors import UserError, unknown
-from loraexp.process import settle
+from loraexp.process import open_streams, settle
 
 # verb -> what `--help` says of it; code in loraexp/commands/<verb>.py, config in conf/<verb>.yaml
 VERBS = {
@@ -36,21 +37,20 @@ EXAMPLE = "python -m loraexp train lora.rank=4,8,16 -m"
 def main() -> None:
     """Entry point of `python -m loraexp` and `loraexp`.
 
-    Exits with 2 on a user's mistake, 1 if a job of a sweep failed, 130 after Ctrl-C.
+    Exits with 2 on a user's mistake, 1 on one of ours or if a job of a sweep failed, 128 + n after
+    signal n (130 after Ctrl-C).
     """
+    status = outcome(command_line)
+    if status > 128:  # after a signal torch's process group may wait at Python's end for the others
+        os._exit(status)
+    sys.exit(status)
+
+
+def command_line() -> None:
+    open_streams()
     settle()
-    logging.basicConfig(format="%(message)s", stream=sys.stderr, level=logging.WARNING)
-    logging.getLogger("loraexp").setLevel(logging.INFO)
-    try:
-        dispatch(sys.argv[1:])
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
-    except KeyboardInterrupt:
-        print("interrupted: the same command goes on from here", file=sys.stderr)
-        sys.exit(130)
-    except BrokenPipeError:  # `loraexp predict ... | head` closed its end
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    begin_log()
+    dispatch(sys.argv[1:])
 
 
 def dispatch(arguments: list[str]) -> None:
@@ -81,11 +81,15 @@ def run_hydra(verb: str, arguments: list[str]) -> None:
     command = importlib.import_module(f"loraexp.commands.{module}").run
 
     if verb != "train" and not planned.shows:  # one job, composed and checked already
-        careful(command, planned.jobs[0], None)
+        command(planned.jobs[0], None)
         return
     import hydra
+    from hydra.core.hydra_config import HydraConfig
     from omegaconf import DictConfig
 
+    from loraexp.compose import readable
+
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # what stops Hydra itself comes to `main` as well
     if planned.search:
         command = importlib.import_module("loraexp.commands.train").search
         # Its line a trial is ours in other words, and coloured.
@@ -96,14 +100,23 @@ def run_hydra(verb: str, arguments: list[str]) -> None:
 
         # A process that Lightning starts reads sys.argv: it must find this one job there.
         sys.argv[1:] = job_arguments(verb)
-        return careful(command, typed(config), planned.sweep)
+        given = HydraConfig.get().overrides.task
+        return past_hydra(lambda: command(typed(config, given), planned.sweep))
 
     if planned.sweep is not None:
         from loraexp.commands.train import begin_sweep
 
         begin_sweep(planned.sweep, planned.jobs)
     sys.argv[1:] = planned.arguments
-    hydra.main(version_base="1.3", config_path=str(planned.conf), config_name=verb)(task)()
+    try:
+        hydra.main(version_base="1.3", config_path=str(planned.conf), config_name=verb)(task)()
+    except Exception as error:
+        if not any(argument.startswith("hydra") for argument in arguments):
+            raise
+        raise UserError(f"Hydra: {readable(error)}") from error  # of what was typed for it
+    finally:
+        if planned.sweep is not None:  # Hydra's own settings, with this machine's folders in them
+            (planned.sweep / "multirun.yaml").unlink(missing_ok=True)
     if planned.sweep is not None:
         from loraexp.commands.train import show_search, show_sweep
 
@@ -112,16 +125,12 @@ def run_hydra(verb: str, arguments: list[str]) -> None:
             sys.exit(1)
 
 
-def careful(command: Callable[[Any, Path | None], Any], config: Any, sweep: Path | None) -> Any:
-    """Run it; a user's mistake, a full disk or a folder that cannot be written is one line."""
+def past_hydra(job: Callable[[], Any]) -> Any:
+    """Do it, and let what goes wrong reach `main`, not Hydra's own words."""
     try:
-        return command(config, sweep)
-    except BrokenPipeError:
-        raise
-    except (UserError, OSError) as error:
-        # Raised through Hydra it would end in a traceback.
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
+        return job()
+    except Exception as error:
+        raise Ended(error) from error
 
 
 def overview() -> str:

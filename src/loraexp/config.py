@@ -7,6 +7,8 @@ would then refuse every override). Below the commands they are only read. No tor
 from dataclasses import dataclass, field, is_dataclass
 from typing import Any, cast
 
+FLOAT32 = 3.4e38  # the largest number that a tensor takes, nearly
+
 
 def key(
     default: Any,
@@ -39,7 +41,10 @@ class Model:
 
     name: str = key("gpt2", "the name shown in tables")
     weights: str = key(
-        "hub", "hub | embedded (nano) | random | a folder in Hugging Face format", path=True
+        "hub",
+        "hub | embedded (nano) | random | a folder in Hugging Face format, whose config.json then "
+        "gives the geometry | run (merge writes it: the run's own folder)",
+        path=True,
     )
     tokenizer: str = key(
         "auto",
@@ -49,7 +54,7 @@ class Model:
     repo: str = key("", "Hugging Face repository of the weights")
     revision: str = key("", "its pinned commit")
     sha256: str = key("", "of its model.safetensors, checked when given")
-    n_layer: int = key(12, "number of blocks", least=1)
+    n_layer: int = key(12, "number of blocks", least=1, most=10_000)
     n_head: int = key(12, "attention heads a block", least=1)
     d_model: int = key(768, "width; a multiple of n_head", least=1)
     context: int = key(1024, "longest text in tokens", least=1)
@@ -104,7 +109,7 @@ class Lora:
     """The low-rank update W + scaling * B A (Hu et al. 2021, section 4.1)."""
 
     rank: int = key(8, "rank r of the update", least=1)
-    alpha: float = key(16.0, "strength of the update", above=0)
+    alpha: float = key(16.0, "strength of the update", above=0, most=FLOAT32)
     dropout: float = key(0.0, "dropout on the branch's input", least=0, most=0.99)
     target_modules: Any = key(
         ["q_proj", "k_proj", "v_proj", "out_proj"],
@@ -121,9 +126,11 @@ class Lora:
         "book (+-1/sqrt(r)) | pissa | olora (with method=)",
         choices=("kaiming", "gaussian", "orthogonal", "book", "pissa", "olora"),
     )
-    lr_ratio: float = key(1.0, "learning rate of lora_B over that of all else", above=0)
+    lr_ratio: float = key(
+        1.0, "learning rate of lora_B over that of all else", above=0, most=FLOAT32
+    )
     rank_pattern: dict[str, int] = key({}, "rank of single targets, e.g. {v_proj:16}", least=1)
-    alpha_pattern: dict[str, float] = key({}, "alpha of single targets", above=0)
+    alpha_pattern: dict[str, float] = key({}, "alpha of single targets", above=0, most=FLOAT32)
 
 
 @dataclass
@@ -136,7 +143,9 @@ class AdaLora:
     interval: int = key(1, "steps from cut to cut", least=1)
     beta1: float = key(0.85, "smoothing of the importance", least=0, most=0.999)
     beta2: float = key(0.85, "smoothing of its uncertainty", least=0, most=0.999)
-    orthogonality: float = key(0.1, "weight of the penalty on P'P - I and QQ' - I", least=0)
+    orthogonality: float = key(
+        0.1, "weight of the penalty on P'P - I and QQ' - I", least=0, most=FLOAT32
+    )
 
 
 @dataclass
@@ -162,14 +171,18 @@ class Head:
 class Optim:
     """AdamW and its schedule."""
 
-    lr: float = key(1e-3, "peak learning rate; each method= brings its own", above=0)
-    lr_factor: float = key(1.0, "times lr: one grid of factors then suits every method", above=0)
-    weight_decay: float = key(0.01, "decoupled weight decay", least=0)
+    lr: float = key(1e-3, "peak learning rate; each method= brings its own", above=0, most=FLOAT32)
+    lr_factor: float = key(
+        1.0, "times lr: one grid of factors then suits every method", above=0, most=FLOAT32
+    )
+    weight_decay: float = key(0.01, "decoupled weight decay", least=0, most=FLOAT32)
     schedule: str = key(
         "linear", "constant | linear | cosine", choices=("constant", "linear", "cosine")
     )
     warmup: float = key(0.06, "warm-up: a share of all steps below 1, else steps", least=0)
-    grad_clip: float = key(1.0, "largest gradient norm; 0 turns clipping off", least=0)
+    grad_clip: float = key(
+        1.0, "largest gradient norm; 0 turns clipping off", least=0, most=FLOAT32
+    )
 
 
 @dataclass

@@ -14,3 +14,15 @@ def unknown(kind: str, value: object, known: Iterable[str]) -> UserError:
     near = get_close_matches(str(value), names, n=1, cutoff=0.5)
     hint = f"; did you mean {near[0]!r}?" if near else ";"
     return UserError(f"unknown {kind} {str(value)!r}{hint} known: {', '.join(names)}")
+
+
+def cut(text: str, most: int = 60) -> str:
+    """A text as a message may hold it: its beginning, if it is long."""
+    return text if len(text) <= most else f"{text[: most - 1]}…"
+
+
+def listed(names: Iterable[str], most: int = 8) -> str:
+    """The first of the names, and how many more there are."""
+    shown = [cut(name) for name in names]
+    more = f", and {len(shown) - most} more" if len(shown) > most else ""
+    return ", ".join(shown[:most]) + more

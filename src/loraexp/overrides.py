@@ -1,8 +1,10 @@
 """From what was typed to Hydra's arguments: every mistake is found here, before any job starts."""
 
 import itertools
+import math
 import os
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from functools import cache
 from pathlib import Path
@@ -13,21 +15,31 @@ from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override
+from hydra.core.override_parser.types import IntervalSweep, Override
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf.errors import OmegaConfBaseException
 
-from loraexp.compose import check_optuna, composed, readable, register_schema, to_typed
+from loraexp.compose import (
+    based,
+    check_optuna,
+    check_plugins,
+    composed,
+    readable,
+    register_schema,
+    to_typed,
+)
+from loraexp.config import Model, TrainConfig
 from loraexp.errors import UserError, unknown
-from loraexp.quoting import escaped_keys, literal, quoted
+from loraexp.quoting import FREE_TEXT, escaped_keys, literal, quoted
 from loraexp.rules import check, expanded, group_in, keys
-from loraexp.schemas import SCHEMAS
+from loraexp.schemas import SCHEMAS, PretrainConfig
+from loraexp.training.memory import check_memory
 
-# Keys whose value is text as typed: commas, quotes and brackets in it are no grammar.
-FREE_TEXT = {"text", "file", "out", "run", "peft", "question"}
 MULTIRUN = ("-m", "--multirun")
 # Of Optuna's sweeper: a seed, so that the same command tries the same and goes on where it was.
 SEARCH = ("hydra.sweeper.sampler.seed=0", "hydra.sweeper.n_jobs=1")
+MOST_JOBS = 100_000  # of a sweep: each is checked before the first begins
 SHOW = ("--cfg=job", "--cfg=hydra", "--cfg=all", "--resolve")  # Hydra's: print, run nothing
 
 
@@ -64,6 +76,8 @@ def plan(verb: str, arguments: list[str]) -> Plan:
     for flag in flags:
         if flag not in (*MULTIRUN, *SHOW):
             raise UserError(f"unknown flag {flag!r}: there are -m, --cfg=job and --help")
+    if flags.count("--resolve") == len([flag for flag in flags if flag in SHOW]) > 0:
+        raise UserError("--resolve needs --cfg=job beside it")
     with initialize_config_dir(str(conf_dir()), version_base="1.3"):
         overrides = [read(verb, a) for a in arguments if not a.startswith("-")]
         check_belonging(verb, [o.key_or_group for o in overrides])
@@ -72,20 +86,25 @@ def plan(verb: str, arguments: list[str]) -> Plan:
         if any(o.key_or_group == "hydra/sweeper" and o.value() == "optuna" for o in overrides):
             check_optuna()
         config = composed(verb, fixed, shell=True)
-        with open_dict(config):
-            shell = config.pop("hydra")
-        multirun = bool({*flags} & {*MULTIRUN}) or str(shell.mode) == "RunMode.MULTIRUN"
+        multirun = bool({*flags} & {*MULTIRUN}) or mode_of(config) == "RunMode.MULTIRUN"
         if multirun and verb != "train":
             raise UserError(f"only train makes sweeps (-m), not {verb}")
         if multirun and {*flags} & {*SHOW}:
             raise UserError("--cfg shows one job: leave out -m and what makes a sweep")
         if swept and not multirun:
             raise several(verb, swept[0])
+        if multirun:
+            check_plugins(config)
+        with open_dict(config):
+            shell = config.pop("hydra")
         search = multirun and "optuna" in str(shell.sweeper.get("_target_"))
-        grid = [config]
-        if multirun and not search:
-            grid = [composed(verb, job) for job in jobs(shell, overrides)]
-        configs = [typed(job) for job in grid]
+        grid = [fixed]
+        if search:
+            check_search(shell, swept)
+            grid += [[*fixed, end] for one in swept for end in ends(one)]
+        elif multirun:
+            grid = jobs(shell, overrides)
+        configs = [typed(config if job is fixed else composed(verb, job), job) for job in grid]
     sweep = sweep_folder(config) if multirun else None
     written = [line(override) for override in overrides]
     if sweep is not None and not any(o.key_or_group == "hydra.sweep.dir" for o in overrides):
@@ -98,12 +117,28 @@ def plan(verb: str, arguments: list[str]) -> Plan:
     return Plan(arguments, conf_dir(), sweep, configs, search, shows=bool(shown))
 
 
-def typed(config: DictConfig) -> Any:
-    """The typed, checked object of a composed job; the last that is seen of DictConfig."""
+def typed(config: DictConfig, overrides: Sequence[str] = ()) -> Any:
+    """The typed, checked object of a composed job; the last that is seen of DictConfig.
+
+    Args:
+        overrides: of which it was composed: what they set, no folder of a base sets otherwise.
+    """
     result = to_typed(config)
     expanded(result)
+    if isinstance(getattr(result, "model", None), Model):
+        given = {text.partition("=")[0].lstrip("+") for text in overrides}
+        result.model = based(result, {key for key in given if key.partition(".")[0] == "model"})
     check(result)
+    if type(result) in (TrainConfig, PretrainConfig):  # what counts only needs no memory
+        check_memory(result)
     return result
+
+
+def mode_of(config: DictConfig) -> str:
+    try:
+        return str(config.hydra.mode)
+    except OmegaConfBaseException as error:
+        raise UserError(readable(error)) from None
 
 
 def job_arguments(verb: str) -> list[str]:
@@ -116,6 +151,8 @@ def read(verb: str, text: str) -> Override:
     key, equals, value = text.partition("=")
     if not equals or key.startswith("~"):
         raise UserError(f"{text!r} is no override: write key=value")
+    if key.startswith("hydra.sweeper.params"):
+        raise UserError(f"{key}: write the swept key itself, as lora.rank=4,8, and -m")
     if key == "hydra" or key.startswith(("hydra.", "hydra/")):
         return parsed(text) or cannot_read(text)
     key = key.lstrip("+")  # Hydra's sign for a new key; here every key is there already
@@ -145,7 +182,7 @@ def parsed(text: str) -> Override | None:
     try:
         loader = GlobalHydra.instance().config_loader()  # for glob(...)
         return OverridesParser.create(loader).parse_overrides([text])[0]
-    except HydraException:
+    except (HydraException, ValueError):  # the second: a number of more than 4,300 digits
         return None
 
 
@@ -193,11 +230,8 @@ def several(verb: str, override: Override) -> UserError:
 
 
 def options_of(override: Override) -> list[str]:
-    try:
-        if override.is_sweep_override():
-            return [str(value) for value in override.sweep_string_iterator()]
-    except HydraException as error:
-        raise UserError(f"{line(override)}: {readable(error)}") from None
+    if override.is_sweep_override():
+        return values(override)
     value = override.value()
     return ["null" if value is None else str(value)]
 
@@ -205,26 +239,70 @@ def options_of(override: Override) -> list[str]:
 @cache
 def groups_of(verb: str) -> dict[str, list[str]]:
     """The config groups of a verb and their options."""
-    primary = OmegaConf.load(conf_dir() / f"{verb}.yaml")
-    names = [next(iter(entry)) for entry in primary.defaults if isinstance(entry, DictConfig)]
     return {
-        str(name): sorted(file.stem for file in (conf_dir() / str(name)).glob("*.yaml"))
-        for name in names
-        if not str(name).startswith("override ")
+        name: sorted(file.stem for file in (conf_dir() / name).glob("*.yaml"))
+        for name in default_options(verb)
     }
+
+
+@cache
+def default_options(verb: str) -> dict[str, str | None]:
+    """The config groups of a verb and the option of each that a plain run takes."""
+    primary = OmegaConf.load(conf_dir() / f"{verb}.yaml")
+    entries = [next(iter(e.items())) for e in primary.defaults if isinstance(e, DictConfig)]
+    named = {str(name): option for name, option in entries}
+    return {name: option for name, option in named.items() if not name.startswith("override ")}
 
 
 def jobs(shell: DictConfig, overrides: list[Override]) -> list[list[str]]:
     """The overrides of every job of a grid sweep, as Hydra's basic sweeper will make them."""
     params = shell.sweeper.get("params") or {}
     given = [parsed(text) or cannot_read(text) for text in (f"{k}={v}" for k, v in params.items())]
-    try:
-        grid = list(itertools.chain(*BasicSweeper.split_arguments([*given, *overrides], None)))
-    except HydraException as error:
-        raise UserError(readable(error)) from None
+    number = math.prod(len(values(one)) for one in [*given, *overrides] if one.is_sweep_override())
+    if number > MOST_JOBS:
+        raise UserError(f"the sweep has more than {MOST_JOBS:,} jobs: make several of it")
+    grid = list(itertools.chain(*BasicSweeper.split_arguments([*given, *overrides], None)))
     if not grid:
         raise UserError("the sweep is empty: one of its keys has no value")
     return grid
+
+
+def values(override: Override) -> list[str]:
+    """What a key of a sweep takes one after the other, as typed; at most MOST_JOBS and one more."""
+    if override.is_interval_sweep():
+        raise UserError(f"{line(override)}: an interval is for a search: hydra/sweeper=optuna")
+    try:
+        return [*itertools.islice(override.sweep_string_iterator(), MOST_JOBS + 1)]
+    except (HydraException, ValueError, ArithmeticError) as error:
+        raise UserError(f"{line(override)}: {readable(error)}") from None
+
+
+def check_search(shell: DictConfig, swept: list[Override]) -> None:
+    trials = shell.sweeper.get("n_trials")
+    if not isinstance(trials, int) or trials < 1:
+        raise UserError(f"hydra.sweeper.n_trials must be at least 1, got {trials}")
+    for override in swept:
+        between = override.value()
+        if isinstance(between, IntervalSweep) and not below(between.start, between.end):
+            raise UserError(f"{line(override)}: the first must be below the second")
+
+
+def below(low: float | None, high: float | None) -> bool:
+    return low is not None and high is not None and low < high
+
+
+def ends(override: Override) -> list[str]:
+    """The values of a search's key that are checked beforehand: all that are listed, the ends of an
+    interval; of real numbers the next to each end, for neither is drawn but by chance."""
+    between = override.value()
+    if not isinstance(between, IntervalSweep):
+        found = values(override)
+    elif isinstance(between.start, int) and isinstance(between.end, int):
+        found = [str(between.start), str(between.end)]
+    else:
+        low, high = float(between.start or 0), float(between.end or 0)
+        found = [repr(math.nextafter(low, high)), repr(math.nextafter(high, low))]
+    return [f"{override.key_or_group}={value}" for value in found]
 
 
 def sweep_folder(config: DictConfig) -> Path:

@@ -1,7 +1,8 @@
 """What a process is told once, before torch is imported: how its threads wait, what it keeps of
-memory and of kernels."""
+memory and of kernels, how it reads and prints."""
 
 import ctypes
+import io
 import os
 import sys
 
@@ -9,10 +10,17 @@ import sys
 # when they are freed; smaller ones (a step's activations) stay for the next step.
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
 MAPPED = 2**26
+# Lightning and torchmetrics take these for numbers as soon as they are imported; in a shell they
+# may be anything, as RANK=r8.
+RANKS = ("RANK", "LOCAL_RANK", "SLURM_PROCID", "JSM_NAMESPACE_RANK")
 
 
 def settle() -> None:
-    """Set all three, unless the user's environment has something of its own to say."""
+    """Set all three, unless the user's environment has something of its own to say, and leave out
+    of it what would stop an import."""
+    for name in RANKS:
+        if not os.environ.get(name, "0").isdecimal():
+            del os.environ[name]
     # OpenMP threads that wait by spinning bring a step to a crawl (13.7 s for 0.36 s, measured) as
     # soon as any other process wants a core.
     os.environ.setdefault("GOMP_SPINCOUNT", "10000")
@@ -33,3 +41,20 @@ def keep_freed_memory() -> None:
     if mallopt is not None:
         mallopt(M_MMAP_THRESHOLD, MAPPED)
         mallopt(M_TRIM_THRESHOLD, 2**31 - 1)
+
+
+def open_streams() -> None:
+    """stdin, stdout and stderr in UTF-8 whatever the locale; one that is closed is /dev/null, or
+    the next file that is opened would take its number and get what is printed. A closed stdin stays
+    None in `sys`: who wants to read it can tell that from one without a line."""
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is None:
+            null = os.open(os.devnull, os.O_RDWR)
+            if null != number:
+                os.dup2(null, number)
+                os.close(null)
+            if number:
+                setattr(sys, name, open(number, "w", closefd=False))  # noqa: SIM115
+        stream = getattr(sys, name)
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(encoding="utf-8", errors="backslashreplace" if number else "strict")

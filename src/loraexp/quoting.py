@@ -1,7 +1,19 @@
 """Values as Hydra's grammar takes them, so that what was typed arrives as it was typed."""
 
 import re
+import shlex
 from typing import Any
+
+# Keys whose value is text as typed: commas, quotes and brackets in it are no grammar.
+FREE_TEXT = {"text", "file", "out", "run", "peft", "question"}
+
+
+def pasted(key: str, value: str) -> str:
+    """key=value to be pasted into a shell, so that it arrives as it is."""
+    bare = key in FREE_TEXT or (
+        re.fullmatch(r"[\w./~-]+", value) and value.lower() not in ("null", "true", "false")
+    )
+    return shlex.quote(f"{key}={value if bare else quoted(value)}")
 
 
 def literal(kind: Any, value: str) -> str:

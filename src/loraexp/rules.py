@@ -34,7 +34,6 @@ def group_in(kind: Any) -> type[Any] | None:
 # Keys that came later, and what runs of before meant by their absence. What a run is called, and
 # what is written of it, says nothing of those that stand at their default of today.
 BEFORE: dict[str, Any] = {
-    "rerun": False,
     "trainer.compile": False,
     "data.positive_label": None,
     "data.quoting": "double",
@@ -63,9 +62,7 @@ def completed(content: Mapping[str, Any]) -> dict[str, Any]:
     result = {**content}
     for name, value in BEFORE.items():
         group, _, last = name.rpartition(".")
-        if not group:
-            result.setdefault(last, value)
-        elif isinstance(result.get(group), dict):
+        if isinstance(result.get(group), dict):
             result[group] = {last: value} | result[group]
     return result
 
@@ -101,7 +98,7 @@ def from_dict(kind: type[C], content: Mapping[str, Any]) -> C:
     """
     known = {f.name: f for f in fields(cast(Any, kind))}
     if kind is TrainConfig:
-        content = completed(content)
+        content = {"rerun": False} | completed(content)
     if content.keys() != known.keys():
         raise TypeError(f"{kind.__name__}: keys differ: {sorted(content.keys() ^ known.keys())}")
     values = {}
@@ -161,6 +158,9 @@ def check_single(name: str, value: Any, rule: Mapping[str, Any]) -> None:
         raise unknown(name, value, rule["choices"])
     if isinstance(value, str) and "\0" in value:
         raise UserError(f"{name} must have no NUL character in it, got {value!r}")
+    if isinstance(value, int) and abs(value) >= 2**63:
+        got = value if value.bit_length() < 128 else "one of 39 digits or more"
+        raise UserError(f"{name} must be below 2^63, got {got}")
     if isinstance(value, float) and not math.isfinite(value):
         raise UserError(f"{name} must be a finite number, got {value}")
     for bound, word, holds in (
@@ -205,6 +205,9 @@ def check_together(config: TrainConfig) -> None:
             f"name must have no / or \\ and no dot in front, got {config.name!r}; "
             "output_dir=FOLDER says where runs are written"
         )
+    for name, text in (("name", config.name or ""), ("model.name", model.name)):
+        if "\\" in text or any(ord(c) < 32 or 127 <= ord(c) < 160 for c in text):
+            raise UserError(f"{name} must have no \\ and no control character, got {text!r:.80}")
     for name, value in (("data.max_length", data.max_length), ("data.pad_to", data.pad_to)):
         if value is not None and value > model.context:
             raise UserError(f"{name} must be at most model.context = {model.context}, got {value}")

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from loraexp.config import Data, Logger, Model, Optim, TrainConfig, key, seed_key
+from loraexp.config import FLOAT32, Data, Logger, Model, Optim, TrainConfig, key, seed_key
 
 
 @dataclass
@@ -84,7 +84,12 @@ class CombineConfig:
     runs: list[str] = key(
         [], "folders of finished runs on one base; the head is the first one's", path=True
     )
-    weights: list[float] = key([], "what each adapter's change is multiplied by; 1 each if empty")
+    weights: list[float] = key(
+        [],
+        "what each adapter's change is multiplied by; 1 each if empty",
+        least=-FLOAT32,
+        most=FLOAT32,
+    )
     rank: int | None = key(None, "cut the sum to this rank; null keeps it exact", least=1)
     out: str = key("???", "new folder for the sum as a run", path=True)
 
@@ -97,8 +102,10 @@ class ImportConfig:
         "???", "folder with adapter_config.json and adapter_model.safetensors", path=True
     )
     out: str = key("???", "new folder for it as a run", path=True)
-    labels: list[str] = key([], "names of the classes, in order; LABEL_0, LABEL_1, ... if empty")
-    model: Model = key(Model(), "")
+    labels: list[str] = key(
+        [], "names of the classes, in order; if empty those of our own export, else LABEL_0, ..."
+    )
+    model: Model = key(Model(), "")  # of our own export, if none is typed, its base
 
 
 @dataclass

@@ -14,7 +14,7 @@ from loraexp.data.splits import Split, TextData, load_data
 from loraexp.errors import UserError
 from loraexp.results.record import read_record
 from loraexp.schemas import EvalConfig, PrepareConfig
-from loraexp.training import measure
+from loraexp.training import assemble, measure
 from loraexp.training.measure import measure_again, relabelled
 
 
@@ -73,7 +73,7 @@ def test_labels_in_another_order_are_numbered_as_the_run_numbers_them(
     finished: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     wanted = read_record(finished).metrics["test"]
-    monkeypatch.setattr(measure, "load_data", lambda config: swapped(load_data(config)))
+    monkeypatch.setattr(assemble, "load_data", lambda config: swapped(load_data(config)))
     assert measure_again(finished, "test", lambda own: own) == wanted
     monkeypatch.setattr(measure, "relabelled", lambda data, labels: data)
     assert measure_again(finished, "test", lambda own: own) != wanted

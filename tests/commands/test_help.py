@@ -3,10 +3,14 @@
 import re
 
 import pytest
+from hydra import initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from omegaconf import OmegaConf
 
 from loraexp.cli import VERBS, overview
-from loraexp.commands.help import verb_help
-from loraexp.overrides import groups_of
+from loraexp.commands.help import as_started, verb_help
+from loraexp.compose import composed, register_schema
+from loraexp.overrides import conf_dir, default_options, groups_of
 from loraexp.rules import keys
 from loraexp.schemas import SCHEMAS
 
@@ -25,7 +29,8 @@ def test_help_lists_every_key_once_and_no_other(verb: str) -> None:
 def test_help_lists_every_group_with_its_options(verb: str) -> None:
     text = re.sub(r"\n {8,}", " ", verb_help(verb, ""))  # a long list goes on in the next line
     for group, options in groups_of(verb).items():
-        assert re.search(rf"^  {group} +{re.escape(' | '.join(options))}( |$)", text, re.M)
+        unmarked = re.sub(r"(?<=\w)\*", "", text)
+        assert re.search(rf"^  {group} +{re.escape(' | '.join(options))}( |$)", unmarked, re.M)
 
 
 def test_help_has_words_beside_or_below_every_key(verb: str) -> None:
@@ -58,10 +63,53 @@ def test_help_is_as_wide_as_the_terminal(
         ("train", "  data.path=null "),
         ("train", "  lora.target_modules=[q_proj,k_proj,v_proj,out_proj]\n"),
         ("eval", "  run=(required) "),
+        ("train", "  model.name=nano "),
+        ("train", "  model.weights=embedded "),
+        ("import", "  model.n_layer=3 "),
+        ("pretrain", "  model.weights=random "),
+        ("pretrain", "  optim.lr=0.004 "),
+        ("prepare", "  data.split=book "),
+        ("eval", "  data.name=sms_demo "),  # of a group that a plain run has not
     ],
 )
 def test_help_shows_defaults_as_they_are_typed(verb: str, line: str) -> None:
     assert line in verb_help(verb, "")
+
+
+def test_help_shows_what_a_plain_run_is_composed_to(verb: str) -> None:
+    GlobalHydra.instance().clear()
+    register_schema(verb)
+    with initialize_config_dir(str(conf_dir()), version_base="1.3"):
+        made = composed(verb, [])
+    shown = as_started(verb)
+    for key, _ in keys(SCHEMAS[verb]):
+        group, _, name = key.rpartition(".")
+        inside = OmegaConf.select(made, group) if group else made
+        if inside is not None:  # a group that is null has no values
+            assert shown[key] == OmegaConf.to_container(inside)[name], key
+
+
+@pytest.mark.parametrize(
+    ("verb", "marked"),
+    [
+        ("train", {"nano", "sms_demo", "lora", "default", "csv"}),
+        ("params", {"nano", "sms_demo", "lora"}),
+        ("import", {"nano"}),
+        ("prepare", {"sms_spam"}),
+        ("eval", set()),
+    ],
+)
+def test_the_option_that_a_plain_run_takes_is_marked(verb: str, marked: set[str]) -> None:
+    groups = verb_help(verb, "").partition("Keys (")[0]
+    assert set(re.findall(r"(\S+)\*(?: |$)", groups, re.M)) == marked
+
+
+def test_the_verbs_that_take_a_model_take_the_same() -> None:
+    assert {verb: default_options(verb)["model"] for verb in ("train", "params", "import")} == {
+        "train": "nano",
+        "params": "nano",
+        "import": "nano",
+    }
 
 
 def test_the_overview_lists_every_verb_and_what_it_does() -> None:

@@ -4,6 +4,7 @@ import csv
 import io
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,8 +12,9 @@ from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 
 from loraexp.adapters.methods import METHODS
-from loraexp.commands.params import COLUMNS, params_table, read_model, run
+from loraexp.commands.params import COLUMNS, classes_of, params_table, read_model, run
 from loraexp.config import Head, Lora
+from loraexp.data.splits import load_data
 from loraexp.errors import UserError
 from loraexp.overrides import plan, typed
 from loraexp.results.tables import FORMATS
@@ -111,6 +113,38 @@ def test_classes_and_a_bias_widen_the_head_alone() -> None:
     (five,) = records(ParamsConfig(models=["gpt2"], classes=5, head=Head(bias=True)))
     assert five["trainable"] - two["trainable"] == 5 * (768 + 1) - 2 * 768
     assert five["total"] - two["total"] == five["trainable"] - two["trainable"]
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> Path:
+    """A file of three classes."""
+    rows = [f"text {i},{label}" for i, label in enumerate(["a", "b", "c"] * 10)]
+    (tmp_path / "own.csv").write_text("\n".join(["text,label", *rows]))
+    return tmp_path / "own.csv"
+
+
+def test_the_head_is_of_the_classes_of_the_data(own: Path) -> None:
+    data = ["data=csv", f"data.path={own}"]
+    counts = {
+        classes: records(typed_in("method=head", *data, *typed))[0]["trainable"]
+        for classes, typed in (("own", []), ("typed", ["classes=5"]))
+    }
+    assert counts == {"own": 3 * 256, "typed": 5 * 256}
+    (built_in,) = records(typed_in("method=head", "data=sms_spam"))  # not read, nor downloaded
+    assert built_in["trainable"] == 2 * 256
+
+
+def test_the_classes_are_those_that_train_would_have(own: Path) -> None:
+    (config,) = plan("params", ["data=csv", f"data.path={own}"]).jobs
+    assert classes_of(config) == len(load_data(config.data).labels)
+
+
+def test_data_that_cannot_be_read_has_no_number_of_classes(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"data\.path"):
+        records(typed_in("data=csv"))
+    assert records(typed_in("data=csv", "classes=3"))  # the control
+    with pytest.raises(UserError, match="no file"):
+        records(typed_in("data=csv", f"data.path={tmp_path}/none.csv"))
 
 
 def test_without_lists_the_model_method_and_rank_of_the_config_are_counted() -> None:

@@ -47,7 +47,7 @@ def label_file(finished: Path, texts: list[str], folder: Path) -> list[Row]:
 def alone(finished: Path, text: str) -> Row:
     """The oracle: one forward pass of one text that holds nothing but its own tokens."""
     _, made = restore(finished)
-    tokens = list(text.strip().encode())[: made.max_length]
+    tokens = list(text.strip().encode())[: made.max_length]  # as its config says
     row = torch.tensor([tokens or [made.tokenizer.pad]])
     with torch.inference_mode():
         chances = made.network.eval()(row, torch.tensor([len(tokens)])).double().softmax(-1)[0]
@@ -109,33 +109,52 @@ def test_folder_that_is_no_run_is_refused(tmp_path: Path) -> None:
         run(tmp_path / "nowhere", text="a")
 
 
-def test_out_that_is_a_folder_is_refused(finished: Path, tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"out=.* is a folder"):
-        run(finished, text="a", out=str(tmp_path))
-
-
-def test_out_that_is_the_file_itself_is_refused_and_the_file_stays(tmp_path: Path) -> None:
+def test_nothing_that_exists_is_written_over(tmp_path: Path) -> None:
     (tmp_path / "in.csv").write_text("text\na\n", encoding="utf-8")
     (tmp_path / "below").mkdir()
-    out = str(tmp_path / "below" / ".." / "in.csv")
-    with pytest.raises(UserError, match=r"^out=.* is the file that is read"):
-        run(tmp_path / "any", file=str(tmp_path / "in.csv"), out=out)
+    for out in ("in.csv", "below/../in.csv", "below"):  # before a model is loaded
+        with pytest.raises(UserError, match=r"^out: .* nothing is written over"):
+            run(tmp_path / "any", file=str(tmp_path / "in.csv"), out=str(tmp_path / out))
     assert (tmp_path / "in.csv").read_text(encoding="utf-8") == "text\na\n"
 
 
-@pytest.mark.parametrize("older", [None, "of yesterday"])
-def test_a_bad_row_leaves_no_file_and_keeps_an_older_one(
-    older: str | None, finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_bad_row_leaves_no_file(
+    finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("loraexp.data.texts.CHUNK", 1)  # so that two rows are written before
     source, out = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
     source.write_text(as_lines(["one", "two"]) + "{three\n", encoding="utf-8")
-    if older:
-        out.write_text(older)
     with pytest.raises(UserError, match=r"in\.jsonl, row 3: no valid JSON"):
         run(finished, file=str(source), out=str(out))
-    left = {file.name: file.read_text() for file in tmp_path.iterdir() if file != source}
-    assert left == ({"out.jsonl": older} if older else {})
+    assert list(tmp_path.iterdir()) == [source]
+
+
+ROWS = {
+    "in.tsv": 'text\tid\nfine\t1\n"Second\t2\n\nThird\t3\nFourth"\t4\n',
+    "in.csv": "text\none\n\nthree\n\n",
+    "in.txt": 'one\n"two\n\nfour',
+    "in.jsonl": as_lines(["one", "", " ", "four"]),
+}
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_there_are_as_many_rows_out_as_in_and_it_is_said(
+    name: str, finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / name).write_text(ROWS[name], encoding="utf-8")
+    run(finished, file=str(tmp_path / name), out=str(tmp_path / "out.csv"))
+    with (tmp_path / "out.csv").open(encoding="utf-8", newline="") as file:
+        assert len(csv_rows(file.read())) == 4
+    assert capsys.readouterr().err.endswith(f"Wrote {tmp_path / 'out.csv'}: 4 texts\n")
+
+
+def test_a_file_is_read_as_the_keys_say(finished: Path, tmp_path: Path) -> None:
+    (tmp_path / "in.csv").write_bytes('1;caf\xe9\n2;"b\n'.encode("latin-1"))
+    out = tmp_path / "out.jsonl"
+    keys = {"header": False, "text_column": "2", "delimiter": ";", "quoting": "none"}
+    run(finished, file=str(tmp_path / "in.csv"), out=str(out), encoding="latin-1", **keys)
+    rows = json_rows(out.read_text(encoding="utf-8"))
+    assert [text for _, _, text in rows] == ["café", '"b']
 
 
 def test_text_longer_than_the_context_is_labelled_by_its_start(

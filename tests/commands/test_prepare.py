@@ -105,3 +105,64 @@ def test_books_split_of_other_data_writes_nothing(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"data\.split=book belongs to data=sms_spam"):
         prepare.run(PrepareConfig(data=Data(split="book"), out=str(tmp_path / "out")), None)
     assert not (tmp_path / "out").exists()
+
+
+def folder_of(tmp_path: Path, name: str, rows: int = 30) -> Path:
+    """A folder of splits, each of its files with a column of its own."""
+    folder = tmp_path / name
+    folder.mkdir()
+    for split in SPLITS:
+        texts = "".join(f"{split} {i},{'ab'[i % 2]},{i}\n" for i in range(rows))
+        (folder / f"{split}.csv").write_text(f"text,label,id\n{texts}")
+    return folder
+
+
+def contents(folder: Path) -> dict[str, str]:
+    return {path.name: path.read_text() for path in folder.iterdir()}
+
+
+@pytest.mark.parametrize("limit", [5, None])
+def test_the_files_that_are_read_are_never_written_over(limit: int | None, tmp_path: Path) -> None:
+    folder = folder_of(tmp_path, "own")
+    before = contents(folder)
+    with pytest.raises(UserError, match=r"^out: .*train\.csv is there already, and nothing is wr"):
+        prepared(Data(name="csv", path=str(folder), limit=limit), folder)
+    assert contents(folder) == before
+
+
+@pytest.mark.parametrize("name", ["train.csv", "test.csv", "dev.csv", "train.jsonl"])
+def test_a_strangers_file_in_out_stays_and_nothing_is_written(name: str, tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / name).write_text("text,label\na,b\n")
+    with pytest.raises(UserError, match=rf"^out: .*{name}"):
+        prepared(Data(limit=7), tmp_path / "out")
+    assert contents(tmp_path / "out") == {name: "text,label\na,b\n"}
+    (tmp_path / "out" / name).rename(tmp_path / "out" / "notes.csv")
+    assert len(prepared(Data(limit=7), tmp_path / "out").train) == 7
+
+
+def test_the_same_files_are_left_and_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    prepared(Data(limit=7), tmp_path)
+    written = {path: path.stat().st_mtime_ns for path in tmp_path.iterdir()}
+    (tmp_path / "test.csv").unlink()
+    capsys.readouterr()
+    prepared(Data(limit=7), tmp_path)
+    assert capsys.readouterr().out.count(", which was there already") == 2
+    written.pop(tmp_path / "test.csv")
+    assert {path: path.stat().st_mtime_ns for path in written} == written
+    with pytest.raises(UserError, match="nothing is written over"):
+        prepared(Data(limit=6), tmp_path)
+
+
+def test_the_rows_that_were_read_are_said_and_no_name_steers_the_terminal(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = folder_of(tmp_path, "\x1b[31mred")
+    (folder / "\nerror: forged").touch()
+    prepared(Data(name="csv", path=str(folder)), tmp_path / "\x07out")
+    shown = capsys.readouterr().out
+    assert "red: 90 rows (train.csv 30, validation.csv 30, test.csv 30); not read: " in shown
+    assert all(line.isprintable() for line in shown.splitlines())
+    assert "\nerror" not in shown

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from loraexp.data.files import READERS, read_chunks, read_labelled
+from loraexp.data.reading import Reading
 from loraexp.errors import UserError
 
 Rows = list[tuple[str, str]]
@@ -59,11 +60,12 @@ WRITERS: dict[str, Callable[[Rows, Path], None]] = {
     ".ndjson": write_jsonl,
     ".parquet": write_parquet,
 }
+QUOTED = Reading(quoting="double")  # in TSV, too: no other way to carry a tab or a line end
 LABELLED = [kind for kind in READERS if kind != ".txt"]
 
 
 def read(path: Path) -> Rows:
-    frame = read_labelled(path, "text", "label")
+    frame, _ = read_labelled(path, "text", "label", QUOTED)
     return list(zip(frame["text"], frame["label"], strict=True))
 
 
@@ -118,14 +120,14 @@ def test_windows_line_ends_are_no_part_of_a_cell(tmp_path: Path) -> None:
 def test_other_columns_may_hold_anything(tmp_path: Path) -> None:
     file = tmp_path / "file.csv"
     file.write_text("id,label,words,\n1,ham,a,\n,spam,b,x\n", encoding="utf-8")
-    frame = read_labelled(file, "words", "label")
+    frame, _ = read_labelled(file, "words", "label")
     assert frame.to_dict("list") == {"text": ["a", "b"], "label": ["ham", "spam"]}
 
 
 def test_columns_named_crosswise_are_not_mixed_up(tmp_path: Path) -> None:
     file = tmp_path / "file.csv"
     file.write_text("label,text\nhello,ham\n", encoding="utf-8")
-    frame = read_labelled(file, "label", "text")
+    frame, _ = read_labelled(file, "label", "text")
     assert frame.to_dict("list") == {"text": ["hello"], "label": ["ham"]}
 
 
@@ -151,7 +153,14 @@ BAD_FILES = {
     "only a header": ("f.csv", b"text,label\n", "has no rows"),
     "only blank lines": ("f.jsonl", b"\n\n", "has no rows"),
     "missing column": ("f.csv", b"words,class\na,b\n", "no column 'text'; it has words, class"),
-    "other separator": ("f.csv", b"text;label\na;b\n", "no column 'text'; it has text;label"),
+    "other separator": ("f.csv", b"text;label\na;b\n", "it has text;label; is the delimiter ';'?"),
+    "no header": ("f.csv", b"hi,ham\nyo,spam\n", "it has hi, ham; no header? data.header=false"),
+    "many columns": (
+        "f.csv",
+        b",".join([b"x" * 99] * 99) + b"\na\n",
+        "xx…, and 91 more; no header?",
+    ),
+    "a column twice": ("f.csv", b"text,label,label\na,b,c\n", "2 columns called 'label'"),
     "bare comma": ("f.csv", b"text,label\na,ham\nb, c,spam\n", "row 2: cells 3, in the header 2"),
     "bare comma everywhere": ("f.csv", b"text,label\na,b,ham\n", "row 1: cells 3"),
     "missing cell": ("f.tsv", b"text\tlabel\na\tham\n\nb\n", "row 2: cells 1"),
@@ -184,6 +193,19 @@ def test_bad_file_is_refused_in_one_line(
 
 def test_missing_file_is_refused(tmp_path: Path) -> None:
     assert refusal(tmp_path / "file.csv").startswith("no file ")
+    with pytest.raises(UserError, match=r"^no file x{299}…$"):
+        read(Path("x" * 5000))
+
+
+@pytest.mark.parametrize("address", ["https://example.com/a/own.csv", "hf://datasets/x/own.csv"])
+def test_an_address_is_told_from_a_file(address: str) -> None:
+    for path in (Path(address), Path.cwd() / address):
+        assert refusal(path) == f"{address} is an address; download it and name the file"
+
+
+def test_a_column_that_is_not_read_may_be_there_twice(tmp_path: Path) -> None:
+    (tmp_path / "f.csv").write_text("text,x,label,x\na,1,ham,2\n")
+    assert read(tmp_path / "f.csv") == [("a", "ham")]
 
 
 def test_folder_without_test_texts_is_refused(tmp_path: Path) -> None:
@@ -210,7 +232,7 @@ def test_no_chunk_is_larger_than_asked(kind: str, tmp_path: Path) -> None:
         file.write_text("\n".join(texts), encoding="utf-8")
     else:
         WRITERS[kind]([(text, "a") for text in texts], file)
-    chunks = [list(chunk["text"]) for chunk in read_chunks(file, ["text"], 4096)]
+    chunks = [list(chunk["text"]) for chunk in read_chunks(file, ["text"], 4096, QUOTED)]
     assert [len(chunk) for chunk in chunks] == [4096] * 4 + [3616]
     assert [text for chunk in chunks for text in chunk] == texts
 

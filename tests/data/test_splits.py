@@ -96,7 +96,7 @@ def test_class_with_one_or_two_texts_goes_to_train(n: int, tmp_path: Path) -> No
 @pytest.mark.parametrize(("n", "left_out"), [(1, "validation"), (2, "validation")])
 def test_too_few_texts_name_the_split_left_empty(n: int, left_out: str, tmp_path: Path) -> None:
     rows = [(f"{label} {i}", label) for label in ("a", "b") for i in range(n)]
-    with pytest.raises(UserError, match=rf"own\.csv: no text is left for {left_out}"):
+    with pytest.raises(UserError, match=rf"own\.csv: \d rows: no text is left for {left_out}"):
         load_data(own(tmp_path, rows))
 
 

@@ -4,6 +4,7 @@ import io
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -35,15 +36,86 @@ def test_stdin_has_a_text_a_line(
     ]
 
 
-@pytest.mark.parametrize("errors", ["strict", "surrogateescape"])  # of most locales; of C
-def test_stdin_that_is_not_utf8_is_refused(
-    errors: str, finished: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    bytes_in = io.BytesIO("é\n".encode("latin-1"))
-    stdin = io.TextIOWrapper(bytes_in, encoding="utf-8", errors=errors)
+def piped(monkeypatch: pytest.MonkeyPatch, content: bytes, **locale: str) -> None:
+    """Stdin as a pipe is, under a locale's encoding and errors."""
+    stdin = io.TextIOWrapper(io.BytesIO(content), **{"encoding": "utf-8", **locale})
     monkeypatch.setattr(sys, "stdin", stdin)
-    with pytest.raises(UserError, match="stdin is not UTF-8"):
-        run(finished)
+
+
+def read(**keys: Any) -> list[str]:
+    return [text for texts in chunks(PredictConfig(**keys)) for text in texts]
+
+
+LOCALES = [  # of most; of C; of old ones
+    {"errors": "strict"},
+    {"errors": "surrogateescape"},
+    {"encoding": "ascii"},
+    {"encoding": "latin-1"},
+]
+
+
+@pytest.mark.parametrize("locale", LOCALES, ids=str)
+def test_stdin_is_utf8_whatever_the_locale(
+    locale: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    piped(monkeypatch, "é\r\n\n漢字 \u2028 x".encode(), **locale)
+    assert read() == ["é", "", "漢字 \u2028 x"]
+    piped(monkeypatch, "a\né\n".encode("latin-1"), **locale)
+    with pytest.raises(UserError, match=r"^stdin, line 2: not UTF-8; encoding=NAME says"):
+        read()
+
+
+@pytest.mark.parametrize("encoding", ["latin-1", "utf-16", "utf-16-be", "shift_jis"])
+def test_stdin_is_decoded_as_it_is_said(encoding: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = "漢字" if encoding == "shift_jis" else "é"
+    piped(monkeypatch, f"{text}\nb\n".encode(encoding))
+    assert read(encoding=encoding) == [text, "b"]
+
+
+def test_stdin_that_is_not_utf16_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    piped(monkeypatch, b"abc")
+    with pytest.raises(UserError, match=r"^stdin, after line 0: not UTF-16"):
+        read(encoding="utf-16")
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16-le"])
+def test_a_byte_order_mark_is_no_part_of_the_first_text(
+    encoding: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    piped(monkeypatch, "\ufeffa\n\ufeffb\n".encode(encoding))
+    assert read(encoding=encoding) == ["a", "\ufeffb"]
+
+
+@pytest.mark.parametrize("closed", [True, False])
+def test_closed_stdin_is_refused(closed: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    stdin = io.StringIO()
+    stdin.close()
+    monkeypatch.setattr(sys, "stdin", stdin if closed else None)
+    with pytest.raises(UserError, match=r"^stdin is closed; predict needs text="):
+        run(Path("any"))
+
+
+def test_without_stdin_one_text_and_a_file_are_labelled(
+    finished: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(sys, "stdin", None)
+    (tmp_path / "in.txt").write_text("two\n")
+    run(finished, text="one", format="json")
+    run(finished, file=str(tmp_path / "in.txt"), format="json")
+    assert [text for _, _, text in json_rows(capsys.readouterr().out)] == ["one", "two"]
+
+
+@pytest.mark.parametrize("keys", [{"header": False}, {"quoting": "none"}, {"delimiter": ";"}])
+def test_keys_of_files_are_refused_for_stdin_and_a_text(
+    keys: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    piped(monkeypatch, b"a\n")
+    for what in ("lines on stdin", "text="):
+        with pytest.raises(UserError, match=rf"^{next(iter(keys))}=.* says nothing of {what}"):
+            read(**keys, **({"text": "a"} if what == "text=" else {}))
 
 
 def test_text_that_is_not_utf8_is_refused(finished: Path) -> None:

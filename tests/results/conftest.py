@@ -1,13 +1,14 @@
 """Records as a run leaves them, with the settings and numbers a test asks for."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, replace
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from loraexp.config import TrainConfig
 from loraexp.results.record import Record
+from loraexp.rules import plain
 
 MakeRecord = Callable[..., Record]
 
@@ -37,7 +38,7 @@ def record(settings: Mapping[str, Any] | None = None, **changes: Any) -> Record:
         settings: dotted keys of the config that differ from its defaults.
         changes: fields of the record that differ.
     """
-    config = asdict(TrainConfig())
+    config = plain(TrainConfig())
     for key, value in (settings or {}).items():
         *groups, leaf = key.split(".")
         place = config

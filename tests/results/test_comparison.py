@@ -115,6 +115,16 @@ def test_arms_of_other_splits_have_no_p(make_record: MakeRecord) -> None:
     assert sorted(map(str, verdicts)) == ["not paired", "not paired"]
 
 
+def test_arms_that_were_tested_on_other_parts_of_a_split_have_no_p(make_record: MakeRecord) -> None:
+    """As trainer.limit_batches leaves them."""
+    whole = run(make_record, np.ones(N, bool), method="lora")
+    part = run(make_record, np.ones(N, bool), method="head", trainer__limit_batches=1)
+    test = {key: values[:100] for key, values in part.predictions["test"].items()}
+    part = replace(part, predictions={"test": test})
+    against = compare(arms([whole, part], ["method"]))
+    assert [one.untested for one in against if one is not None] == ["not paired"]
+
+
 def test_repeated_texts_are_told(make_record: MakeRecord) -> None:
     records = [
         replace(r, data={**r.data, "repeats": {"test": 37}}) for r in rates(make_record, 1e-3)

@@ -1,11 +1,15 @@
 """In what is written of predictions no text acts on who reads it, and no progress stands."""
 
+import csv
 import io
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from predicting import csv_rows, json_rows, run
+
+from loraexp.results.predictions import WRITERS
 
 
 @pytest.mark.parametrize(("errors_to", "answers_to", "shown"), [(1, 0, 1), (1, 1, 0), (0, 0, 0)])
@@ -23,18 +27,40 @@ def test_progress_is_shown_on_a_terminal_that_the_answers_do_not_go_to(
     assert answers.getvalue().startswith('"label"')
 
 
-FORMULAS = ['=HYPERLINK("http://example.com")', "+1", "-1", "@SUM(A1)", "\tx", "\r=1"]
+HARMFUL = ['=HYPERLINK("http://example.com")', "+1", "-1", "@SUM(A1)", "\tx", "\r=1"]
+QUOTED = ["'", "'=1", "''", "'tis"]  # must not be taken for what was guarded
+HARMLESS = ["hi", "a=1", "", "it's", " =1"]
 
 
-@pytest.mark.parametrize("formula", FORMULAS)
-def test_csv_neutralises_formulas_and_json_keeps_the_text(
-    formula: str, finished: Path, capsys: pytest.CaptureFixture[str]
+def predicted(finished: Path, capsys: pytest.CaptureFixture[str], text: str, **keys: Any) -> str:
+    run(finished, text=text, format="csv", **keys)
+    ((_, _, shown),) = csv_rows(capsys.readouterr().out)
+    return shown
+
+
+@pytest.mark.parametrize("text", HARMFUL + QUOTED + HARMLESS)
+def test_csv_is_guarded_so_that_the_text_can_be_had_again(
+    text: str, finished: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    run(finished, text=formula, format="csv")
-    ((_, _, in_csv),) = csv_rows(capsys.readouterr().out)
-    run(finished, text=formula, format="json")
+    shown = predicted(finished, capsys, text)
+    assert shown == (text if text in HARMLESS else f"'{text}")
+    assert shown.removeprefix("'") == text
+    assert predicted(finished, capsys, text, guard=False) == text
+    run(finished, text=text, format="json")
     ((_, _, in_json),) = json_rows(capsys.readouterr().out)
-    assert (in_csv, in_json) == (f"'{formula}", formula)
+    assert in_json == text
+
+
+def test_guarded_are_labels_and_names_too() -> None:
+    predictions = [("text", [("-1", 0.5), ("'1", 0.5)])]
+    shown = {}
+    for kind in ("csv", "unguarded csv"):
+        out = io.StringIO()
+        WRITERS[kind](predictions, ["=a", "b"], out)
+        shown[kind] = list(csv.reader(io.StringIO(out.getvalue())))
+    assert shown["csv"][0][0] == "label ('=a)"
+    assert shown["csv"][1] == ["'-1", "0.5", "''1", "0.5", "text"]
+    assert shown["unguarded csv"][1] == ["-1", "0.5", "'1", "0.5", "text"]
 
 
 def test_table_is_a_line_a_text_and_cannot_steer_the_terminal(

@@ -1,9 +1,13 @@
 """A sweep's lines: a job is told by what varies, and how long the rest will take."""
 
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
+from loraexp.results.collect import collect
 from loraexp.results.record import Record, Trial
 from loraexp.results.sweep import Sweep, telling
 
@@ -27,3 +31,29 @@ def test_a_search_says_how_long_is_left(make_record: MakeRecord, tmp_path: Path)
     line = sweep.standing(1, jobs=4)
     assert line.startswith("job 2 of 4; best validation loss so far 0.5000; about ")
     assert line.endswith(" left")
+
+
+@pytest.mark.parametrize("old", [False, True], ids=["relative", "whole paths, as before"])
+@pytest.mark.parametrize("move", [Path.rename, shutil.copytree], ids=["moved", "copied"])
+def test_a_sweep_elsewhere_has_its_own_runs(
+    old: bool, move: Callable[..., object], make_record: MakeRecord, tmp_path: Path
+) -> None:
+    outputs = tmp_path / "outputs"
+    runs = [outputs / "train" / name for name in ("a", "b")]
+    sweep = Sweep(outputs / "sweeps" / "monday")
+    sweep.plan(runs)
+    for number, run in enumerate(runs):
+        make_record(name=run.name).write(run)
+        sweep.begin(number, run)
+    for file in (sweep.folder / "plan.txt", *sweep.folder.glob("jobs/*.txt")):
+        assert str(tmp_path) not in file.read_text()
+        if old:
+            lines = file.read_text().replace("../..", str(outputs))
+            file.write_text(lines)
+    assert sweep.planned() == sweep.begun() == runs
+    move(outputs, tmp_path / "elsewhere")
+    moved = Sweep(tmp_path / "elsewhere" / "sweeps" / "monday")
+    there = [tmp_path / "elsewhere" / "train" / name for name in ("a", "b")]
+    assert moved.planned() == moved.begun() == there
+    assert [one.name for one in moved.outcomes()] == ["a", "b"]
+    assert set(collect([str(moved.folder)], []).runs) == {*there}

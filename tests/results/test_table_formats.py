@@ -8,8 +8,10 @@ from collections.abc import Callable
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from markdown_it import MarkdownIt
+from markdown_it.token import Token
 
-from loraexp.results.escape import printable
+from loraexp.results.escape import markdown_safe, printable, spreadsheet_safe
 from loraexp.results.record import Record
 from loraexp.results.tables import (
     FORMATS,
@@ -88,26 +90,44 @@ def test_csv_reads_back_and_no_cell_is_a_formula(rows: list[list[str]]) -> None:
     header, *read = csv.reader(io.StringIO(to_csv(words(*rows)), newline=""))
     assert header == ["a", "b"]
     assert [[cell.removeprefix("'") for cell in row] for row in read] == [
-        [printable(cell).removeprefix("'") for cell in row] for row in rows
+        [printable(cell) for cell in row] for row in rows
     ]
     assert not any(cell.startswith(("=", "+", "-", "@", "\t", "\r")) for r in read for cell in r)
 
 
-def test_csv_puts_an_apostrophe_before_a_formula_only() -> None:
-    cells = ["=1+1", "@SUM(A1)", "a=b"]
-    assert next(csv.reader([to_csv(words(cells)).splitlines()[1]])) == ["'=1+1", "'@SUM(A1)", "a=b"]
+def test_csv_puts_an_apostrophe_before_a_formula_or_an_apostrophe_only() -> None:
+    cells = ["=1+1", "a=b", "'tis"]
+    assert next(csv.reader([to_csv(words(cells)).splitlines()[1]])) == ["'=1+1", "a=b", "''tis"]
+    assert spreadsheet_safe("-1") == "'-1"
+    assert spreadsheet_safe(-1) == -1
+    assert spreadsheet_safe("\uff1dSUM(A1)").startswith("'")
 
 
 def test_csv_has_no_bare_carriage_return_to_start_a_formula_after() -> None:
     assert to_csv(words(["x\r=1+1", "y"])) == "a,b\nx\\r=1+1,y"
 
 
-@settings(deadline=None, max_examples=100)
-@given(st.lists(st.text("ab|\\ ", max_size=6), min_size=3, max_size=3))
-def test_markdown_has_a_cell_a_column_whatever_the_text(cells: list[str]) -> None:
-    row = to_markdown(words(cells)).splitlines()[2]
-    inner = re.split(r"(?<!\\)\|", row)[1:-1]
-    assert [cell.strip().replace("\\|", "|") for cell in inner] == [cell.strip() for cell in cells]
+SIGNS = "ab1 |\\`*_~#-+.)<>&[]!(){}$@:=\n\t\r\x1b\u202e\u2028"
+
+
+@settings(deadline=None, max_examples=200)
+@given(st.lists(st.text(SIGNS, max_size=8), min_size=3, max_size=3))
+def test_markdown_reads_as_the_text_whatever_it_is(cells: list[str]) -> None:
+    reader = MarkdownIt("commonmark").enable(["table", "strikethrough"])
+    tokens = reader.parse(to_markdown(words(cells, cells)))
+    found = [token for token in tokens if token.type == "inline"][3:]
+    wanted = [printable(cell).strip() for cell in cells]
+    assert [plain_text(token) for token in found] == wanted * 2
+    if wanted[0]:
+        (_, alone, _) = reader.parse(markdown_safe(cells[0]))
+        assert plain_text(alone) == wanted[0]
+
+
+def plain_text(token: Token) -> str:
+    """Of an inline token that formats nothing."""
+    children = token.children or []
+    assert {child.type for child in children} <= {"text", "text_special"}
+    return "".join(child.content for child in children)
 
 
 def test_markdown_is_a_table_with_a_rule(make_record: MakeRecord) -> None:
@@ -123,6 +143,8 @@ def test_latex_escapes_what_latex_would_obey() -> None:
         r"a\_b \& 5 \% \#1 \$x\$ \{y\} & "
         r"\textasciitilde{} \textasciicircum{} \textbackslash{} & z \\"
     )
+    line = to_latex(words(["[5cm] *", "<0.001", "a|b"])).splitlines()[3]
+    assert line == r"{[}5cm{]} {*} & \textless{}0.001 & a\textbar{}b \\"
 
 
 def test_latex_has_a_column_a_letter(make_record: MakeRecord) -> None:

@@ -1,12 +1,13 @@
 """A forger's tools: other values for fields, digests that fit, and what verify says of them."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from loraexp.adapters.files import CARD, card_text, json_hash
+from loraexp.adapters.files import CARD, card_text
+from loraexp.atomic import json_hash
 from loraexp.errors import UserError
+from loraexp.results.record import FILE
 from loraexp.training.verify import verify
 
 
@@ -25,6 +26,17 @@ def rewrite(run: Path, card: dict[str, Any], digests: bool = False) -> None:
         card = {field: value for field, value in card.items() if field != "digests"}
         card["digests"] = {field: json_hash(value) for field, value in card.items()}
     (run / "adapter" / CARD).write_text(card_text(card))
+
+
+def record_of(run: Path) -> dict[str, Any]:
+    record: dict[str, Any] = json.loads((run / FILE).read_text())
+    return record
+
+
+def reseal(run: Path, record: dict[str, Any]) -> None:
+    """Put a changed record back, with a seal that fits."""
+    sealed = {key: value for key, value in record.items() if key != "seal"}
+    (run / FILE).write_text(json.dumps(sealed | {"seal": json_hash(sealed)}))
 
 
 def changed(value: Any) -> Any:
@@ -47,11 +59,6 @@ def found(run: Path) -> str:
         return str(error)
 
 
-def leaves(content: dict[str, Any], path: str = "") -> Iterator[str]:
-    for key, value in content.items():
-        yield from leaves(value, f"{path}{key}.") if isinstance(value, dict) else [path + key]
-
-
 def forged(content: dict[str, Any], path: str) -> dict[str, Any]:
     key, _, rest = path.partition(".")
     value = forged(content[key], rest) if rest else changed(content[key])
@@ -65,7 +72,9 @@ def check_of(field: str) -> str:
         return parts[0]
     if parts[0] == "predictions":
         return f"record: predictions.{parts[2]}"
-    whole = {"config": 1, "counts": 1}.get(parts[0], 2)
+    if parts[0] in ("epochs", "best_epoch", "steps"):
+        return "record: epochs"
+    whole = {"config": 1, "counts": 1, "data": 1}.get(parts[0], 2)
     return f"record: {'.'.join(parts[:whole])}"
 
 

@@ -2,6 +2,7 @@
 
 import json
 import math
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 import torch
 from transformers import AutoModelForSequenceClassification, AutoTokenizer, pipeline
 
+from loraexp.adapters.files import card_text, json_hash
 from loraexp.adapters.inject import merge
 from loraexp.adapters.methods import METHODS, as_method
 from loraexp.commands.eval import run as eval_command
@@ -21,7 +23,7 @@ from loraexp.schemas import EvalConfig, MergeConfig
 from loraexp.training.assemble import restore
 from loraexp.training.merge import Certificate, compare, merge_run
 from loraexp.training.naming import run_folder
-from loraexp.training.predictors import Predictor
+from loraexp.training.predictors import Predictor, Predictors
 from loraexp.training.run import train
 from loraexp.training.verify import verify
 
@@ -88,6 +90,54 @@ def test_predict_eval_and_verify_take_it_as_a_run_from_any_folder(
     assert metrics["accuracy"] == record["accuracy"]
     assert metrics["loss"] == pytest.approx(record["loss"], abs=1e-5)
     assert [check.field for check in verify(folder) if check.off] == []
+
+
+def test_a_merged_folder_that_was_moved_is_the_same_run_also_for_the_next_verb(
+    small: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train(small)
+    made = tmp_path / "merged"
+    merge_run(MergeConfig(run=str(run_folder(small)), out=str(made)))
+    naming = [f.name for f in made.rglob("*") if f.is_file() and str(tmp_path) in as_text(f)]
+    assert naming == []
+    texts = load_data(small.data).test.texts
+    chances = Predictor(made).chances(texts)
+    (tmp_path / "elsewhere").mkdir()
+    moved = made.rename(tmp_path / "elsewhere" / "mo ved")
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    folder = Path("mo ved")
+    assert torch.equal(Predictor(folder).chances(texts), chances)
+    assert [check.field for check in verify(folder) if check.off] == []
+    several = Predictors([folder])
+    assert torch.equal(several.chances(several.names[0], texts), chances)
+    merge_run(MergeConfig(run=str(folder), out="again"))
+    shutil.rmtree(moved)
+    assert torch.allclose(Predictor("again").chances(texts), chances)
+    with pytest.raises(UserError, match="no adapter in"):  # the control: nothing is left there
+        Predictor(folder)
+
+
+def as_text(file: Path) -> str:
+    return file.read_bytes().decode(errors="replace")
+
+
+def test_a_merged_folder_of_before_names_its_place_and_is_read_there(
+    small: TrainConfig, tmp_path: Path
+) -> None:
+    train(small)
+    made = tmp_path / "merged"
+    merge_run(MergeConfig(run=str(run_folder(small)), out=str(made)))
+    card = json.loads((made / "adapter" / "adapter.json").read_text())
+    card["config"]["model"]["weights"] = str(made)
+    card["digests"]["config"] = json_hash(card["config"])
+    (made / "adapter" / "adapter.json").write_text(card_text(card))
+    texts = ["free prize", "see you"]
+    chances = Predictor(made).chances(texts)
+    moved = made.rename(tmp_path / "moved")
+    with pytest.raises(UserError, match=r"model.weights=\S+merged: no model.safetensors there"):
+        Predictor(moved)
+    moved.rename(made)
+    assert torch.equal(Predictor(made).chances(texts), chances)
 
 
 def test_its_names_of_labels_and_its_padding_are_the_runs(

@@ -160,7 +160,7 @@ def test_what_peft_cannot_hold_is_refused_with_the_reason(
 ) -> None:
     config = replace(small, method=method)
     network = assemble(config, ("ham", "spam")).network
-    write_run(run_folder(config), config, ("ham", "spam"), saved_tensors(network))
+    write_run(run_folder(config), config, ("ham", "spam"), saved_tensors(network), made_by="import")
     with pytest.raises(UserError, match=rf"method={method} trains tensors of the base, which no"):
         export_command(ExportConfig(run=str(run_folder(config)), out=str(tmp_path / "o")), None)
     assert not (tmp_path / "o").exists()

@@ -3,6 +3,7 @@
 import json
 import math
 import random
+import shlex
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,10 +15,13 @@ import torch.nn.functional as F
 from lightning.pytorch import Trainer
 from transformers import AutoModelForCausalLM, GPT2TokenizerFast
 
+from loraexp.commands.pretrain import run as pretrain_command
 from loraexp.config import Data, Logger, Model, TrainConfig
 from loraexp.data.corpus import Blocks, corpus_files, documents, stream
 from loraexp.errors import UserError
+from loraexp.model.bpe import train_bpe
 from loraexp.model.tokenizer import from_folder
+from loraexp.overrides import plan
 from loraexp.schemas import Corpus, LanguageOptim, Passes, PretrainConfig
 from loraexp.training.assemble import assemble
 from loraexp.training.pretrain import Clock, pretrain
@@ -172,12 +176,126 @@ def test_a_folder_with_another_base_is_left_alone(config: PretrainConfig, tmp_pa
     with pytest.raises(UserError, match="holds a pretraining with other settings"):
         pretrain(replace(config, seed=7))
     assert files(config) == kept
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "config.json", "vocab.json", "checkpoints"])
+def test_a_strangers_folder_is_left_alone(
+    name: str, config: PretrainConfig, tmp_path: Path
+) -> None:
     foreign = tmp_path / "foreign"
     foreign.mkdir()
-    (foreign / "model.safetensors").write_bytes(b"someone's")
-    with pytest.raises(UserError, match="holds a model that was not made here"):
+    (foreign / name).write_bytes(b"someone's")
+    with pytest.raises(UserError, match=f"holds {name}, not made here"):
         pretrain(replace(config, out=str(foreign)))
-    assert (foreign / "model.safetensors").read_bytes() == b"someone's"
+    assert (foreign / name).read_bytes() == b"someone's"
+
+
+def other_text(config: PretrainConfig) -> None:
+    file = Path(config.data.text[0])
+    file.write_text(file.read_text().replace("prize", "price"))
+
+
+OTHER = r"other content of {} \(sha256 \w{{12}} then, \w{{12}} now\); choose another out="
+
+
+@pytest.mark.parametrize("cut", [True, False], ids=["cut short", "finished"])
+def test_a_folder_of_other_text_is_refused_with_both_hashes(
+    config: PretrainConfig, cut: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        if cut:
+            cut_after(20, patch)
+            with pytest.raises(PowerCut):
+                pretrain(config)
+        else:
+            pretrain(config)
+    text = Path(config.data.text[0]).read_text()
+    other_text(config)
+    with pytest.raises(UserError, match=OTHER.format("data.text")):
+        pretrain(config)
+    Path(config.data.text[0]).write_text(text)
+    pretrain(config)  # the control
+
+
+def test_other_starting_weights_and_another_tokenizer_are_refused(
+    config: PretrainConfig, tmp_path: Path
+) -> None:
+    pretrain(replace(config, out=str(tmp_path / "first")))
+    model = replace(config.model, weights=str(tmp_path / "first"), tokenizer="auto")
+    further = replace(config, model=model)
+    pretrain(further)
+    file = tmp_path / "first" / "model.safetensors"
+    content = bytearray(file.read_bytes())
+    file.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    with pytest.raises(UserError, match=OTHER.format("model.weights")):
+        pretrain(further)
+    file.write_bytes(content)
+    merges = tmp_path / "first" / "merges.txt"
+    vocab = tmp_path / "first" / "vocab.json"
+    before = vocab.read_text(), merges.read_text()
+    train_bpe(["a text of another kind, and more of it"] * 9, 280, tmp_path / "first")
+    with pytest.raises(UserError, match=OTHER.format("model.tokenizer")):
+        pretrain(further)
+    vocab.write_text(before[0])
+    merges.write_text(before[1])
+    pretrain(further)  # the control
+
+
+def test_a_folder_of_before_goes_on_and_says_that_it_cannot_be_compared(
+    config: PretrainConfig, caplog: pytest.LogCaptureFixture
+) -> None:
+    report = pretrain(config)
+    file = Path(config.out) / "pretrain.yaml"
+    file.write_text(file.read_text().partition("sha256:\n")[0])
+    other_text(config)
+    with caplog.at_level("WARNING"):
+        assert pretrain(config)["held_out_loss"] == report["held_out_loss"]
+    assert "cannot be compared" in caplog.text
+
+
+def test_a_finished_base_is_shown_also_where_its_text_is_gone(
+    config: PretrainConfig, caplog: pytest.LogCaptureFixture
+) -> None:
+    report = pretrain(config)
+    Path(config.data.text[0]).unlink()
+    with caplog.at_level("WARNING"):
+        assert pretrain(config)["held_out_loss"] == report["held_out_loss"]
+    assert "cannot be compared: data.text: " in caplog.text
+    (Path(config.out) / "pretraining.json").unlink()
+    with pytest.raises(UserError, match="is no text file"):  # the control: it must be read
+        pretrain(config)
+
+
+def test_what_was_cut_short_goes_on_where_its_folder_was_moved(
+    config: PretrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    report = pretrain(replace(config, out=str(tmp_path / "whole")))
+    with monkeypatch.context() as patch:
+        cut_after(20, patch)
+        with pytest.raises(PowerCut):
+            pretrain(config)
+    moved = Path(config.out).rename(tmp_path / "moved")
+    assert str(tmp_path / "base") not in (moved / "pretrain.yaml").read_text()
+    assert pretrain(replace(config, out=str(moved)))["held_out_loss"] == report["held_out_loss"]
+    assert not Path(config.out).exists()
+
+
+def test_the_command_it_prints_trains_an_adapter_on_it(
+    config: PretrainConfig, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = Path(config.out).parent / "my (own) base, v1"
+    monkeypatch.chdir(folder.parent)
+    pretrain_command(replace(config, out=folder.name), None)
+    (line,) = [line for line in capsys.readouterr().out.splitlines() if "python" in line]
+    python, _, module, verb, *typed = shlex.split(line.partition("use it: ")[2])
+    assert (python, module, verb) == ("python", "loraexp", "train")
+    (job,) = plan(verb, typed).jobs
+    made = assemble(job, ("ham", "spam"))
+    stored = AutoModelForCausalLM.from_pretrained(folder).transformer.wte.weight
+    assert torch.equal(made.network.wte.weight.float(), stored.float())
+    assert (job.model.name, job.model.n_layer) == ("my-own-base-v1", 1)
+    with pytest.raises(UserError, match=r"model.n_layer is 3"):
+        plan(verb, [*typed, "model=nano"])
 
 
 def test_an_adapter_can_be_trained_on_it(config: PretrainConfig) -> None:

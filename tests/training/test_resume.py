@@ -240,3 +240,29 @@ def test_more_processes_than_texts_are_refused_before_training(four: TrainConfig
     four.data.limit, four.trainer.devices = 1, 2
     with pytest.raises(UserError, match="at most the number of train texts = 1, got 2"):
         train(four)
+
+
+def test_a_moved_run_goes_on_in_its_new_folder(
+    four: TrainConfig, killed: Callable[[TrainConfig, int, int], None], tmp_path: Path
+) -> None:
+    whole = train(elsewhere(four, tmp_path))
+    killed(four, 2, 0)
+    moved = replace(four, output_dir=str(tmp_path / "moved"))
+    Path(four.output_dir).rename(moved.output_dir)
+    assert told(train(moved)) == told(whole)
+    assert not Path(four.output_dir).exists()  # nothing is read or written at the old place
+    kept = torch.load(run_folder(moved) / "checkpoints" / "best.ckpt", weights_only=True)
+    assert str(tmp_path) not in repr(kept)
+
+
+def test_without_the_best_epoch_it_starts_over(
+    four: TrainConfig,
+    killed: Callable[[TrainConfig, int, int], None],
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    whole = train(elsewhere(four, tmp_path))
+    killed(four, 2, 0)
+    (run_folder(four) / "checkpoints" / "best.ckpt").unlink()
+    assert told(train(four)) == told(whole)
+    assert "lacks the best epoch" in caplog.text

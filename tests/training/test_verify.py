@@ -3,9 +3,23 @@
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
-from forging import card_of, changed, check_of, forged, found, leaves, off, rewrite, rounds
+from crafted import GONE, leaves
+from crafted import changed as with_value
+from forging import (
+    card_of,
+    changed,
+    check_of,
+    forged,
+    found,
+    off,
+    record_of,
+    reseal,
+    rewrite,
+    rounds,
+)
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
@@ -13,22 +27,27 @@ from safetensors.torch import load_file, save_file
 from loraexp.adapters.files import (
     CARD,
     FIELDS,
+    LATER,
     TENSORS,
     file_hash,
     tensors_hash,
 )
 from loraexp.adapters.methods import METHODS, as_method
 from loraexp.config import TrainConfig
+from loraexp.data.files import SPLITS
 from loraexp.errors import UserError
+from loraexp.results.record import FILE
+from loraexp.results.typed_json import found as at
+from loraexp.training.checks import same
 from loraexp.training.naming import run_folder
 from loraexp.training.run import train
 from loraexp.training.verify import config_file, verify
 
 
 @pytest.fixture
-def run(small: TrainConfig) -> Path:
-    train(small)
-    return run_folder(small)
+def run(finished: Path, tmp_path: Path) -> Path:
+    """A copy of a finished run."""
+    return Path(shutil.copytree(finished, tmp_path / "run"))
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -84,7 +103,7 @@ def test_one_flipped_bit_anywhere_in_the_adapters_files_is_found(
 def test_every_forged_field_of_the_card_is_found_though_its_digests_fit(run: Path) -> None:
     """By computing it again, or by what else says the same."""
     card = card_of(run)
-    assert {*FIELDS, "format", "digests"} == card.keys()
+    assert {*FIELDS, *LATER, "format", "digests"} == card.keys()
     for field in card.keys() - {"digests"}:
         rewrite(run, {**card, field: changed(card[field])}, digests=True)
         assert field in found(run) or (field == "config" and "method" in found(run)), field
@@ -107,26 +126,104 @@ def test_every_forged_key_of_the_cards_config_is_named(run: Path) -> None:
     assert off(run) == ["config"]
 
 
-def test_every_forged_field_of_the_record_is_found(run: Path) -> None:
-    file = run / "record.json"
-    record = json.loads(file.read_text())
-    scores = ("n", "loss", "accuracy", "f1", "precision", "recall", "auroc", "confusion")
-    fields = [
-        *("labels", "config.seed", "config.lora.rank", "versions.torch", "precision"),
-        *("counts.trainable", "counts.total", "counts.adapter_bytes", "data.n.test"),
-        *(f"hashes.{part}" for part in ("adapter", "base", "tokenizer", "data", "split")),
-        *(f"metrics.{split}.{score}" for split in ("validation", "test") for score in scores),
-        *("predictions.test.true", "predictions.test.predicted"),
-    ]
-    for together in rounds(fields):
+SCORES = ("loss", "accuracy", "f1", "precision", "recall", "auroc")
+
+
+def test_every_forged_field_of_the_record_is_found_though_its_seal_fits(run: Path) -> None:
+    """By computing it again, or by what else says the same."""
+    record = record_of(run)
+    confusion, predicted = record["metrics"]["train"]["confusion"], record["predictions"]["test"]
+    fields: dict[str, Any] = {
+        **dict.fromkeys(("config.seed", "config.lora.rank", "versions.torch", "precision")),
+        **dict.fromkeys(("counts.trainable", "counts.total", "counts.adapter_bytes")),
+        **dict.fromkeys(f"hashes.{part}" for part in ("adapter", "base", "tokenizer", "split")),
+        "hashes.data": GONE,
+        "labels": ["ham", "spamx"],
+        **dict.fromkeys(("data.n.test", "data.n.train", "data.repeats.test")),
+        **{"data.warnings": ["none"], "data.full_length": GONE, "data.synthetic": False},
+        "data.more": 1,
+        **{f"metrics.{split}.{score}": 0.123 for split in SPLITS for score in SCORES},
+        **{f"metrics.{split}.confusion": confusion[::-1] for split in SPLITS},
+        "metrics.train.more": 1,
+        "predictions.test.true": predicted["true"][::-1],
+        "predictions.test.predicted": [1 - one for one in predicted["predicted"]],
+        **{"mistakes": record["mistakes"][1:], "epochs": 5, "best_epoch": 3, "steps": 7},
+    }
+    for together in rounds([*fields]):
         content = record
         for field in together:
-            content = forged(content, field)
-        file.write_text(json.dumps(content))
+            value = fields[field] if fields[field] is not None else changed(at(record, field))
+            content = with_value(content, field, value)
+        reseal(run, content)
         assert {*off(run)} == {check_of(field) for field in together}
-    del record["hashes"]["data"]  # as records had it once
-    file.write_text(json.dumps(record))
-    assert off(run) == ["record: hashes.data"]
+    reseal(run, record)
+    assert off(run) == []
+
+
+def test_a_mistake_that_is_none_is_found(run: Path) -> None:
+    record = record_of(run)
+    first, *others = record["mistakes"]
+    for forged_one in ({"text": "another"}, {"predicted": first["true"]}, {"chance": 0.123}):
+        reseal(run, {**record, "mistakes": [first | forged_one, *others]})
+        assert off(run) == ["record: mistakes"]
+
+
+def test_what_cannot_be_computed_again_is_sealed(run: Path) -> None:
+    record = record_of(run)
+    for field, value in (
+        *(("seconds.total", 1.0), ("device", "a better one"), ("peak_memory_bytes", 1)),
+        *(("texts_per_second", 1e6), ("finished", "1970-01-01"), ("git_commit", "a" * 40)),
+        *(("name", "another"), ("data.note", "a note"), ("config.data.dedupe", 0)),
+    ):
+        (run / FILE).write_text(json.dumps(with_value(record, field, value)))
+        assert "record: seal" in found(run) or "config.data.dedupe is no bool" in found(run), field
+
+
+def test_a_record_of_before_is_checked_as_it_was_and_told_from_a_sealed_one(run: Path) -> None:
+    record = record_of(run)
+    old = {key: value for key, value in record.items() if key != "seal"} | {"format": 2}
+    old = with_value(old, "data.warnings", ["of before"])
+    old = with_value(old, "metrics.train.accuracy", 0.123)  # perhaps of other texts
+    (run / FILE).write_text(json.dumps(old))
+    checks = list(verify(run))
+    assert [check.field for check in checks if check.off] == []
+    (seal,) = (check for check in checks if check.skipped)
+    assert (seal.field, str(seal.skipped)[:17]) == ("record: seal", "older, not sealed")
+    (run / FILE).write_text(json.dumps(with_value(old, "metrics.test.accuracy", 0.123)))
+    assert off(run) == ["record: metrics.test"]
+
+
+def test_a_record_that_is_gone_is_missed(run: Path) -> None:
+    (run / FILE).unlink()
+    assert off(run) == ["record"]
+    card = {key: value for key, value in card_of(run).items() if key != "made_by"}
+    rewrite(run, card, digests=True)  # as cards of before
+    checks = list(verify(run))
+    assert [check.field for check in checks if check.off] == []
+    assert [check.field for check in checks if check.skipped] == ["versions", "precision"]
+    rewrite(run, {**card, "made_by": "import"}, digests=True)
+    assert off(run) == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *('!!int ""', "? [a]", "a: *b", "- " * 5000, "a: 1\n\x1bb: 2", "!!timestamp x", ""),
+        "seed: 0",
+    ],
+    ids=repr,
+)
+def test_a_config_file_that_is_none_is_off(run: Path, text: str) -> None:
+    (run / "config.yaml").write_text(text)
+    check = config_file(card_of(run), run / "config.yaml")
+    assert check.off
+    assert check.off.isprintable()
+
+
+def test_numbers_of_another_kind_differ() -> None:
+    for said, now in ((0, False), (1, 1.0), ([0], [False]), ({"a": 1}, {"a": True})):
+        assert same("field", said, now).off
+        assert same("field", now, now).off is None
 
 
 def test_cards_that_would_crash_a_reader_are_one_clear_line(run: Path) -> None:
@@ -142,6 +239,7 @@ def test_cards_that_would_crash_a_reader_are_one_clear_line(run: Path) -> None:
         ("precision", "fp64"),
         ("labels", []),
         ("labels", [1, 2]),
+        ("labels", ["ham", "ham"]),
         ("config", {}),
         ("config", card["config"] | {"lora": None}),
         ("config", card["config"] | {"seed": "one"}),
@@ -164,12 +262,23 @@ def test_forged_tensors_are_found_by_the_golden_logits_and_by_the_record(run: Pa
     assert off(run)[:2] == ["golden", "record: hashes.adapter"]
 
 
-def test_a_record_of_another_run_is_found(run: Path, small: TrainConfig) -> None:
-    small.seed = 1
+@pytest.mark.parametrize("keep", ["best", "last"])
+def test_a_run_that_stopped_early_holds_what_it_says(small: TrainConfig, keep: str) -> None:
+    small.optim.lr, small.trainer.patience, small.trainer.max_epochs = 1e-12, 1, 4
+    small.trainer.keep, small.trainer.accumulate, small.trainer.limit_batches = keep, 2, 3
     train(small)
-    shutil.copy(run_folder(small) / "record.json", run / "record.json")
-    found = off(run)
-    assert found[:2] == ["record: hashes.adapter", "record: config"]
+    run = run_folder(small)
+    assert record_of(run)["epochs"] == 2
+    assert off(run) == []
+
+
+def test_a_record_of_another_run_is_found(small: TrainConfig) -> None:
+    train(small)
+    run, small.seed = run_folder(small), 1
+    train(small)
+    shutil.copy(run_folder(small) / FILE, run / FILE)
+    wrong = off(run)
+    assert wrong[:2] == ["record: hashes.adapter", "record: config"]
     (check,) = [check for check in verify(run) if check.field == "record: config"]
     assert check.off == "seed says 1, is 0"
 
@@ -186,6 +295,7 @@ def test_texts_that_cannot_be_read_any_more_are_skipped_with_the_reason(
     skipped = [check for check in verify(run_folder(small)) if check.skipped]
     assert [check.field for check in skipped] == [
         *("data_sha256", "split_sha256", "labels"),
-        *("record: metrics.validation", "record: metrics.test", "record: predictions"),
+        *("record: metrics.validation", "record: metrics.test"),
+        *("record: predictions", "record: mistakes"),
     ]
     assert "no file" in str(skipped[0].skipped)

@@ -1,7 +1,9 @@
 """Weights & Biases, with the real client, offline: what a run leaves for `wandb sync`."""
 
 import json
+import os
 import struct
+import sys
 import time
 from collections import defaultdict
 from collections.abc import Iterator
@@ -14,7 +16,6 @@ import pytest
 from loraexp.commands.train import show
 from loraexp.config import Logger, TrainConfig
 from loraexp.errors import UserError
-from loraexp.training import loggers
 from loraexp.training.guards import Guards
 from loraexp.training.naming import run_folder
 from loraexp.training.run import train
@@ -98,6 +99,12 @@ def test_run_without_a_login_is_kept_offline_with_config_curves_metrics_table_an
     assert kept["summary"]["test/accuracy"] == record.metrics["test"]["accuracy"]
     assert kept["summary"]["counts/trainable"] == record.counts["trainable"]
     assert kept["exit"] == [0]
+    # An artifact's record names the file that `wandb sync` is to send; that name stays here.
+    records = records_by_kind(run_folder(config))
+    told = str({kind: found for kind, found in records.items() if kind != "artifact"})
+    assert "~/outputs" in told
+    assert not [own for own in (os.environ["HOME"], os.getcwd(), sys.executable) if own in told]
+    assert (kept["run"].host, records["environment"], records["output_raw"]) == ("", [], [])
 
 
 @pytest.mark.usefixtures("offline")
@@ -120,21 +127,6 @@ def test_run_that_fails_is_marked_as_failed(
     with pytest.raises(UserError):
         train(config)
     assert read_offline(run_folder(config))["exit"] == [1]
-
-
-def test_a_key_or_a_netrc_entry_counts_as_login(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    for name in ("WANDB_API_KEY", "WANDB_MODE"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("HOME", str(tmp_path))
-    assert not loggers.logged_in()
-    (tmp_path / ".netrc").write_text("machine api.wandb.ai login user password " + 40 * "a")
-    (tmp_path / ".netrc").chmod(0o600)
-    assert loggers.logged_in()
-    (tmp_path / ".netrc").unlink()
-    monkeypatch.setenv("WANDB_API_KEY", 40 * "a")
-    assert loggers.logged_in()
 
 
 @pytest.mark.usefixtures("offline")

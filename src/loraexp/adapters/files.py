@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping
 from hashlib import file_digest, sha256
+from os.path import lexists
 from pathlib import Path
 from types import NoneType
 from typing import Any
@@ -13,7 +14,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from loraexp.adapters.inject import check_tensors, load_tensors, saved_tensors
-from loraexp.atomic import whole, write_whole
+from loraexp.atomic import json_hash, read_text, regular, whole, write_whole
 from loraexp.errors import UserError
 
 TENSORS, CARD = "adapter_model.safetensors", "adapter.json"
@@ -27,6 +28,8 @@ FIELDS: dict[str, tuple[type, ...]] = {
     "labels": (list,),
     "pad_id": (int,),
 }
+# What a card of today says besides; those of before do not.
+LATER: dict[str, tuple[type, ...]] = {"made_by": (str,)}
 
 
 def save_adapter(network: nn.Module, folder: Path, card: Mapping[str, Any]) -> str:
@@ -47,10 +50,6 @@ def card_text(card: Mapping[str, Any]) -> str:
     return json.dumps(card, indent=2, allow_nan=False) + "\n"
 
 
-def json_hash(value: Any) -> str:
-    return sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
-
-
 def read_card(folder: Path) -> dict[str, Any]:
     """What the adapter folder of a run says of itself.
 
@@ -59,14 +58,14 @@ def read_card(folder: Path) -> dict[str, Any]:
             was written, one that is missing or of another type, or a file outside the folder.
     """
     card = stored_card(folder)
-    for field, kinds in FIELDS.items():
+    for field, kinds in (FIELDS | {name: LATER[name] for name in LATER if name in card}).items():
         if field not in card:
             raise UserError(f"{folder / CARD} is damaged: {field} is missing")
         if type(card[field]) not in kinds:
             raise UserError(f"{folder / CARD} is damaged: {field} is no {kinds[0].__name__}")
     labels = card["labels"]
-    if not labels or {*map(type, labels)} != {str}:
-        raise UserError(f"{folder / CARD} is damaged: labels are no names")
+    if not labels or {*map(type, labels)} != {str} or len({*labels}) < len(labels):
+        raise UserError(f"{folder / CARD} is damaged: labels are no different names")
     return card
 
 
@@ -76,11 +75,11 @@ def stored_card(folder: Path) -> dict[str, Any]:
     Only the very bytes that save_adapter writes are one: a repeated field or another space would
     be a change that no digest of a field sees.
     """
-    if not (folder / CARD).exists():
+    file = folder / CARD
+    if not lexists(file):
         raise UserError(f"no adapter in {folder}: {CARD} is missing")
-    file = inside(folder, CARD)
     try:
-        text = file.read_bytes().decode()
+        text = read_text(folder, CARD)
         card = json.loads(text)
         if not isinstance(card, dict) or card.get("format") != FORMAT:
             raise UserError(f"{file} is not of format {FORMAT}")
@@ -94,21 +93,6 @@ def stored_card(folder: Path) -> dict[str, Any]:
     except (ValueError, OSError, RecursionError) as error:
         raise UserError(f"{file} is damaged: {error}") from None
     return card
-
-
-def inside(folder: Path, name: str) -> Path:
-    """The file `name` of `folder`.
-
-    Raises:
-        UserError: it is a link to somewhere outside.
-    """
-    file = folder / name
-    try:
-        if file.resolve().is_relative_to(folder.resolve()):
-            return file
-    except (OSError, RuntimeError) as error:  # a link to itself
-        raise UserError(f"{file} cannot be followed: {error}") from None
-    raise UserError(f"{file} leads out of its folder, to {file.resolve()}")
 
 
 def load_adapter(network: nn.Module, folder: Path) -> None:
@@ -126,9 +110,9 @@ def fill(own: Mapping[str, Tensor], folder: Path) -> None:
     Raises:
         UserError: as load_adapter.
     """
-    file, card = inside(folder, TENSORS), stored_card(folder)
+    file, card = folder / TENSORS, stored_card(folder)
     try:
-        tensors = load_file(file)
+        tensors = load_file(regular(folder, TENSORS))
         digest = file_hash(file)
     except (SafetensorError, OSError, KeyError) as error:  # KeyError: a dtype torch has not
         raise UserError(f"{file} is missing or damaged: {error}") from None

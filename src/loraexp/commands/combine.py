@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+from loraexp.quoting import pasted
+from loraexp.results.escape import printable
 from loraexp.schemas import CombineConfig
 
 
@@ -10,4 +12,5 @@ def run(config: CombineConfig, sweep: Path | None) -> None:
 
     found = combine(config)
     cut = "exact" if config.rank is None else f"{found.lost:.2%} of the sum lost by the cut"
-    print(f"wrote {config.out}: rank {found.rank}, {cut}; python -m loraexp eval run={config.out}")
+    hint = f"python -m loraexp eval {pasted('run', config.out)}"
+    print(printable(f"wrote {config.out}: rank {found.rank}, {cut}; {hint}"))

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from loraexp.results.escape import printable
 from loraexp.schemas import ExportConfig
 
 
@@ -9,4 +10,4 @@ def run(config: ExportConfig, sweep: Path | None) -> None:
     from loraexp.training.peft_format import export  # heavy: not at start
 
     tensors = export(Path(config.run), Path(config.out))
-    print(f"wrote {config.out}: {tensors} tensors; peft's PeftModel.from_pretrained opens it")
+    print(printable(f"wrote {config.out}: {tensors} tensors; its README.md says how peft opens it"))

@@ -1,11 +1,15 @@
-"""loraexp VERB --help: the groups with their options and the keys with their defaults."""
+"""loraexp VERB --help: the groups with their options, the keys with their values in a plain run."""
 
+from collections.abc import Iterator
 from dataclasses import MISSING, Field, fields
+from pathlib import Path
 from shutil import get_terminal_size
 from textwrap import wrap
 from typing import Any
 
-from loraexp.overrides import groups_of
+from omegaconf import OmegaConf
+
+from loraexp.overrides import conf_dir, default_options, groups_of
 from loraexp.rules import group_in, keys
 from loraexp.schemas import SCHEMAS
 
@@ -19,15 +23,18 @@ def verb_help(verb: str, summary: str) -> str:
     lines = [*wrap(f"python -m loraexp {verb}: {summary}", columns, subsequent_indent="  "), ""]
     groups = groups_of(verb)
     if groups:
-        lines += ["Groups (group=option):"]
+        lines += ["Groups (group=option; * is what a plain run takes):"]
+        taken = default_options(verb)
         for name, options in groups.items():
-            first, *more = wrap(" | ".join(options), columns - 14)
+            marked = (option + "*" * (option == taken[name]) for option in options)
+            first, *more = wrap(" | ".join(marked), columns - 14)
             lines += [f"  {name:<12}{first}", *(f"  {'':<12}{words}" for words in more)]
             notes = note(SCHEMAS[verb], name)
             lines += [f"  {'':<12}{words}" for words in wrap(notes, columns - 14)]
         lines.append("")
-    lines.append("Keys (key=value), with the default; a group's option may set its own:")
-    rows = [(f"{key}={show(default(f))}", f.metadata["help"]) for key, f in keys(SCHEMAS[verb])]
+    lines.append("Keys (key=value), as a plain run has them; a group's option may set its own:")
+    values = as_started(verb)
+    rows = [(f"{key}={show(values[key])}", f.metadata["help"]) for key, f in keys(SCHEMAS[verb])]
     width = min(LEFT, max(len(left) for left, _ in rows))
     for left, right in rows:
         first, *more = wrap(right, columns - width - 4)
@@ -47,6 +54,33 @@ def note(schema: type[Any], group: str) -> str:
         f for f in fields(schema) if f.name == group and group_in(f.type) and f.default is None
     ]
     return " ".join(f.metadata["help"] for f in optional)
+
+
+def as_started(verb: str) -> dict[str, Any]:
+    """The value of each key in a plain run: what the verb's file says, else the option that its
+    group takes, else the default. Hydra's composition gives the same, but in half the time of all
+    that --help does."""
+    values = {key: default(f) for key, f in keys(SCHEMAS[verb])}
+    for group, option in default_options(verb).items():
+        if option is not None:
+            values |= said(conf_dir() / group / f"{option}.yaml", f"{group}.")
+    return values | said(conf_dir() / f"{verb}.yaml")
+
+
+def said(file: Path, prefix: str = "") -> dict[str, Any]:
+    """Keys and values of a file of conf/, by their full names."""
+    whole = "@package _global_" in file.read_text(encoding="utf-8")
+    content: Any = OmegaConf.to_container(OmegaConf.load(file))
+    content.pop("defaults", None)
+    return dict(leaves(content, "" if whole else prefix))
+
+
+def leaves(content: dict[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
+    for name, value in content.items():
+        if isinstance(value, dict):
+            yield from leaves(value, f"{prefix}{name}.")
+        else:
+            yield prefix + name, value
 
 
 def default(field: Field[Any]) -> Any:

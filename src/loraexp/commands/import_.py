@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from loraexp.results.escape import printable
 from loraexp.schemas import ImportConfig
 
 
@@ -9,4 +10,5 @@ def run(config: ImportConfig, sweep: Path | None) -> None:
     from loraexp.training.peft_import import import_adapter  # heavy: not at start
 
     tensors = import_adapter(config)
-    print(f"wrote {config.out}: {tensors} tensors; predict, eval, merge and export take it as run=")
+    wrote = f"wrote {config.out}: {tensors} tensors"
+    print(printable(f"{wrote}; predict, eval, merge and export take it as run="))

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from loraexp.results.escape import printable
 from loraexp.schemas import MergeConfig
 
 
@@ -12,6 +13,6 @@ def run(config: MergeConfig, sweep: Path | None) -> None:
     print(
         f"{certificate.texts:,} validation texts: largest change of a logit "
         f"{certificate.logit_change:.2g}, {certificate.labels_changed} labels changed\n"
-        f"wrote {config.out}: transformers' AutoModelForSequenceClassification opens it, "
-        "and predict and eval take it as run="
+        f"wrote {printable(config.out)}: transformers' AutoModelForSequenceClassification "
+        "opens it, and predict and eval take it as run="
     )

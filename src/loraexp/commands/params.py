@@ -9,10 +9,12 @@ from loraexp.adapters.counts import count_shapes
 from loraexp.adapters.methods import as_method, find_method
 from loraexp.config import Model
 from loraexp.errors import unknown
+from loraexp.model.folders import CONFIG, check_geometry, in_folder
 from loraexp.model.shapes import linear_shapes, shapes
 from loraexp.results.tables import FORMATS, Column, Table, size
 from loraexp.schemas import ParamsConfig
 
+BUILT_IN = 2  # classes of sms_demo and sms_spam
 COLUMNS = (
     Column("model", "model", words=True),
     Column("method", "method", words=True),
@@ -31,8 +33,11 @@ def run(config: ParamsConfig, sweep: Path | None) -> None:
 def params_table(config: ParamsConfig) -> Table:
     """One row for each model, method and rank; methods without a rank have one row."""
     rows: list[list[str | int | float | None]] = []
+    if not config.models and in_folder(config.model):
+        check_geometry(Path(config.model.weights) / CONFIG, config.model)
+    classes = classes_of(config)
     for model in [read_model(name) for name in config.models] or [config.model]:
-        sizes, linears = shapes(model, config.head, config.classes or 2), list(linear_shapes(model))
+        sizes, linears = shapes(model, config.head, classes), list(linear_shapes(model))
         for method in config.methods or [config.method]:
             chosen = replace(as_method(config, method) if config.methods else config, model=model)
             ranked = find_method(method).branch is not None
@@ -42,6 +47,21 @@ def params_table(config: ParamsConfig) -> Table:
                 cells = [n.trainable, n.total, n.percent, n.adapter_bytes]
                 rows.append([model.name, method, rank, *cells])
     return Table(COLUMNS, rows)
+
+
+def classes_of(config: ParamsConfig) -> int:
+    """As many as are typed, else as the data has; only people's own files must be read for that.
+
+    Raises:
+        UserError: a file that cannot be read.
+    """
+    if config.classes is not None:
+        return config.classes
+    if config.data.name != "csv":
+        return BUILT_IN
+    from loraexp.data.sources import find_source  # pandas: only where a file is read
+
+    return len(find_source(config.data).labels)
 
 
 def read_model(name: str) -> Model:

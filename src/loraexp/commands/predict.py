@@ -4,10 +4,11 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from loraexp.atomic import whole
+from loraexp.atomic import check_new, whole
 from loraexp.data.texts import begun, chunks
 from loraexp.errors import UserError
-from loraexp.results.predictions import WRITERS, Prediction, counted, pick_format
+from loraexp.results.escape import printable
+from loraexp.results.predictions import WRITERS, Counted, Prediction, pick_format
 from loraexp.schemas import PredictConfig
 
 
@@ -16,21 +17,25 @@ def run(config: PredictConfig, sweep: Path | None) -> None:
         raise UserError("predict takes run=FOLDER, or runs=[FOLDER,...] for several")
     if config.text is not None and config.file is not None:
         raise UserError("predict takes text= or file=, not both")
-    if config.text is None and config.file is None and sys.stdin.isatty():
+    if config.text is None and config.file is None and at_terminal():
         raise UserError('predict needs text="...", file=FILE, or lines on stdin')
-    if config.out and Path(config.out).is_dir():
-        raise UserError(f"out={config.out} is a folder")
     out = Path(config.out) if config.out else None
-    if out and config.file and out.resolve() == Path(config.file).resolve():
-        raise UserError(f"out={config.out} is the file that is read: choose another")
-    write = WRITERS[pick_format(config.format, out)]
+    if out:
+        check_new(out, "out")
+    kind = pick_format(config.format, out)
+    write = WRITERS[kind if config.guard or kind != "csv" else "unguarded csv"]
     names, predictions = predict(config)
     if out is None:
-        write(predictions if sys.stdout.isatty() else counted(predictions), names, sys.stdout)
+        write(predictions if sys.stdout.isatty() else Counted(predictions), names, sys.stdout)
         return
+    counted = Counted(predictions)
     with whole(out) as partial, partial.open("w", encoding="utf-8", newline="") as file:
-        write(counted(predictions), names, file)
-    print(f"Wrote {out}", file=sys.stderr)
+        write(counted, names, file)
+    print(f"Wrote {printable(str(out))}: {counted.number:,} texts", file=sys.stderr)
+
+
+def at_terminal() -> bool:
+    return sys.stdin is not None and not sys.stdin.closed and sys.stdin.isatty()
 
 
 def predict(config: PredictConfig) -> tuple[list[str], Iterator[Prediction]]:

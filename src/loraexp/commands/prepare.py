@@ -3,31 +3,58 @@
 import csv
 import io
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
-from loraexp.atomic import write_whole
+from loraexp.atomic import check_new, write_whole
 from loraexp.data.files import SPLITS
+from loraexp.data.folders import split_files
+from loraexp.errors import UserError
+from loraexp.results.escape import printable
 from loraexp.schemas import PrepareConfig
 
 
 def run(config: PrepareConfig, sweep: Path | None) -> None:
     from loraexp.data.splits import load_data
 
-    data = load_data(config.data)
-    print(f"{config.data.name}: {data.note}")
-    print(data.classes())
+    data, out = load_data(config.data), Path(config.out)
+    print(f"{config.data.name}: {printable(data.note)}")
+    print(printable(data.classes()))
     for warning in data.warnings():
-        print(f"warning: {warning}", file=sys.stderr)
-    for name in SPLITS:
-        split, file = data[name], Path(config.out) / f"{name}.csv"
-        text = io.StringIO()
-        # Exactly the texts, for programs: no cell is changed for a spreadsheet's sake.
-        # All quoted: before Python 3.13 csv leaves a carriage return bare, which ends the row.
-        writer = csv.writer(text, lineterminator="\n", quoting=csv.QUOTE_ALL)
-        writer.writerow(["text", "label"])
-        writer.writerows(
+        print(f"warning: {printable(warning)}", file=sys.stderr)
+    rows = {
+        name: [
             (words, data.labels[index])
-            for words, index in zip(split.texts, split.classes, strict=True)
-        )
-        write_whole(file, text.getvalue())
-        print(f"{len(split):>7,} texts in {file}")
+            for words, index in zip(data[name].texts, data[name].classes, strict=True)
+        ]
+        for name in SPLITS
+    }
+    texts = {out / f"{name}.csv": as_csv(rows[name]) for name in SPLITS}
+    # All of it is checked before any of it is written.
+    new = [file for file, text in texts.items() if check_new(file, "out", text)]
+    check_alone(out, texts)
+    for name, (file, text) in zip(SPLITS, texts.items(), strict=True):
+        if file in new:
+            write_whole(file, text)
+        same = "" if file in new else ", which was there already"
+        print(f"{len(rows[name]):>7,} texts in {printable(str(file))}{same}")
+
+
+def as_csv(rows: Iterable[tuple[str, str]]) -> str:
+    """Exactly the texts, for programs: no cell is changed for a spreadsheet's sake."""
+    text = io.StringIO()
+    # All quoted: before Python 3.13 csv leaves a carriage return bare, which ends the row.
+    writer = csv.writer(text, lineterminator="\n", quoting=csv.QUOTE_ALL)
+    writer.writerow(["text", "label"])
+    writer.writerows(rows)
+    return text.getvalue()
+
+
+def check_alone(out: Path, files: Iterable[Path]) -> None:
+    """
+    Raises:
+        UserError: a file that would be read as one of the splits beside ours.
+    """
+    found = split_files(out)[0] if out.is_dir() else {}
+    if others := [path for paths in found.values() for path in paths if path not in files]:
+        raise UserError(f"out: {others[0]} would be read for a split, too; choose another folder")

@@ -3,6 +3,8 @@
 import sys
 from pathlib import Path
 
+from loraexp.quoting import pasted
+from loraexp.results.escape import printable
 from loraexp.schemas import PretrainConfig
 
 
@@ -10,11 +12,11 @@ def run(config: PretrainConfig, sweep: Path | None) -> None:
     from loraexp.training.pretrain import pretrain  # heavy: not at start
 
     report = pretrain(config, progress=sys.stdout.isatty())
+    out = printable(config.out)
     print(
-        f"{config.out}: {report['parameters']:,} parameters, {report['tokens_seen']:,} tokens in "
+        f"{out}: {report['parameters']:,} parameters, {report['tokens_seen']:,} tokens in "
         f"{report['seconds']['fit']:.0f} s\n"
         f"held out: perplexity {report['perplexity']:.2f}, "
         f"{report['bits_per_byte']:.3f} bits a byte\n"
-        f"use it: python -m loraexp train model={config.model.name} model.weights={config.out} "
-        "model.tokenizer=auto"
+        f"use it: python -m loraexp train {printable(pasted('model.weights', config.out))}"
     )

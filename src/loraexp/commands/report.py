@@ -4,24 +4,31 @@ from pathlib import Path
 
 from loraexp.atomic import write_whole
 from loraexp.results.collect import collect
+from loraexp.results.escape import printable
+from loraexp.results.sealed import check_out, is_ours, sealed
 from loraexp.schemas import ReportConfig
 
 
 def run(config: ReportConfig, sweep: Path | None) -> None:
+    suffix = {"html": ".html", "markdown": ".md"}[config.format]
+    out = Path(config.out or f"outputs/report{suffix}")
+    folder = out.parent / f"{out.stem}-figures"
+    check_out(out, folder if config.format == "markdown" else None)
     found = collect(config.runs, config.where)
     from loraexp.results.html import to_html  # matplotlib: not at start
     from loraexp.results.markdown import as_markdown, pictures
-    from loraexp.results.plots import save
+    from loraexp.results.plots import as_svg
     from loraexp.results.report import report
 
     made = report(found.runs, config.by, config.baseline, config.question, found.failures)
-    suffix = {"html": ".html", "markdown": ".md"}[config.format]
-    out = Path(config.out or f"outputs/report{suffix}")
     if config.format == "html":
-        write_whole(out, to_html(made))
+        write_whole(out, sealed(to_html(made)))
     else:
-        folder = out.with_name(f"{out.stem}-figures")
-        for name, figure in pictures(made).items():
-            save(figure, folder / name, [".svg"])
-        write_whole(out, as_markdown(made, folder.name))
-    print(*made.answer, f"Wrote {out}", sep="\n")
+        drawn = {f"{name}.svg": figure for name, figure in pictures(made).items()}
+        for name, figure in drawn.items():
+            write_whole(folder / name, sealed(as_svg(figure)))
+        for file in folder.glob("*.svg"):
+            if file.name not in drawn and is_ours(file):  # of the report that this one replaces
+                file.unlink()
+        write_whole(out, sealed(as_markdown(made, folder.name)))
+    print(*map(printable, [*made.answer, f"Wrote {out}"]), sep="\n")

@@ -6,6 +6,7 @@ from pathlib import Path
 from loraexp.config import TrainConfig
 from loraexp.errors import unknown
 from loraexp.overrides import conf_dir, plan
+from loraexp.results.escape import printable
 from loraexp.results.ledger import BRIEF, PUBLISHED, ledger_table, notes
 from loraexp.results.tables import FORMATS
 from loraexp.schemas import ReproduceConfig
@@ -26,7 +27,7 @@ def run(config: ReproduceConfig, sweep: Path | None) -> None:
         return
     print(FORMATS["table"](table.only(BRIEF)))
     for note in ("", *notes(kept, reasons), f"Records: {ledger}."):
-        print(note)
+        print(printable(note))
 
 
 def ledger_folder(config: ReproduceConfig) -> Path:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from loraexp.results.collect import collect
 from loraexp.results.comparison import findings
-from loraexp.results.escape import markdown_safe, printable
+from loraexp.results.escape import markdown_notes, printable
 from loraexp.results.tables import FORMATS
 from loraexp.schemas import TableConfig
 
@@ -20,5 +20,6 @@ def run(config: TableConfig, sweep: Path | None) -> None:
     elif config.format == "latex":
         print(*(f"% {printable(note)}" for note in result.notes), sep="\n")
     else:
-        safe = markdown_safe if config.format == "markdown" else printable
-        print("", *map(safe, result.notes), sep="\n")
+        markdown = config.format == "markdown"
+        print()
+        print(markdown_notes(result.notes) if markdown else "\n".join(map(printable, result.notes)))

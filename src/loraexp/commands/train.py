@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from loraexp.atomic import write_whole
 from loraexp.config import TrainConfig
+from loraexp.results.escape import printable
 from loraexp.results.record import Failure, Record, Trial, by_loss
 from loraexp.results.summary import Summary, finished
 from loraexp.results.sweep import Sweep, trials_table
@@ -105,7 +106,8 @@ def show_search(folder: Path) -> bool:
         print("every job failed; the same command tries these again", file=sys.stderr)
         return False
     best = from_dict(TrainConfig, min(succeeded, key=by_loss).config)
-    print(f"\nThe best by validation, and its test texts (read now, once): {run_folder(best)}")
+    where = printable(str(run_folder(best)))
+    print(f"\nThe best by validation, and its test texts (read now, once): {where}")
     show([train(best, folder.name)], run_folder(best))
     return none_failed(trials)
 
@@ -128,10 +130,10 @@ def show(outcomes: Sequence[Record | Failure], folder: Path) -> None:
     pictures = summary.draw(folder)
     for note in summary.notes():
         print(note)
-    print(f"Wrote {folder}/table.csv and table.md; every run has its own folder beside.")
+    print(f"Wrote {printable(str(folder))}/table.csv and table.md; every run has its own folder.")
     sent = [one for one in finished(outcomes) if one.config["logger"]["name"] == "wandb"]
     if sent:
         from loraexp.training.loggers import publish_sweep
 
         if pattern := publish_sweep(sent, folder, summary.tables, pictures):
-            print(f"Weights & Biases: kept offline; to send it: wandb sync {pattern}")
+            print(printable(f"Weights & Biases: kept offline; to send it: wandb sync {pattern}"))

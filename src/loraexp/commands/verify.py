@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from loraexp.errors import UserError
+from loraexp.results.escape import printable
 from loraexp.schemas import VerifyConfig
 
 
@@ -12,8 +13,8 @@ def run(config: VerifyConfig, sweep: Path | None) -> None:
     checks = list(verify(Path(config.run)))
     for check in checks:
         state = f"OFF: {check.off}" if check.off else "skipped" if check.skipped else "ok"
-        print(f"{check.field:<50}{state}")
+        print(printable(f"{check.field:<50}{state}"))
         if check.skipped:
-            print(f"  {check.skipped}")
+            print(printable(f"  {check.skipped}"))
     if off := [check.field for check in checks if check.off]:
         raise UserError(f"run={config.run}: {', '.join(off)} is not what the run says")

@@ -18,8 +18,10 @@ from loraexp.atomic import whole
 from loraexp.config import Data
 from loraexp.data.demo import demo_messages
 from loraexp.data.files import read_labelled
+from loraexp.data.reading import Reading
 from loraexp.errors import UserError, unknown
 from loraexp.hush import hushed
+from loraexp.rules import from_home
 
 SMS_URL = "https://archive.ics.uci.edu/static/public/228/sms+spam+collection.zip"
 SMS_FILE = "SMSSpamCollection"
@@ -137,16 +139,18 @@ def unzipped(archive: Path) -> bytes:
 
 
 def own_file(config: Data) -> Source:
-    """Anyone's own CSV, TSV, JSONL or Parquet file, or a folder of three CSV files."""
+    """Anyone's own CSV, TSV, JSONL or Parquet file, or a folder with one for each split."""
     if not config.path:
         raise UserError("data=csv needs data.path=FILE (CSV, TSV, JSONL or Parquet)")
     if config.text_column == config.label_column:
         raise UserError(
             f"data.text_column and data.label_column must differ, got {config.text_column!r} twice"
         )
-    frame = read_labelled(Path(config.path), config.text_column, config.label_column)
+    frame, said = read_labelled(
+        Path(config.path), config.text_column, config.label_column, Reading.of(config)
+    )
     labels = tuple(sorted(frame["label"].unique(), key=natural))
-    return Source(frame, labels, str(config.path))
+    return Source(frame, labels, f"{from_home(config.path)}: {said}")
 
 
 def natural(label: str) -> tuple[bool, float, str]:

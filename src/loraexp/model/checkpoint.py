@@ -36,10 +36,20 @@ def to_hub(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return tensors
 
 
-def save_base(state: Mapping[str, Tensor], model: Model, end_of_text: int, folder: Path) -> None:
-    """Write a base's tensors, as they are, and the config.json that transformers reads."""
+def save_base(
+    state: Mapping[str, Tensor],
+    model: Model,
+    end_of_text: int,
+    folder: Path,
+    labels: Sequence[str] = (),
+) -> None:
+    """Write a base's tensors, as they are, and the config.json that transformers reads.
+
+    Args:
+        labels: of a head that is kept elsewhere, so that transformers makes room for it.
+    """
     config = {"architectures": ["GPT2LMHeadModel"], **geometry(model, end_of_text)}
-    save(to_hub(state), config, folder)
+    save(to_hub(state), config | (head(labels, end_of_text) if labels else {}), folder)
 
 
 def save_classifier(
@@ -57,20 +67,32 @@ def save_classifier(
     config = {
         "architectures": ["GPT2ForSequenceClassification"],
         **geometry(model, tokenizer.pad),
-        "pad_token_id": tokenizer.pad,
-        "problem_type": "single_label_classification",
-        "id2label": {str(i): label for i, label in enumerate(labels)},
-        "label2id": {label: i for i, label in enumerate(labels)},
+        **head(labels, tokenizer.pad),
     }
     tensors = {
         name if name.startswith("score.") else f"transformer.{name}": tensor
         for name, tensor in to_hub(state).items()
     }
+    save_tokenizer(tokenizer, model.context, folder)
+    save(tensors, config, folder)
+
+
+def save_tokenizer(tokenizer: Tokenizer, max_length: int, folder: Path) -> None:
+    """Write its files, and what transformers must know to read them."""
     tokenizer.save(folder)
     names = {f"{kind}_token": END_OF_TEXT for kind in ("bos", "eos", "unk", "pad")}
-    kind = {"tokenizer_class": "GPT2Tokenizer", "model_max_length": model.context}
+    kind = {"tokenizer_class": "GPT2Tokenizer", "model_max_length": max_length}
     write_whole(folder / "tokenizer_config.json", json.dumps({**kind, **names}, indent=2) + "\n")
-    save(tensors, config, folder)
+
+
+def head(labels: Sequence[str], pad: int) -> dict[str, Any]:
+    """What transformers must know of a classifier."""
+    return {
+        "pad_token_id": pad,
+        "problem_type": "single_label_classification",
+        "id2label": {str(i): label for i, label in enumerate(labels)},
+        "label2id": {label: i for i, label in enumerate(labels)},
+    }
 
 
 def geometry(model: Model, end_of_text: int) -> dict[str, Any]:

@@ -1,6 +1,5 @@
 """Where a base's files come from (hub, folder, random) and how they become our state dict."""
 
-import json
 import math
 import os
 from collections.abc import Iterable, Iterator, Mapping
@@ -13,6 +12,7 @@ from torch import Tensor
 
 from loraexp.config import Head, Model
 from loraexp.errors import UserError
+from loraexp.model.folders import CONFIG, check_geometry, in_folder
 from loraexp.model.gpt2 import GPT2, GPT2Classifier, empty_classifier
 from loraexp.model.hub import WEIGHTS, check_sha256, hub_file
 from loraexp.model.tokenizer import FILES, Tokenizer, from_bytes, from_folder
@@ -20,21 +20,6 @@ from loraexp.model.tokenizer import FILES, Tokenizer, from_bytes, from_folder
 ASSETS = Path(__file__).parents[1] / "assets"
 # Tensors of published checkpoints that are no part of the base: mask buffers and heads.
 NOT_BASE = (".attn.bias", ".attn.masked_bias", "lm_head.weight", "score.weight")
-# Settings of a Hugging Face config.json that our network has built in.
-BUILT_IN = {
-    "activation_function": "gelu_new",
-    "layer_norm_epsilon": 1e-5,
-    "scale_attn_weights": True,
-    "scale_attn_by_inverse_layer_idx": False,
-    "add_cross_attention": False,
-}
-GEOMETRY = {
-    "n_layer": "n_layer",
-    "n_head": "n_head",
-    "n_embd": "d_model",
-    "n_positions": "context",
-    "vocab_size": "vocab_size",
-}
 
 
 def load_classifier(model: Model, head: Head, n_classes: int, seed: int) -> GPT2Classifier:
@@ -74,8 +59,13 @@ def load_tokenizer(model: Model) -> Tokenizer:
 
 def base_hash(network: GPT2) -> str:
     """sha256 over the names and bytes of the base's tensors (a head is not of the base)."""
+    return state_hash(network.state_dict())
+
+
+def state_hash(state: Mapping[str, Tensor]) -> str:
+    """`base_hash` of a network with these tensors, in float32."""
     digest = sha256()
-    for name, tensor in sorted(network.state_dict().items()):
+    for name, tensor in sorted((name, tensor.float()) for name, tensor in state.items()):
         if not name.startswith("score."):
             digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}\n".encode())
             digest.update(tensor.contiguous().view(torch.uint8).numpy().data)
@@ -109,26 +99,29 @@ def checkpoint_state(model: Model) -> dict[str, Tensor]:
     Raises:
         UserError: the file is missing, damaged, of another sha256, or of another geometry.
     """
-    if model.weights == "hub":
-        file, config_file = hub_file(model, WEIGHTS), hub_file(model, "config.json")
+    file = weights_file(model)
+    if not in_folder(model):
         check_sha256(file, model.sha256)
-    else:
-        folder = embedded(model) if model.weights == "embedded" else Path(model.weights)
-        file, config_file = folder / WEIGHTS, folder / "config.json"
-        if not file.is_file():
-            pickled = (
-                " (a .bin file is a pickle and never opened)" if [*folder.glob("*.bin")] else ""
-            )
-            raise UserError(f"model.weights={model.weights}: no {WEIGHTS} there{pickled}")
-    if model.weights == "embedded":
-        check_sha256(file, model.sha256)
-    check_geometry(config_file, model)
+    check_geometry(
+        hub_file(model, CONFIG) if model.weights == "hub" else file.parent / CONFIG, model
+    )
     try:
         state = dict(converted(one_by_one(file)))
     except (SafetensorError, OSError) as error:
         raise UserError(f"{file} is damaged or cut short: {error}") from None
     check_state(state, model, file)
     return state
+
+
+def weights_file(model: Model) -> Path:
+    """The file that holds a base's tensors; random ones are in none."""
+    if model.weights == "hub":
+        return hub_file(model, WEIGHTS)
+    folder = embedded(model) if model.weights == "embedded" else Path(model.weights)
+    if not (folder / WEIGHTS).is_file():
+        pickled = " (a .bin file is a pickle and never opened)" if [*folder.glob("*.bin")] else ""
+        raise UserError(f"model.weights={model.weights}: no {WEIGHTS} there{pickled}")
+    return folder / WEIGHTS
 
 
 def one_by_one(file: Path) -> Iterator[tuple[str, Tensor]]:
@@ -205,31 +198,12 @@ def embedded(model: Model) -> Path:
     return folders[model.name]
 
 
-def check_geometry(config_file: Path, model: Model) -> None:
-    if not config_file.is_file():
-        raise UserError(f"model.weights={model.weights}: no config.json there")
-    try:
-        config = json.loads(config_file.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise UserError(f"{config_file} is damaged: {error}") from None
-    for name, value in BUILT_IN.items():
-        if config.get(name, value) != value:
-            raise UserError(f"{config_file}: {name} must be {value}, got {config[name]}")
-    for theirs, ours in GEOMETRY.items():
-        value = config.get(theirs, getattr(Model, ours))
-        if value != getattr(model, ours):
-            raise UserError(
-                f"model.{ours} is {getattr(model, ours)}, but {config_file} says {theirs} {value}; "
-                f"choose the model= that fits, or set model.{ours}={value}"
-            )
-
-
 def tokenizer_folder(model: Model) -> Path:
     """The folder of the base's tokenizer files: its own, LORAEXP_DATA_DIR's, or the hub's."""
     if model.weights == "embedded":
         return embedded(model)
-    if model.weights not in ("hub", "random"):
-        return Path(model.weights)
+    if in_folder(model):
+        return weights_file(model).parent  # without them its tokenizer is of no use
     if data_dir := os.environ.get("LORAEXP_DATA_DIR"):
         for folder in (Path(data_dir), Path(data_dir) / "gpt2_bpe"):
             if any((folder / vocab).is_file() for vocab, _ in FILES):

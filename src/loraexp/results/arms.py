@@ -170,7 +170,9 @@ def rivals(arm: Arm, all_arms: Sequence[Arm]) -> list[Arm]:
 def paired(arm: Arm, other: Arm) -> tuple[Marks, Marks] | None:
     """(seeds, texts) of both over the seeds they share; None without one, or on other texts."""
     shared = sorted(arm.marks.keys() & other.marks.keys())
-    if not shared or arm.split != other.split:
+    # Of one split trainer.limit_batches may leave some texts out.
+    texts = {len(one.marks[seed]) for seed in shared for one in (arm, other)}
+    if not shared or arm.split != other.split or len(texts) > 1:
         return None
     return tuple(np.stack([one.marks[seed] for seed in shared]) for one in (arm, other))  # type: ignore[return-value]
 

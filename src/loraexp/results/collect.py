@@ -1,14 +1,26 @@
 """Runs on the disk, finished or failed: found below folders or through a sweep, filtered by their
 settings."""
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 from loraexp.errors import UserError
 from loraexp.results.escape import printable
-from loraexp.results.record import FAILED, FILE, Failure, Record, read_failure, read_record
+from loraexp.results.record import (
+    FAILED,
+    FILE,
+    Failure,
+    Record,
+    is_failed,
+    is_finished,
+    read_failure,
+    read_record,
+)
 from loraexp.results.settings import chosen, flat
+from loraexp.results.sweep import named_in
 
 
 @dataclass(frozen=True)
@@ -38,11 +50,11 @@ def collect(folders: Sequence[str], where: Sequence[str]) -> Collected:
         if not folder.is_dir():
             raise UserError(f"runs={folder}: no such folder")
         for run in sorted(candidates(folder) - {*runs, *failures}):
-            if (run / FILE).is_file():
+            if is_finished(run):
                 record = read_record(run)
                 if chosen(flat(record.config), where):
                     runs[run] = record
-            elif (run / FAILED).is_file():
+            elif is_failed(run):
                 failure = read_failure(run)
                 if chosen(flat(failure.config), where):
                     failures[run] = failure
@@ -56,8 +68,9 @@ def collect(folders: Sequence[str], where: Sequence[str]) -> Collected:
 
 def candidates(folder: Path) -> set[Path]:
     """Folders that may hold a run's record or the reason why it has none."""
-    below = {file.parent for name in (FILE, FAILED) for file in folder.rglob(name)}
-    jobs = {Path(job.read_text().strip()) for job in folder.glob("jobs/*.txt")}
+    # Not by glob, which leaves out links to nowhere: a record that is one is refused.
+    below = {Path(at) for at, *names in os.walk(folder) if {FILE, FAILED} & {*chain(*names)}}
+    jobs = {named_in(job) for job in folder.glob("jobs/*.txt")}
     return {run.resolve() for run in below | jobs}
 
 

@@ -6,10 +6,12 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, FuncFormatter, LogLocator, NullFormatter
+from rich.cells import cell_len
 
 from loraexp.results.arms import Arm, arms
+from loraexp.results.glyphs import drawable, families
 from loraexp.results.naming import naming
-from loraexp.results.plots import canvas, tidy
+from loraexp.results.plots import canvas, drawing, tidy
 from loraexp.results.record import Record
 from loraexp.results.settings import heading
 
@@ -19,6 +21,7 @@ MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "*", "p", "h", "d", "8")
 DASHES = ("-", "--", "-.", ":")
 
 
+@drawing()
 def figures(records: Sequence[Record], by: Sequence[str]) -> dict[str, Figure]:
     """Every figure that these runs have something to show in, by its file's name."""
     by = naming(records, by)
@@ -81,7 +84,7 @@ def points(
         low, high = arm.seeds.low, arm.seeds.high
         errors[0].append(0.0 if low is None else 100 * (arm.seeds.mean - low))
         errors[1].append(0.0 if high is None else 100 * (high - arm.seeds.mean))
-    axes.errorbar(places, means, errors, label=name, capsize=3, markersize=5, **look)
+    axes.errorbar(places, means, errors, label=drawable(name), capsize=3, markersize=5, **look)
 
 
 def parameter_figure(found: Sequence[Arm], by: Sequence[str]) -> Figure | None:
@@ -117,8 +120,11 @@ def parameter_figure(found: Sequence[Arm], by: Sequence[str]) -> Figure | None:
 def legended(figure: Figure, lines: int) -> Figure:
     """With the names of its lines beside the axes, where they hide no point; one needs none."""
     if lines > 1:
-        figure.set_figwidth(figure.get_figwidth() + 1.4)
-        figure.legend(loc="outside right upper", frameon=False, fontsize=7)
+        names = [name for axes in figure.axes for name in axes.get_legend_handles_labels()[1]]
+        longest = max(map(cell_len, names))
+        figure.set_figwidth(figure.get_figwidth() + max(1.4, 0.5 + 0.055 * longest))
+        font = {"size": 7, "family": families(names)}
+        figure.legend(loc="outside right upper", frameon=False, prop=font)
     return figure
 
 
@@ -133,7 +139,7 @@ def rate_figure(found: Sequence[Arm], by: Sequence[str]) -> Figure | None:
         return None
     figure, axes = canvas(4.8, 3.2)
     for number, (name, pairs) in enumerate(lines.items()):
-        axes.plot(*zip(*pairs, strict=True), label=name, markersize=5, **style(number))
+        axes.plot(*zip(*pairs, strict=True), label=drawable(name), markersize=5, **style(number))
     axes.set_xscale("log")
     axes.xaxis.set_major_locator(LogLocator(subs=(1, 3)))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda rate, _: f"{rate:g}"))
@@ -160,9 +166,10 @@ def confusion_figure(arm: Arm) -> Figure | None:
         for j, count in enumerate(row):
             colour = "white" if shares[i][j] > 0.5 else "black"
             axes.text(j, i, f"{count:,}", ha="center", va="center", color=colour, fontsize=8)
-    shown = [name if len(name) < 16 else f"{name[:15]}…" for name in labels]
+    shown = [drawable(name, 16) for name in labels]
+    fonts = families(shown)
     slant: dict[str, Any] = {"rotation": 45, "ha": "right"} if len(labels) > 3 else {}
-    axes.set_xticks(range(len(labels)), shown, **slant)
-    axes.set_yticks(range(len(labels)), shown)
+    axes.set_xticks(range(len(labels)), shown, family=fonts, **slant)
+    axes.set_yticks(range(len(labels)), shown, family=fonts)
     axes.set(xlabel="predicted", ylabel="true")
     return figure

@@ -4,13 +4,14 @@ import base64
 import io
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from matplotlib import rc_context
+from markupsafe import Markup
 from matplotlib.figure import Figure
 
 from loraexp.results.escape import printable
-from loraexp.results.plots import KINDS
+from loraexp.results.plots import as_svg, drawing
 from loraexp.results.report import CAPTIONS, Report
 from loraexp.results.tables import Cell, Table
 
@@ -23,6 +24,7 @@ def to_html(made: Report) -> str:
         loader=FileSystemLoader(TEMPLATES),
         autoescape=True,
         undefined=StrictUndefined,
+        finalize=shown,
         trim_blocks=True,
         lstrip_blocks=True,
     )
@@ -37,18 +39,26 @@ def to_html(made: Report) -> str:
         picture=data_uri,
         thumbnail=thumbnail,
         cells=cells,
-        printable=printable,
+        lines=lines,
     )
+
+
+def shown(value: Any) -> Any:
+    """Of every value that enters the page: no sign that turns, breaks or hides what is around it.
+    Jinja escapes the tags."""
+    return value if isinstance(value, Markup) else printable(str(value))
+
+
+def lines(text: str) -> Markup:
+    return Markup("\n").join(map(printable, text.split("\n")))
 
 
 def data_uri(figure: Figure) -> str:
     """A figure as SVG inside the page."""
-    out = io.BytesIO()
-    with rc_context({"svg.hashsalt": "loraexp"}):
-        figure.savefig(out, format="svg", **KINDS[".svg"])
-    return "data:image/svg+xml;base64," + base64.b64encode(out.getvalue()).decode()
+    return "data:image/svg+xml;base64," + base64.b64encode(as_svg(figure).encode()).decode()
 
 
+@drawing()
 def thumbnail(figure: Figure) -> str:
     """A run's curves, of which a report has hundreds: a fifth of the size and time of an SVG."""
     out = io.BytesIO()
@@ -60,8 +70,8 @@ def cells(table: Table) -> list[list[tuple[str, str, bool]]]:
     """Of every row: (as shown, what it is sorted by, aligned left)."""
     return [
         [
-            (printable(shown), sorted_by(cell), column.words)
-            for shown, cell, column in zip(texts, row, table.columns, strict=True)
+            (text, sorted_by(cell), column.words)
+            for text, cell, column in zip(texts, row, table.columns, strict=True)
         ]
         for texts, row in zip(table.text(), table.rows, strict=True)
     ]

@@ -4,6 +4,7 @@ import csv
 import json
 import sys
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import TextIO
 
@@ -37,16 +38,22 @@ def write_table(predictions: Iterable[Prediction], names: list[str], out: TextIO
         out.flush()
 
 
-def write_csv(predictions: Iterable[Prediction], names: list[str], out: TextIO) -> None:
-    """For spreadsheets: a text that would run as a formula is led by an apostrophe."""
+def write_csv(
+    predictions: Iterable[Prediction],
+    names: list[str],
+    out: TextIO,
+    safe: Callable[[str], str] = spreadsheet_safe,
+) -> None:
+    """For spreadsheets: a text that would run as a formula is led by an apostrophe, and so is one
+    that begins with an apostrophe. Less the first apostrophe where there is one, it is the text."""
     # Texts quoted: before Python 3.13 csv leaves a carriage return bare, which ends the row.
     writer = csv.writer(out, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)
-    suffixes = [f" ({spreadsheet_safe(name)})" for name in names] or [""]
+    suffixes = [f" ({safe(name)})" for name in names] or [""]
     columns = [f"{kind}{suffix}" for suffix in suffixes for kind in ("label", "probability")]
     writer.writerow([*columns, "text"])
     for text, verdicts in predictions:
-        cells = [cell for label, p in verdicts for cell in (spreadsheet_safe(label), round(p, 6))]
-        writer.writerow([*cells, spreadsheet_safe(text)])
+        cells = [cell for label, p in verdicts for cell in (safe(label), round(p, 6))]
+        writer.writerow([*cells, safe(text)])
 
 
 def write_json(predictions: Iterable[Prediction], names: list[str], out: TextIO) -> None:
@@ -58,15 +65,27 @@ def write_json(predictions: Iterable[Prediction], names: list[str], out: TextIO)
         out.write(json.dumps(row, ensure_ascii=False) + "\n")
 
 
-WRITERS: dict[str, Writer] = {"table": write_table, "csv": write_csv, "json": write_json}
+WRITERS: dict[str, Writer] = {
+    "table": write_table,
+    "csv": write_csv,
+    "unguarded csv": partial(write_csv, safe=str),
+    "json": write_json,
+}
 
 
-def counted(predictions: Iterable[Prediction]) -> Iterator[Prediction]:
+class Counted:
     """Pass on, with a count of texts on a terminal's stderr."""
-    console = Console(stderr=True)
-    columns = (SpinnerColumn(), TextColumn("{task.completed:,.0f} texts"), TimeElapsedColumn())
-    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
-        task = progress.add_task("")
-        for prediction in predictions:
-            yield prediction
-            progress.advance(task)
+
+    def __init__(self, predictions: Iterable[Prediction]) -> None:
+        self.predictions = predictions
+        self.number = 0
+
+    def __iter__(self) -> Iterator[Prediction]:
+        console = Console(stderr=True)
+        columns = (SpinnerColumn(), TextColumn("{task.completed:,.0f} texts"), TimeElapsedColumn())
+        with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
+            task = progress.add_task("")
+            for prediction in self.predictions:
+                yield prediction
+                self.number += 1
+                progress.advance(task)

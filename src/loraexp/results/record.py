@@ -2,18 +2,21 @@
 
 import json
 import math
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-from loraexp.atomic import write_whole
+from loraexp.atomic import json_hash, read_text, write_whole
 from loraexp.errors import UserError
-from loraexp.results.typed_json import fits, found, hints_of
+from loraexp.results.record_schema import CONFIG, RECORD, TRIAL, at_odds
+from loraexp.results.typed_json import checker, found, hints_of, parsed, printed
 from loraexp.rules import completed
 
 FILE, FAILED, SCORED = "record.json", "failed.json", "validation.json"
-FORMAT = 2
+FORMAT, UNSEALED = 3, 2  # records of before have no seal
 F = TypeVar("F")
 
 
@@ -35,6 +38,7 @@ class Record:
         peak_memory_bytes: of the process, or of the GPU where there is one.
         versions: of Python and the libraries that compute.
         hashes: sha256 of base, tokenizer, data (older records lack it), split, adapter.
+        seal: sha256 over all other fields, set as the file is written.
     """
 
     name: str
@@ -58,6 +62,7 @@ class Record:
     hashes: dict[str, str]
     finished: str
     format: int = FORMAT
+    seal: str = field(default="", compare=False)
 
     def write(self, folder: Path) -> None:
         write(self, folder / FILE)
@@ -80,6 +85,7 @@ class Failure:
     reason: str
     finished: str
     format: int = FORMAT
+    seal: str = field(default="", compare=False)
 
     def write(self, folder: Path) -> None:
         write(self, folder / FAILED)
@@ -91,13 +97,16 @@ class Trial:
 
     Args:
         metrics: of the validation texts, as in a record.
+        hashes: sha256 of base, tokenizer, data, split (trials of before lack them).
     """
 
     name: str
     config: dict[str, Any]
     metrics: dict[str, Any]
     finished: str
+    hashes: dict[str, str] = field(default_factory=dict)
     format: int = FORMAT
+    seal: str = field(default="", compare=False)
 
     def write(self, folder: Path) -> None:
         write(self, folder / SCORED)
@@ -110,39 +119,15 @@ def by_loss(trial: Trial) -> float:
     return math.inf if loss is None else float(loss)
 
 
-SPLITS = ("train", "validation", "test")
-# What tables read of a record inside its top-level keys.
-INSIDE: dict[str, Any] = {
-    **dict.fromkeys(("config.method", "config.model.name", "config.data.name"), str),
-    **dict.fromkeys(("config.seed", "config.lora.rank"), int),
-    **dict.fromkeys(("config.optim.lr", "config.lora.alpha"), float),
-    "config.lora.target_modules": str | list[str],
-    "config.model.weights": str,
-    "data.note": str,
-    "data.synthetic": bool,
-    "data.n": dict[str, int],
-    **dict.fromkeys(("counts.trainable", "counts.adapter_bytes", "counts.adapted_modules"), int),
-    "counts.percent": float,
-    **{f"metrics.{split}.n": int for split in SPLITS},
-    **{f"metrics.{split}.accuracy": float for split in SPLITS},
-    **{f"metrics.{split}.{score}": float | None for split in SPLITS for score in ("f1", "loss")},
-    **{f"metrics.{split}.confusion": list[list[int]] for split in SPLITS},
-    "predictions.test.true": list[int],
-    "predictions.test.predicted": list[int],
-    "seconds.total": float,
-}
-
-
 def read_record(folder: Path) -> Record:
     """The record of the run in `folder`.
 
     Raises:
         UserError: no finished run there, or a record that cannot be read.
     """
-    file = folder / FILE
-    if not file.is_file():
+    if not is_finished(folder):
         raise UserError(f"run={folder}: no finished run there ({FILE} is missing)")
-    return read(Record, file, INSIDE)
+    return read(Record, folder / FILE, RECORD)
 
 
 def read_file(file: Path) -> Record:
@@ -151,7 +136,7 @@ def read_file(file: Path) -> Record:
     Raises:
         UserError: a file that is missing or damaged.
     """
-    return read(Record, file, INSIDE)
+    return read(Record, file, RECORD)
 
 
 def read_failure(folder: Path) -> Failure:
@@ -160,7 +145,7 @@ def read_failure(folder: Path) -> Failure:
     Raises:
         UserError: a file that is missing or damaged.
     """
-    return read(Failure, folder / FAILED, {})
+    return read(Failure, folder / FAILED, CONFIG)
 
 
 def read_trial(folder: Path) -> Trial:
@@ -169,43 +154,93 @@ def read_trial(folder: Path) -> Trial:
     Raises:
         UserError: a file that is missing or damaged.
     """
-    return read(Trial, folder / SCORED, {"metrics.loss": float | None, "metrics.accuracy": float})
+    return read(Trial, folder / SCORED, TRIAL)
 
 
 def is_scored(folder: Path) -> bool:
-    return (folder / SCORED).is_file()
+    return os.path.lexists(folder / SCORED)
 
 
 def is_finished(folder: Path) -> bool:
-    """A record is written last, so a folder that has one is a finished run."""
-    return (folder / FILE).is_file()
+    """A record is written last, so a folder that has one is a finished run; what has its name and
+    is no file is refused by whoever reads it."""
+    return os.path.lexists(folder / FILE)
 
 
 def is_failed(folder: Path) -> bool:
-    return not is_finished(folder) and (folder / FAILED).is_file()
+    return not is_finished(folder) and os.path.lexists(folder / FAILED)
 
 
 def read_records(folders: Iterable[Path]) -> list[Record]:
     return [read_record(folder) for folder in folders]
 
 
-def write(content: Record | Failure | Trial, file: Path) -> None:
-    write_whole(file, json.dumps(asdict(content), indent=2, allow_nan=False) + "\n")
+def write(content: Record | Failure | Trial, file: Path, indent: int | None = 2) -> None:
+    """Sealed, unless it is one of before that is kept elsewhere."""
+    fields = asdict(content)
+    del fields["seal"]
+    if content.format != UNSEALED:
+        fields["seal"] = json_hash(fields)
+    write_whole(file, json.dumps(fields, indent=indent, allow_nan=False) + "\n")
+
+
+def seal_holds(folder: Path) -> bool | None:
+    """Is the record of `folder` as it was written? None of one that is older than seals.
+
+    Raises:
+        UserError: a file that is missing or damaged.
+    """
+    with damage(folder / FILE):
+        content = fields_of(Record, folder / FILE)
+        seal = content.pop("seal", None)
+        return None if seal is None else seal == json_hash(content)
 
 
 def read(kind: type[F], file: Path, inside: Mapping[str, Any]) -> F:
-    """A dataclass from its JSON file; a key or a type that is not as written is one clear line."""
+    """A dataclass from its JSON file; a key or a type that is not as written is one clear line.
+
+    Args:
+        inside: types of its parts, by their dotted paths.
+    """
+    with damage(file):
+        content = fields_of(kind, file)
+        content["config"] = {"rerun": False} | completed(content["config"])
+        check(content, inside)
+        for wrong in at_odds(content):
+            raise ValueError(wrong)
+        del content["config"]["rerun"]  # decides whether a run is made, not which
+    return kind(**content)
+
+
+def fields_of(kind: Any, file: Path) -> dict[str, Any]:
+    """What the file says, as it stands there: its fields are there and of the annotated types."""
+    content = parsed(read_text(file.parent, file.name))
+    if not isinstance(content, dict):
+        raise TypeError("it is no dict")
+    if found(content, "format") not in (UNSEALED, FORMAT):
+        raise UserError(f"{file} is not of format {FORMAT}")
+    hints = {**hints_of(kind)}
+    if content["format"] == UNSEALED:
+        for late in ("seal", *(("hashes",) if kind is Trial else ())):
+            del hints[late]
+    check(content, hints)
+    for name in content.keys() - hints.keys():
+        raise ValueError(f"{printed(name)} is too much")
+    return content
+
+
+def check(content: dict[str, Any], hints: Mapping[str, Any]) -> None:
+    for path, hint in hints.items():
+        if wrong := checker(hint)(found(content, path)):
+            raise TypeError(f"{path}{wrong}")
+
+
+@contextmanager
+def damage(file: Path) -> Iterator[None]:
+    """What is wrong inside is one line that names the file."""
     try:
-        content = json.loads(file.read_text(encoding="utf-8"))
-        hints = hints_of(kind)  # type: ignore[arg-type]
-        if content["format"] != FORMAT or content.keys() != hints.keys():
-            raise UserError(f"{file} is not of format {FORMAT}")
-        for path, hint in {**hints, **inside}.items():
-            if not fits(found(content, path), hint):
-                wanted = hint.__name__ if isinstance(hint, type) else hint
-                raise TypeError(f"{path} is no {wanted}")
-        return kind(**content | {"config": completed(content["config"])})
+        yield
     except KeyError as error:
         raise UserError(f"{file} is damaged: {error.args[0]} is missing") from None
-    except (ValueError, TypeError, OSError) as error:
+    except (ValueError, TypeError, OSError, RecursionError) as error:
         raise UserError(f"{file} is damaged: {error}") from None

@@ -1,7 +1,10 @@
 """A report: the question, what the records say to it, and a page of every run."""
 
+import itertools
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from os.path import lexists
 from pathlib import Path
 
 import yaml
@@ -10,12 +13,11 @@ from matplotlib.figure import Figure
 from loraexp.results.arms import Arm, Comparison, arms, compare
 from loraexp.results.collect import failed_lines
 from loraexp.results.comparison import Findings, findings
-from loraexp.results.escape import printable
 from loraexp.results.fairness import doubts
 from loraexp.results.figures import figures, label
 from loraexp.results.naming import naming, varied
 from loraexp.results.notes import apart, of_label
-from loraexp.results.plots import loss_figure
+from loraexp.results.plots import CURVES, loss_figure
 from loraexp.results.record import Failure, Record
 from loraexp.results.settings import heading
 from loraexp.results.tables import Column, Table, percent, runs_table
@@ -47,6 +49,7 @@ class Page:
     """One run.
 
     Args:
+        anchor: its name in links and files; no other page has it.
         facts: name and value of what else a reader may ask for.
         scores: a row a split.
         confusion: test texts, a row a true label, a column a predicted one.
@@ -55,6 +58,7 @@ class Page:
     """
 
     name: str
+    anchor: str
     facts: Mapping[str, str]
     scores: Table
     confusion: Table
@@ -101,8 +105,23 @@ def report(
         findings(records, by, baseline, failures=failures),
         figures(records, by),
         Table([names, *table.columns], rows),
-        [page(folder, record) for folder, record in runs.items()],
+        [
+            page(folder, record, anchor)
+            for (folder, record), anchor in zip(runs.items(), anchors(records), strict=True)
+        ],
     )
+
+
+def anchors(records: Sequence[Record]) -> list[str]:
+    """A name for links and files for each: of its own what needs no escape, and a number where
+    another has that already."""
+    found: dict[str, str] = {}  # by what a disk that knows no case takes it for
+    for record in records:
+        own = re.sub(r"[^A-Za-z0-9._-]+", "-", record.name).strip(".-")[:120] or "run"
+        numbered = (f"{own}-{n}" if n else own for n in itertools.count())
+        anchor = next(name for name in numbered if name.lower() not in found)
+        found[anchor.lower()] = anchor
+    return [*found.values()]
 
 
 def answer(
@@ -163,28 +182,24 @@ def interval(arm: Arm) -> str:
     )
 
 
-def page(folder: Path, record: Record) -> Page:
+def page(folder: Path, record: Record, anchor: str) -> Page:
     scores = [Column("split", "split", words=True), Column("n", "n")]
     scores += [
         Column(name, name, (lambda v: f"{v:.4f}") if name == "loss" else percent(1))
         for name in SCORES[1:]
     ]
     rows = [[split, *(found[n] for n in SCORES)] for split, found in record.metrics.items()]
-    labels = [printable(name) for name in record.labels]
+    labels = record.labels
     mistakes = [
-        [
-            printable(str(m["text"])),
-            labels[int(m["true"])],
-            labels[int(m["predicted"])],
-            m["chance"],
-        ]
+        [str(m["text"]), labels[int(m["true"])], labels[int(m["predicted"])], m["chance"]]
         for m in record.mistakes
     ]
-    curves = folder / "metrics.csv"
-    drawn = {"loss": loss_figure(curves)} if curves.is_file() else {}
+    curves = folder / CURVES
+    drawn = {"loss": loss_figure(curves)} if lexists(curves) else {}
     config = yaml.safe_dump(record.config, sort_keys=False, allow_unicode=True)
     return Page(
         record.name,
+        anchor,
         facts_of(record),
         Table(scores, rows),
         confusion(record),
@@ -196,7 +211,7 @@ def page(folder: Path, record: Record) -> Page:
 
 def confusion(record: Record) -> Table:
     """Numbers in place of a picture: a report of 200 runs is to open at once."""
-    labels = [printable(name) for name in record.labels]
+    labels = record.labels
     if len(labels) > 20:
         return Table([], [])  # nobody could read it
     columns = [Column("true", "true \\ predicted", words=True)]

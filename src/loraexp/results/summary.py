@@ -41,7 +41,7 @@ class Summary:
             failed = [outcome for outcome in outcomes if isinstance(outcome, Failure)]
             compared = findings(records, varied(records), failures=failed)
             tables["comparison"] = compared.table
-            lines += [FORMATS["table"](compared.brief()), *compared.notes, ""]
+            lines += [FORMATS["table"](compared.brief()), *map(printable, compared.notes), ""]
         return cls(outcomes, tables, "\n".join(lines))
 
     def write(self, folder: Path) -> None:
@@ -70,12 +70,12 @@ class Summary:
         for outcome in self.outcomes:
             if isinstance(outcome, Failure):
                 told = telling(outcome, self.outcomes)
-                yield f"Failed: {told}: {printable(outcome.reason)}"
+                yield printable(f"Failed: {told}: {outcome.reason}")
         records = finished(self.outcomes)
         synthetic = {record.data["note"] for record in records if record.data["synthetic"]}
-        yield from (f"Data: {note}." for note in sorted(synthetic))
+        yield from (printable(f"Data: {note}.") for note in sorted(synthetic))
         if "comparison" not in self.tables:  # its notes say it
-            yield from score_notes(records)
+            yield from map(printable, score_notes(records))
         if any(record.config["model"]["weights"] == "random" for record in records):
             yield "The base has random weights: it has learnt nothing before."
 

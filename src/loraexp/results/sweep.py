@@ -1,13 +1,15 @@
 """The folder of a sweep: which runs it is made of, in what order, and how far it has come."""
 
 import math
+import os
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from loraexp.atomic import write_whole
+from loraexp.atomic import read_text, write_whole
+from loraexp.errors import UserError
 from loraexp.results.record import (
     FILE,
     SCORED,
@@ -26,30 +28,35 @@ from loraexp.results.settings import differs, flat, heading
 from loraexp.results.tables import Column, Table, percent
 
 PLAN, JOBS = "plan.txt", "jobs"
+LONGEST = 2**16  # bytes of a path
 
 
 @dataclass(frozen=True)
 class Sweep:
     """Jobs may run in several processes: they meet in this folder's files.
 
-    plan.txt has the run folder of each job that was planned; jobs/<number>.txt that of one begun.
+    plan.txt has the run folder of each job that was planned; jobs/<number>.txt that of one begun;
+    both as they are reached from here, so that outputs/ may be moved.
     """
 
     folder: Path
 
     def plan(self, runs: list[Path]) -> None:
-        write_whole(self.folder / PLAN, "".join(f"{run.resolve()}\n" for run in runs))
+        write_whole(self.folder / PLAN, "".join(f"{self.from_here(run)}\n" for run in runs))
 
     def planned(self) -> list[Path]:
-        return [Path(line) for line in (self.folder / PLAN).read_text().splitlines()]
+        return [place(self.folder, line) for line in read_text(self.folder, PLAN).splitlines()]
 
     def begin(self, number: int, run: Path) -> None:
-        write_whole(self.folder / JOBS / f"{number:06}.txt", f"{run.resolve()}\n")
+        write_whole(self.folder / JOBS / f"{number:06}.txt", f"{self.from_here(run)}\n")
+
+    def from_here(self, run: Path) -> str:
+        return os.path.relpath(run.resolve(), self.folder.resolve())
 
     def begun(self) -> list[Path]:
         """Run folders in the order of the jobs' numbers, each once."""
         files = sorted((self.folder / JOBS).glob("*.txt"))
-        return list(dict.fromkeys(Path(file.read_text().strip()) for file in files))
+        return list(dict.fromkeys(named_in(file) for file in files))
 
     def outcomes(self) -> list[Record | Failure]:
         """What became of the jobs that ended, in their order."""
@@ -103,6 +110,25 @@ class Sweep:
         if not trained:
             return None
         return (time.time() - began) / trained * (jobs - len(ended))
+
+
+def place(sweep: Path, line: str) -> Path:
+    """The run folder that a line in a sweep's folder names. Sweeps of before have whole paths: the
+    run beside comes first, so that a copy does not read the place it was copied from."""
+    beside = sweep / ".." / ".." / Path(*Path(line).parts[-2:])
+    return (beside if Path(line).is_absolute() and beside.is_dir() else sweep / line).resolve()
+
+
+def named_in(job: Path) -> Path:
+    """The run folder that the file of a job names.
+
+    Raises:
+        UserError: no file, or one that names none.
+    """
+    try:
+        return place(job.parents[1], read_text(job.parent, job.name, LONGEST).strip())
+    except (OSError, ValueError, RuntimeError) as error:  # of a link to itself
+        raise UserError(f"{job} names no run's folder: {error}") from None
 
 
 def telling(one: Record | Failure, outcomes: Sequence[Record | Failure]) -> str:

@@ -89,7 +89,7 @@ def to_terminal(table: Table, width: int | None = None) -> str:
     grid = RichTable(box=None, padding=(0, 1, 0, 0), pad_edge=False, collapse_padding=True)
     for column in table.columns:
         align: Literal["left", "right"] = "left" if column.words else "right"
-        grid.add_column(column.heading, justify=align, overflow="fold")
+        grid.add_column(Text(printable(column.heading)), justify=align, overflow="fold")
     for row in table.text():
         grid.add_row(*(Text(printable(cell)) for cell in row))
     console = Console(file=io.StringIO(), width=width or Console().width, color_system=None)
@@ -114,9 +114,8 @@ def narrowed(table: Table, expendable: Sequence[str], width: int | None = None) 
 def to_csv(table: Table) -> str:
     table, out = table.parted(), io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(table.header)
     # Escaped: before Python 3.13 csv leaves a carriage return bare, and what follows is a new row.
-    for row in table.rows:
+    for row in (table.header, *table.rows):
         cells = (printable(cell) if isinstance(cell, str) else cell for cell in row)
         writer.writerow([spreadsheet_safe(cell) for cell in cells])
     return out.getvalue().rstrip("\n")
@@ -124,24 +123,24 @@ def to_csv(table: Table) -> str:
 
 def to_markdown(table: Table) -> str:
     rule = [":--" if column.words else "--:" for column in table.columns]
-    headings = [column.heading.replace("\n", " ") for column in table.columns]
-    body = [[markdown_safe(cell) for cell in row] for row in table.text()]
-    return "\n".join("| " + " | ".join(cells) + " |" for cells in [headings, rule, *body])
+    headings = [column.heading for column in table.columns]
+    safe = [[*map(markdown_safe, row)] for row in (headings, *table.text())]
+    safe.insert(1, rule)
+    return "\n".join("| " + " | ".join(cells) + " |" for cells in safe)
 
 
 def to_latex(table: Table) -> str:
     align = "".join("l" if column.words else "r" for column in table.columns)
-    headings = [column.heading.replace("\n", " ") for column in table.columns]
-    rows = [
-        " & ".join(latex_safe(cell) for cell in row) + r" \\" for row in [headings, *table.text()]
-    ]
+    headings = [column.heading for column in table.columns]
+    rows = [" & ".join(map(latex_safe, row)) + r" \\" for row in (headings, *table.text())]
     rows.insert(1, r"\hline")
     return "\n".join([rf"\begin{{tabular}}{{{align}}}", *rows, r"\end{tabular}"])
 
 
 def to_json(table: Table) -> str:
     table = table.parted()
-    return json.dumps([dict(zip(table.header, row, strict=True)) for row in table.rows], indent=2)
+    rows = [dict(zip(table.header, row, strict=True)) for row in table.rows]
+    return json.dumps(rows, indent=2).replace("\x7f", "\\u007f")  # the one that json leaves
 
 
 FORMATS: dict[str, Callable[[Table], str]] = {

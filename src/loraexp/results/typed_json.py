@@ -1,14 +1,68 @@
-"""Is what was read from JSON of the types that were annotated?"""
+"""Is what was read from JSON of the types that were annotated? If not: what is wrong, and where?"""
 
+import json
+import sys
 from collections.abc import Callable
+from dataclasses import dataclass, is_dataclass
 from functools import cache
-from types import UnionType
-from typing import Any, get_args, get_origin, get_type_hints
+from reprlib import repr as short
+from types import NoneType, UnionType
+from typing import (
+    Annotated,
+    Any,
+    NotRequired,
+    Union,
+    get_args,
+    get_origin,
+    get_type_hints,
+    is_typeddict,
+)
+
+# None, or where and what: ".lora.rank is no int"; " is no dict" is of the value itself.
+Checker = Callable[[Any], str | None]
+
+
+@dataclass(frozen=True)
+class Within:
+    """What an annotated number must lie in, ends included; a NaN lies nowhere."""
+
+    low: float
+    high: float
+
+
+# JSON's numbers have no end; what counts with them has.
+ENDS = {
+    int: Within(-(2**63), 2**63 - 1),
+    float: Within(-sys.float_info.max, sys.float_info.max),
+}
+
+
+def parsed(text: str) -> Any:
+    """What a JSON text says.
+
+    Raises:
+        ValueError: it is none, a key is there twice, or a number is none.
+        RecursionError: it is nested deeper than Python reads.
+    """
+    return json.loads(text, object_pairs_hook=once, parse_constant=no_number)
+
+
+def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"{short(twice)} is there twice")
+    return found
+
+
+def no_number(constant: str) -> None:
+    raise ValueError(f"{constant} is no number")
 
 
 @cache
 def hints_of(kind: Any) -> dict[str, Any]:
-    return get_type_hints(kind)
+    return get_type_hints(kind, include_extras=True)
 
 
 def found(content: Any, path: str) -> Any:
@@ -22,27 +76,121 @@ def found(content: Any, path: str) -> Any:
 
 def fits(value: Any, hint: Any) -> bool:
     """Is a value read from JSON of an annotated type?"""
-    return checker(hint)(value)
+    return checker(hint)(value) is None
 
 
 @cache
-def checker(hint: Any) -> Callable[[Any], bool]:
-    """The check for a type, put together once: a table reads records by the thousand."""
+def checker(hint: Any) -> Checker:
+    """The check for a type, put together once: a table reads records by the thousand.
+
+    A dataclass is a dict of its keys and no others, a TypedDict one that has its keys.
+    """
     kind, inner = get_origin(hint) or hint, get_args(hint)
     if kind is Any:
-        return lambda value: True
-    if kind is UnionType:
-        options = [checker(option) for option in inner]
-        return lambda value: any(option(value) for option in options)
-    if kind in (dict, list) and inner[-1] is Any:
-        return lambda value: isinstance(value, kind)
+        return lambda value: None
+    if kind is NotRequired:
+        return checker(inner[0])
+    if kind in (Union, UnionType):
+        return of_either([checker(option) for option in inner], f" is no {named(hint)}")
+    if is_dataclass(kind) or is_typeddict(kind):
+        return of_keys(kind)
     if kind is dict:
-        inside = checker(inner[1])
-        return lambda value: isinstance(value, dict) and all(map(inside, value.values()))
-    if kind is list and inner[0] is int:  # long ones: a class for every text
-        return lambda value: isinstance(value, list) and {*map(type, value)} <= {int}
+        return of_each(kind, inner[1], lambda value: value.items())
+    if kind is list and number_of(inner[0])[0] is int:  # long ones: a class for every text
+        return of_integers(number_of(inner[0])[1])
     if kind is list:
-        inside = checker(inner[0])
-        return lambda value: isinstance(value, list) and all(map(inside, value))
-    allowed: Any = (int, float) if kind is float else kind
-    return lambda value: isinstance(value, allowed) and (kind is bool or type(value) is not bool)
+        return of_each(kind, inner[0], enumerate)
+    number, ends = number_of(hint)
+    if number:
+        return of_number({int, number}, ends, f" is no {named(number)}")
+    wrong = f" is no {named(kind)}"
+    return lambda value: None if isinstance(value, kind) else wrong
+
+
+def number_of(hint: Any) -> tuple[type | None, Within]:
+    """int or float with its ends, of a hint that is one."""
+    kind, *ends = get_args(hint) if get_origin(hint) is Annotated else [hint]
+    if kind not in ENDS:
+        return None, ENDS[float]
+    return kind, ends[0] if ends else ENDS[kind]
+
+
+def of_either(options: list[Checker], wrong: str) -> Checker:
+    def check(value: Any) -> str | None:
+        for option in options:
+            if option(value) is None:
+                return None
+        return wrong
+
+    return check
+
+
+def of_number(types: set[type], ends: Within, wrong: str) -> Checker:
+    low, high = ends.low, ends.high
+
+    def check(value: Any) -> str | None:
+        if type(value) not in types:  # a bool is an int to isinstance
+            return wrong
+        return None if low <= value <= high else " is out of range"
+
+    return check
+
+
+def of_integers(ends: Within) -> Checker:
+    def check(value: Any) -> str | None:
+        if not isinstance(value, list) or not {*map(type, value)} <= {int}:
+            return " is no list of int"
+        if value and not ends.low <= min(value) <= max(value) <= ends.high:
+            return " is out of range"
+        return None
+
+    return check
+
+
+def of_each(kind: type, hint: Any, parts: Callable[[Any], Any]) -> Checker:
+    inside = checker(hint)
+
+    def check(value: Any) -> str | None:
+        if not isinstance(value, kind):
+            return f" is no {kind.__name__}"
+        for name, part in parts(value):
+            if wrong := inside(part):
+                return f".{name if isinstance(name, int) else printed(name)}{wrong}"
+        return None
+
+    return check
+
+
+def of_keys(kind: Any) -> Checker:
+    inside = {name: checker(hint) for name, hint in hints_of(kind).items()}
+    needed = kind.__required_keys__ if is_typeddict(kind) else inside.keys()
+
+    def check(value: Any) -> str | None:
+        if not isinstance(value, dict):
+            return " is no dict"
+        for name, part in inside.items():
+            if name in value:
+                if wrong := part(value[name]):
+                    return f".{name}{wrong}"
+            elif name in needed:
+                return f".{name} is missing"
+        if not is_typeddict(kind) and len(value) > len(inside):
+            return f".{printed(min(value.keys() - inside.keys()))} is too much"
+        return None
+
+    return check
+
+
+def printed(key: str) -> str:
+    """A stranger's key in an error."""
+    return key if key.isidentifier() and len(key) < 80 else short(key)
+
+
+def named(hint: Any) -> str:
+    """A type in an error: `int or None`."""
+    kind, inner = get_origin(hint) or hint, get_args(hint)
+    if kind in (Union, UnionType):
+        return " or ".join(map(named, inner))
+    if kind is Annotated:
+        return named(inner[0])
+    return "None" if kind is NoneType else kind.__name__

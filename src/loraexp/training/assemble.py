@@ -1,6 +1,6 @@
 """A network with its method attached and its tokenizer: fresh from a config, or back from a run."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -9,16 +9,19 @@ import torch
 from loraexp.adapters.files import load_adapter, read_card
 from loraexp.adapters.inject import inject
 from loraexp.config import TrainConfig
-from loraexp.data.splits import TextData
+from loraexp.data.splits import TextData, load_data
 from loraexp.errors import UserError, unknown
+from loraexp.model.folders import RUN
 from loraexp.model.gpt2 import GPT2Classifier
 from loraexp.model.tokenizer import Tokenizer
 from loraexp.model.weights import base_hash, load_classifier, load_tokenizer
 from loraexp.results.typed_json import fits, found
 from loraexp.rules import check, completed, from_dict, keys, plain
 from loraexp.training.hardware import DTYPES, pick_precision, versions
+from loraexp.training.memory import check_memory
 
 ADAPTER = "adapter"
+TRAINED = "train"  # the one verb that leaves a record
 # What every adapter is asked when it is saved, and again by `verify`.
 GOLDEN = (
     "",
@@ -46,6 +49,7 @@ class Assembled:
 
 def assemble(config: TrainConfig, labels: tuple[str, ...]) -> Assembled:
     """Base, head and a fresh adapter as `config` says."""
+    check_memory(config, len(labels))
     tokenizer = load_tokenizer(config.model)
     network = load_classifier(config.model, config.head, len(labels), config.seed)
     base_sha256 = base_hash(network)
@@ -61,10 +65,14 @@ def longest(config: TrainConfig) -> int:
     return min(limit for limit in limits if limit is not None)
 
 
-def adapter_card(config: TrainConfig, made: Assembled, data: TextData | None) -> dict[str, Any]:
+def adapter_card(
+    config: TrainConfig, made: Assembled, data: TextData | None, made_by: str
+) -> dict[str, Any]:
     """What adapter.json says: all that is needed to put the adapter back on its base, and to see
-    that it does there what it did here. Of an imported adapter nobody knows the data."""
+    that it does there what it did here. Of an imported adapter nobody knows the data; by the verb
+    that made it, one knows whether there is a record."""
     return {
+        "made_by": made_by,
         "method": config.method,
         "config": plain(config),
         "labels": list(made.labels),
@@ -98,13 +106,15 @@ def golden_logits(made: Assembled) -> list[list[float]]:
 
 
 def read_config(card: dict[str, Any], run: Path) -> TrainConfig:
-    """The config that a card holds, with the precision that was used.
+    """The config that a card holds, with the precision that was used and the base in its place.
 
     Raises:
         UserError: a damaged card.
     """
     try:
-        content = completed(card["config"])  # cards of before are read as what they meant
+        content = {"rerun": False} | completed(
+            card["config"]
+        )  # cards of before are read as what they meant
         config = from_dict(TrainConfig, content)
         for name, field in keys(TrainConfig):
             if not fits(found(content, name), field.type):
@@ -115,7 +125,15 @@ def read_config(card: dict[str, Any], run: Path) -> TrainConfig:
     except (TypeError, AttributeError, KeyError, UserError) as error:
         raise UserError(f"{run / ADAPTER}: adapter.json is damaged: {error}") from None
     config.trainer.precision = card["precision"]
-    return config
+    return placed(config, run)
+
+
+def placed(config: TrainConfig, run: Path) -> TrainConfig:
+    """The config with its base where it is: model.weights=run is the folder of the run itself, so
+    that a merged one may be moved."""
+    if config.model.weights != RUN:
+        return config
+    return replace(config, model=replace(config.model, weights=str(run.resolve())))
 
 
 def rebuild(card: dict[str, Any], run: Path) -> tuple[TrainConfig, Assembled]:
@@ -144,3 +162,19 @@ def restore(run: Path) -> tuple[TrainConfig, Assembled]:
             )
     load_adapter(made.network, run / ADAPTER)
     return config, made
+
+
+def own_data(run: Path, config: TrainConfig) -> TextData:
+    """The texts that a run was trained and tested on.
+
+    Raises:
+        UserError: they cannot be read, or are others now.
+    """
+    data, said = load_data(config.data), read_card(run / ADAPTER)["split_sha256"]
+    if said not in (None, data.sha256):
+        raise UserError(
+            f"run={run}: data={config.data.path or config.data.name} holds other texts than it was "
+            f"trained on (sha256 {said[:12]} then, {data.sha256[:12]} now); eval data=... measures "
+            "it on other texts"
+        )
+    return data

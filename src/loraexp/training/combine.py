@@ -64,5 +64,7 @@ def combine(config: CombineConfig) -> Combined:
         tensors |= {f"{path}.lora_A": part.A, f"{path}.lora_B": part.B}
     ranks = {path: part.rank for path, part in change.items()}
     lora = lora_of(ranks, dict.fromkeys(ranks, 1.0), first.model.n_layer)
-    write_run(out, replace(first, method="lora", lora=lora), made.labels, tensors)
+    write_run(
+        out, replace(first, method="lora", lora=lora), made.labels, tensors, made_by="combine"
+    )
     return Combined(max(ranks.values()), lost)

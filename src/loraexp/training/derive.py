@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from torch import Tensor
@@ -14,7 +15,7 @@ from loraexp.config import Lora, TrainConfig
 from loraexp.data.splits import TextData
 from loraexp.errors import UserError
 from loraexp.rules import to_yaml
-from loraexp.training.assemble import ADAPTER, adapter_card, assemble
+from loraexp.training.assemble import ADAPTER, adapter_card, assemble, placed
 
 
 def check_free(out: Path) -> None:
@@ -28,6 +29,9 @@ def write_run(
     labels: tuple[str, ...],
     tensors: Mapping[str, Tensor],
     data: TextData | None = None,
+    hashes: Mapping[str, str] = MappingProxyType({}),
+    *,
+    made_by: str,
 ) -> None:
     """adapter/ and config.yaml, such that predict, eval, merge and export take the folder.
 
@@ -35,15 +39,24 @@ def write_run(
 
     Args:
         data: what it was trained on, if that is known.
+        hashes: what the card must say of base and tokenizer, if that is known.
+        made_by: the verb, for the card.
 
     Raises:
-        ValueError: tensors that are not those of `config`, or logits that are not finite.
+        ValueError: tensors that are not those of `config`, another base or tokenizer, or logits
+            that are not finite.
     """
-    made = assemble(config, labels)
+    made = assemble(placed(config, out), labels)
     own = saved_tensors(made.network)
     load_tensors(own, tensors)
     load_tensors(own, dict(own))  # finite in float32 too
-    card = adapter_card(config, made, data)
+    card = adapter_card(config, made, data, made_by)
+    for field, digest in hashes.items():
+        if card[field] != digest:
+            part = field.removesuffix("_sha256")
+            raise ValueError(
+                f"was exported from another {part} (sha256 {digest[:12]}, here {card[field][:12]})"
+            )
     if not all(math.isfinite(logit) for row in card["golden"]["logits"] for logit in row):
         raise ValueError("gives logits that are not finite")
     write_whole(out / "config.yaml", to_yaml(config))

@@ -33,7 +33,7 @@ class Evaluation:
     def predictions(self) -> dict[str, list[int]]:
         return {"true": self.true, "predicted": self.chances.argmax(-1).tolist()}
 
-    def mistakes(self, texts: Sequence[str]) -> list[dict[str, Any]]:
+    def mistakes(self, texts: Sequence[str], most: int = MISTAKES) -> list[dict[str, Any]]:
         """The wrong texts of the split `texts`, the most confident first."""
         best = self.chances.max(-1)
         rows = zip(self.places, self.true, best.indices.tolist(), best.values.tolist(), strict=True)
@@ -42,7 +42,7 @@ class Evaluation:
             for place, true, predicted, chance in rows
             if true != predicted
         ]
-        return sorted(wrong, key=lambda mistake: -mistake["chance"])[:MISTAKES]
+        return sorted(wrong, key=lambda mistake: -mistake["chance"])[:most]
 
 
 def evaluate(trainer: Trainer, module: FineTuning, texts: TextDataModule, split: str) -> Evaluation:

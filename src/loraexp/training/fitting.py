@@ -36,6 +36,7 @@ from loraexp.training.resume import (
     Clock,
     EpochSeeds,
     Resumption,
+    Together,
     WholeCheckpoints,
     checkpoints,
     fingerprint,
@@ -43,7 +44,7 @@ from loraexp.training.resume import (
     resumable,
 )
 from loraexp.training.schedule import warmup_steps
-from loraexp.training.surroundings import is_main_process
+from loraexp.training.surroundings import NOWHERE, cluster_environment, is_main_process
 
 log = logging.getLogger("loraexp")
 POINTS_AN_EPOCH = 50  # of the training curves
@@ -92,7 +93,7 @@ def fit_adapter(
     marks = fingerprint(made, data)
     meter, clock, keepers = Meter(), Clock(), checkpoints(config, folder)
     callbacks = [Guards(), meter, clock, EpochSeeds(config.seed), Resumption(marks), *keepers]
-    callbacks += [PrefixCaching(texts)]
+    callbacks += [PrefixCaching(texts), Together()]
     callbacks += [RankBudget(config.adalora)] if config.method == "adalora" else []
     callbacks += [progress] if progress else []
     trainer = build_trainer(config, texts, loggers, callbacks)
@@ -145,7 +146,8 @@ def build_trainer(
         limit_test_batches=settings.limit_batches,
         logger=loggers,
         callbacks=callbacks,
-        plugins=[WholeCheckpoints()],
+        plugins=[WholeCheckpoints(), cluster_environment()],
+        default_root_dir=NOWHERE,
         log_every_n_steps=max(1, steps // POINTS_AN_EPOCH),
         num_sanity_val_steps=0,
         enable_progress_bar=any(isinstance(c, ProgressBar) for c in callbacks),

@@ -15,6 +15,7 @@ from loraexp.model.weights import load_tokenizer
 from loraexp.results.record import Failure, is_finished, is_scored
 from loraexp.results.sweep import Sweep
 from loraexp.rules import plain
+from loraexp.training.content import OtherContent, present
 from loraexp.training.naming import run_folder
 from loraexp.training.run import now
 from loraexp.training.surroundings import Busy, is_main_process
@@ -34,6 +35,8 @@ def check_jobs(configs: Sequence[TrainConfig]) -> None:
         load_data(data)
     for model in {repr(config.model): config.model for config in configs}.values():
         load_tokenizer(model)
+    for config in configs:
+        present(config, run_folder(config), is_finished)
     for config in configs:  # on the meta device: names and shapes only
         inject(empty_classifier(config.model, config.head, 2), config, config.seed)
 
@@ -61,7 +64,7 @@ def run_job(config: TrainConfig, job: Job, progress: Any, work: Callable[..., T]
         log.info(sweep.standing(job.number, job.trials))
     try:
         return work(config, sweep.folder.name, progress, patient=True)
-    except Busy:
+    except (Busy, OtherContent):
         raise
     except Exception as error:  # whatever it is: the other jobs can still be trained
         if not is_main_process():

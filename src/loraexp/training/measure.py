@@ -10,7 +10,7 @@ from loraexp.config import TrainConfig
 from loraexp.data.splits import Split, TextData, load_data, load_whole
 from loraexp.errors import UserError
 from loraexp.results.notes import of_label
-from loraexp.training.assemble import Assembled, restore
+from loraexp.training.assemble import Assembled, own_data, restore
 from loraexp.training.evaluation import Evaluation, evaluate
 from loraexp.training.fitting import build_trainer, datamodule
 from loraexp.training.module import FineTuning
@@ -29,10 +29,13 @@ def measure_again(
         choose: the run's config -> the config whose data is measured.
 
     Raises:
-        UserError: a run that cannot be restored, or data with labels it was not trained on.
+        UserError: a run that cannot be restored, own data that are others now, or data with labels
+            it was not trained on.
     """
     trained, made = restore(run)
     config = choose(trained)
+    if config is trained:
+        return measured(config, made, own_data(run, config), [split])[split].metrics
     # How texts become tokens belongs to the run, not to the data it is measured on.
     read = {key: getattr(trained.data, key) for key in ("max_length", "pad_to", "strip")}
     config = replace(config, data=replace(config.data, **read))

@@ -12,11 +12,11 @@ from loraexp.adapters.files import load_adapter, read_card
 from loraexp.adapters.inject import merge
 from loraexp.adapters.methods import as_method
 from loraexp.config import TrainConfig
-from loraexp.data.splits import load_data
 from loraexp.errors import UserError
 from loraexp.model.checkpoint import save_classifier
+from loraexp.model.folders import RUN
 from loraexp.schemas import MergeConfig
-from loraexp.training.assemble import ADAPTER, Assembled, rebuild, restore
+from loraexp.training.assemble import ADAPTER, Assembled, own_data, rebuild, restore
 from loraexp.training.derive import check_free, write_run
 from loraexp.training.hardware import DTYPES
 from loraexp.training.predictors import encode
@@ -57,7 +57,7 @@ def merge_run(config: MergeConfig) -> Certificate:
     trained, made = rebuild({**card, "precision": "fp32"}, run)
     check_expressible(trained)
     load_adapter(made.network, run / ADAPTER)
-    data = load_data(trained.data)
+    data = own_data(run, trained)
     texts = data.validation.texts
     before = logits(trained, made, texts)
     merge(made.network)
@@ -72,18 +72,19 @@ def merge_run(config: MergeConfig) -> Certificate:
             f"tolerance={config.tolerance:g}; nothing was written (force=true writes it)"
         )
     save_classifier(stored, trained.model, made.tokenizer, made.labels, out)
-    write_run(out, on_itself(trained, card["precision"], out), made.labels, head_of(stored), data)
+    merged = on_itself(trained, card["precision"])
+    write_run(out, merged, made.labels, head_of(stored), data, made_by="merge")
     return certificate
 
 
-def on_itself(config: TrainConfig, precision: str, out: Path) -> TrainConfig:
-    """The config under which a merged folder is a run: its weights are the base, and all that is
-    left to adapt is the head. The path is a whole one, so that it holds from any folder."""
-    model = replace(
-        config.model, weights=str(out.resolve()), tokenizer="auto", repo="", revision="", sha256=""
-    )
+def on_itself(config: TrainConfig, precision: str) -> TrainConfig:
+    """The config under which a merged folder is a run, wherever it lies: its weights are the base,
+    and all that is left to adapt is the head."""
+    model = replace(config.model, weights=RUN, tokenizer="auto", repo="", revision="", sha256="")
     trainer = replace(config.trainer, precision=precision)
-    merged: TrainConfig = as_method(replace(config, model=model, trainer=trainer), "head")
+    merged: TrainConfig = as_method(
+        replace(config, model=model, trainer=trainer, output_dir=TrainConfig.output_dir), "head"
+    )
     return merged
 
 

@@ -44,12 +44,11 @@ def config_hash(config: TrainConfig) -> str:
     `lora` where the method attaches nothing: a sweep over ranks trains method=head once."""
     content = asdict(config)
     unused = () if find_method(config.method).branch else ("lora", "adalora")
-    for key in ("output_dir", "logger", "name", *unused):
+    for key in ("output_dir", "rerun", "logger", "name", *unused):
         del content[key]
     # Keys that came later are silent at their default: earlier runs keep their names.
     for name, default in DEFAULTS.items():
         group, _, key = name.rpartition(".")
-        inside = content[group] if group else content
-        if key == "rerun" or inside[key] == default:
-            del inside[key]
+        if content[group][key] == default:
+            del content[group][key]
     return sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:8]

@@ -20,12 +20,15 @@ from loraexp.adapters.methods import find_method
 from loraexp.adapters.targets import HEAD
 from loraexp.adapters.variants import Dora
 from loraexp.atomic import whole, write_whole
+from loraexp.config import TrainConfig
 from loraexp.errors import UserError
-from loraexp.model.checkpoint import QKV, RENAMED
+from loraexp.model.checkpoint import QKV, RENAMED, save_base, save_tokenizer
 from loraexp.model.gpt2 import GPT2Classifier
-from loraexp.training.assemble import restore
+from loraexp.model.weights import base_state
+from loraexp.training.assemble import Assembled, restore
 from loraexp.training.derive import check_free
 from loraexp.training.merge import check_expressible
+from loraexp.training.peft_note import BASE, Note, note_model, readme
 
 PREFIX = "base_model.model"
 
@@ -46,7 +49,8 @@ class Update:
 
 
 def export(run: Path, out: Path) -> int:
-    """Write adapter_config.json and adapter_model.safetensors; returns the number of tensors.
+    """Write PEFT's two files, the tokenizer, a note for `import`, a README, and the base beside
+    them unless it is on the hub; returns the number of the adapter's tensors.
 
     Raises:
         UserError: a run that cannot be restored, a method that PEFT's LoRA cannot express, or an
@@ -60,11 +64,31 @@ def export(run: Path, out: Path) -> int:
             "python -m loraexp merge writes it as a checkpoint"
         )
     check_expressible(config)
-    model = config.model
-    base = model.repo if model.weights == "hub" else str(Path(model.weights).resolve())
-    settings, tensors = to_peft(made.network, base)
+    model, hub = config.model, config.model.weights == "hub"
+    # peft looks for a path from where it runs, not from where the adapter lies: it takes a whole
+    # one, and the README says how to open an export that was moved.
+    settings, tensors = to_peft(made.network, model.repo if hub else str((out / BASE).resolve()))
+    settings["revision"] = model.revision or None if hub else None
+    save_tokenizer(made.tokenizer, made.max_length, out)
+    if not hub:
+        state = {name: tensor.float() for name, tensor in base_state(model).items()}
+        save_base(state, model, made.tokenizer.pad, out / BASE, made.labels)
+        save_tokenizer(made.tokenizer, made.max_length, out / BASE)
+    note(config, made).write(out)
+    write_whole(out / "README.md", readme(config.model, made.tokenizer.pad, config.data.strip))
     save_to(out, settings, tensors)
     return len(tensors)
+
+
+def note(config: TrainConfig, made: Assembled) -> Note:
+    return Note(
+        labels=list(made.labels),
+        model=note_model(config.model),
+        base_sha256=made.base_sha256,
+        tokenizer_sha256=made.tokenizer.sha256,
+        max_length=config.data.max_length,
+        strip=config.data.strip,
+    )
 
 
 def save_to(out: Path, settings: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> None:

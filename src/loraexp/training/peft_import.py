@@ -13,14 +13,15 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
-from loraexp.adapters.files import inside
 from loraexp.adapters.targets import HEAD
+from loraexp.atomic import read_text, regular
 from loraexp.config import Head, Lora, TrainConfig
 from loraexp.errors import UserError
 from loraexp.model.checkpoint import QKV, RENAMED
 from loraexp.schemas import ImportConfig
 from loraexp.training.derive import check_free, lora_of, write_run
 from loraexp.training.peft_checks import check_base, check_coverage, check_settings, check_shapes
+from loraexp.training.peft_note import read_note
 
 SETTINGS, TENSORS, PICKLE = "adapter_config.json", "adapter_model.safetensors", "adapter_model.bin"
 READABLE = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
@@ -59,17 +60,26 @@ def import_adapter(config: ImportConfig) -> int:
     settings, tensors = read(folder)
     check_base(settings, config.model, str(folder))
     found = from_peft(settings, tensors, config.model.n_layer, str(folder))
-    labels = tuple(config.labels or (f"LABEL_{i}" for i in range(found.classes)))
+    note = read_note(folder)
+    named = config.labels or (note.labels if note else [])
+    labels = tuple(named or (f"LABEL_{i}" for i in range(found.classes)))
     if len(labels) != found.classes:
         raise UserError(f"labels must be {found.classes} names, as many as classes, got {labels}")
     trained = TrainConfig(
         method=found.method, lora=found.lora, model=config.model, head=Head(pooling="last_token")
     )
     trained.trainer.precision = "fp32"
+    hashes: dict[str, str] = {}
+    if note:
+        trained.data.max_length, trained.data.strip = note.max_length, note.strip
+        hashes = {part: getattr(note, part) for part in ("base_sha256", "tokenizer_sha256")}
     try:
-        write_run(out, trained, labels, found.tensors)
+        write_run(out, trained, labels, found.tensors, hashes=hashes, made_by="import")
     except ValueError as error:
-        raise UserError(f"{folder} does not fit model={config.model.name}: it {error}") from None
+        base = settings.get("base_model_name_or_path")
+        raise UserError(
+            f"{folder} does not fit model={config.model.name}: it {error} (its base is {base!r})"
+        ) from None
     return len(found.tensors)
 
 
@@ -85,8 +95,8 @@ def read(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
         why = f" ({PICKLE} is a pickle and never opened)" if pickled else ""
         raise UserError(f"peft={folder}: no {TENSORS} there{why}")
     try:
-        settings = json.loads(inside(folder, SETTINGS).read_text(encoding="utf-8"))
-        tensors = load_file(inside(folder, TENSORS))
+        settings = json.loads(read_text(folder, SETTINGS))
+        tensors = load_file(regular(folder, TENSORS))
     except (OSError, ValueError, KeyError, RecursionError, SafetensorError) as error:
         raise UserError(f"peft={folder} is damaged: {error}") from None
     if not isinstance(settings, dict):

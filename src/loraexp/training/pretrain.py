@@ -5,15 +5,19 @@ import logging
 import math
 import time
 from dataclasses import asdict, replace
+from hashlib import sha256
+from os.path import lexists
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+import yaml
 from lightning.pytorch import Trainer, seed_everything
 from lightning.pytorch.callbacks import Callback, LearningRateMonitor, ModelCheckpoint
 from lightning.pytorch.loggers import Logger
 
+from loraexp.adapters.files import file_hash
 from loraexp.atomic import write_whole
 from loraexp.data.corpus import Blocks, corpus_files, documents, stream
 from loraexp.errors import UserError
@@ -21,17 +25,29 @@ from loraexp.model.bpe import train_bpe
 from loraexp.model.checkpoint import save_base
 from loraexp.model.language import GPT2Language
 from loraexp.model.tokenizer import Tokenizer, from_folder
-from loraexp.model.weights import base_state, load_tokenizer
-from loraexp.rules import to_yaml
+from loraexp.model.weights import base_state, load_tokenizer, weights_file
+from loraexp.rules import from_home, to_yaml
 from loraexp.schemas import PretrainConfig
 from loraexp.training import hardware
 from loraexp.training.language import CorpusModule, LanguageModelling
 from loraexp.training.loggers import curve_loggers
 from loraexp.training.progress import Progress
-from loraexp.training.surroundings import claimed, quiet, restored_environment
+from loraexp.training.surroundings import (
+    NOWHERE,
+    claimed,
+    cluster_environment,
+    quiet,
+    restored_environment,
+)
 
 log = logging.getLogger("loraexp")
 REPORT, CONFIG, CHECKPOINTS = "pretraining.json", "pretrain.yaml", "checkpoints"
+# All that is written of a base: none of it may be a stranger's.
+WRITTEN = (
+    *("model.safetensors", "config.json", "vocab.json", "merges.txt"),
+    *(REPORT, CHECKPOINTS, "metrics.csv"),
+)
+HASHES = "sha256"  # in CONFIG, beside the settings
 
 
 def pretrain(config: PretrainConfig, progress: bool = False) -> dict[str, Any]:
@@ -40,7 +56,8 @@ def pretrain(config: PretrainConfig, progress: bool = False) -> dict[str, Any]:
     Returns what pretraining.json holds; of a finished folder, without training again.
 
     Raises:
-        UserError: texts that cannot be read, or an `out` that holds another pretraining.
+        UserError: texts that cannot be read, or an `out` that holds another pretraining, if only by
+            the content of its texts, starting weights or tokenizer.
     """
     folder = Path(config.out)
     with claimed(folder):
@@ -48,7 +65,9 @@ def pretrain(config: PretrainConfig, progress: bool = False) -> dict[str, Any]:
         if (folder / REPORT).is_file():
             log.info(f"{folder} is finished already")
             return read_report(folder)
-        write_whole(folder / CONFIG, settings(config))
+        if not (folder / CONFIG).is_file():
+            content = yaml.safe_dump({HASHES: hashes(config)}, sort_keys=False)
+            write_whole(folder / CONFIG, settings(config) + content)
         with quiet(), restored_environment(), curve_loggers(config, folder, None) as loggers:
             report = run(config, folder, loggers, progress)
         write_whole(folder / REPORT, json.dumps(report, indent=2) + "\n")  # last: it is finished
@@ -165,6 +184,8 @@ def build_trainer(
         max_epochs=epochs,
         logger=loggers,
         callbacks=callbacks,
+        plugins=[cluster_environment()],
+        default_root_dir=NOWHERE,
         reload_dataloaders_every_n_epochs=1,
         log_every_n_steps=20,
         num_sanity_val_steps=0,
@@ -178,14 +199,56 @@ def settings(config: PretrainConfig) -> str:
     return to_yaml(replace(config, out="", logger=type(config.logger)()))
 
 
+def hashes(config: PretrainConfig) -> dict[str, str | None]:
+    """sha256 of what the settings only name: the texts in their order, the weights to go on from,
+    the tokenizer; null for what is in no file."""
+    texts = "".join(file_hash(file) for file in corpus_files(config.data.text))
+    model = config.model
+    return {
+        "data.text": sha256(texts.encode()).hexdigest(),
+        "model.weights": None if model.weights == "random" else file_hash(weights_file(model)),
+        "model.tokenizer": None if model.tokenizer == "train" else load_tokenizer(model).sha256,
+    }
+
+
 def check_folder(config: PretrainConfig, folder: Path) -> None:
     """`out` is empty or holds this very pretraining."""
     file = folder / CONFIG
-    if file.is_file():
-        if file.read_text(encoding="utf-8") != settings(config):
-            raise UserError(f"out={folder} holds a pretraining with other settings; choose another")
-    elif (folder / "model.safetensors").exists():
-        raise UserError(f"out={folder} holds a model that was not made here; choose another")
+    if not file.is_file():
+        if there := [name for name in WRITTEN if lexists(folder / name)]:
+            raise UserError(f"out={folder} holds {there[0]}, not made here; choose another")
+        return
+    try:
+        kept = yaml.safe_load(file.read_text(encoding="utf-8"))
+        if not isinstance(kept, dict):
+            raise TypeError("it holds no settings")
+        then = kept.pop(HASHES, None)
+        for group, key in (("data", "text"), ("model", "weights"), ("model", "tokenizer")):
+            kept[group][key] = from_home(kept[group][key])  # those of before have whole paths
+    except (ValueError, TypeError, LookupError, yaml.YAMLError, RecursionError) as error:
+        raise UserError(f"{file} is damaged: {' '.join(str(error).split())}") from None
+    if kept != yaml.safe_load(settings(config)):
+        raise UserError(f"out={folder} holds a pretraining with other settings; choose another")
+    try:
+        now = hashes(config)
+    except UserError as error:
+        if not (folder / REPORT).is_file():
+            raise
+        log.warning(f"warning: whether {folder} is of what was named cannot be compared: {error}")
+        return
+    if not isinstance(then, dict):
+        log.warning(
+            f"warning: {folder} is from before hashes of its texts were kept: whether these are "
+            "still the same cannot be compared"
+        )
+        return
+    for key, digest in now.items():
+        if then.get(key) != digest:
+            raise UserError(
+                f"out={folder} was pretrained with other content of {key} (sha256 "
+                f"{str(then.get(key))[:12]} then, {str(digest)[:12]} now); choose another out=, or "
+                "remove that folder"
+            )
 
 
 def read_report(folder: Path) -> dict[str, Any]:

@@ -1,18 +1,16 @@
 """The published rows run here: each where it can be, and why where it cannot."""
 
-import json
 import logging
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 
-from loraexp.atomic import write_whole
 from loraexp.config import Model, TrainConfig
 from loraexp.data.sources import sms_spam_at_hand
 from loraexp.errors import UserError
 from loraexp.model.hub import at_hand
-from loraexp.results.record import Record, read_file
+from loraexp.results.record import Record, read_file, write
 from loraexp.schemas import ReproduceConfig
 
 log = logging.getLogger("loraexp")
@@ -90,7 +88,7 @@ def keep(name: str, config: TrainConfig, seeds: Sequence[int], ledger: Path) -> 
             record = train(replace(config, seed=seed))
             # No text of the data set and no folder of this machine is for a ledger to keep.
             record = replace(record, mistakes=[], config={**record.config, "output_dir": "outputs"})
-            write_whole(file, json.dumps(asdict(record)) + "\n")
+            write(record, file, indent=None)
 
 
 def records(ledger: Path, name: str) -> Iterator[Record]:

@@ -9,9 +9,8 @@ import torch
 from loraexp.adapters.algebra import LowRankChange, change_of, truncate
 from loraexp.adapters.branches import Adapted, LowRank
 from loraexp.adapters.inject import replace
-from loraexp.data.splits import load_data
 from loraexp.model.gpt2 import GPT2Classifier
-from loraexp.training.assemble import restore
+from loraexp.training.assemble import own_data, restore
 from loraexp.training.evaluation import Evaluation, evaluate
 from loraexp.training.fitting import build_trainer, datamodule
 from loraexp.training.module import FineTuning
@@ -65,7 +64,7 @@ def rank_curve(run: Path) -> RankCurve:
     """
     config, made = restore(run)
     change = change_of(made.network)
-    data = load_data(config.data)
+    data = own_data(run, config)
     texts = datamodule(config, data, made)
     module = FineTuning(made.network, config.optim, len(made.labels))
     with quiet():

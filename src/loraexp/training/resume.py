@@ -4,7 +4,9 @@ import io
 import logging
 import random
 import signal
+import threading
 import time
+from os.path import lexists
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
@@ -16,7 +18,7 @@ from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
 from lightning.pytorch.loggers import CSVLogger
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 
-from loraexp.atomic import whole, write_whole
+from loraexp.atomic import regular, whole, write_whole
 from loraexp.config import TrainConfig
 from loraexp.data.batching import Batch
 from loraexp.data.module import TextDataModule
@@ -27,7 +29,7 @@ from loraexp.training.assemble import Assembled
 from loraexp.training.module import FineTuning
 
 log = logging.getLogger("loraexp")
-LAST = "last"
+LAST, BEST = "last", "best"
 
 
 class WholeCheckpoints(TorchCheckpointIO):
@@ -42,31 +44,72 @@ class WholeCheckpoints(TorchCheckpointIO):
             partial.write_bytes(content.getbuffer())
 
 
+class KeptEpoch(ModelCheckpoint):
+    """What a checkpoint says of the files beside it are their names, so that a run's folder may be
+    moved or copied, and none reads another one's files."""
+
+    @property
+    def state_key(self) -> str:
+        """As Lightning's own class has it: checkpoints of before are found under that."""
+        return super().state_key.replace(type(self).__qualname__, ModelCheckpoint.__qualname__, 1)
+
+    def state_dict(self) -> dict[str, Any]:
+        return self.relocated(super().state_dict(), "")
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        super().load_state_dict(self.relocated(state_dict, str(self.dirpath)))
+
+    @staticmethod
+    def relocated(state: dict[str, Any], folder: str) -> dict[str, Any]:
+        """The same state with its files in `folder`."""
+
+        def there(path: str) -> str:
+            return str(Path(folder) / Path(path).name) if path else path
+
+        paths = {key: there(path) for key, path in state.items() if key.endswith("_model_path")}
+        scores = {there(path): score for path, score in state["best_k_models"].items()}
+        return {**state, **paths, "best_k_models": scores, "dirpath": folder}
+
+
 def checkpoints(config: TrainConfig, folder: Path) -> list[ModelCheckpoint]:
     """What is kept of the epochs: the one whose adapter is taken, and the last to go on from."""
     folder = folder.absolute() / "checkpoints"
-    last = ModelCheckpoint(folder, LAST, save_on_train_epoch_end=True, enable_version_counter=False)
+    last = KeptEpoch(folder, LAST, save_on_train_epoch_end=True, enable_version_counter=False)
     if config.trainer.keep == LAST:
         return [last]
-    best = ModelCheckpoint(folder, "best", monitor="val_loss", enable_version_counter=False)
+    best = KeptEpoch(folder, BEST, monitor="val_loss", enable_version_counter=False)
     return [best, last]  # in this order: the last one knows which is best
 
 
 def resumable(folder: Path, fingerprint: dict[str, Any]) -> Path | None:
     """The checkpoint to go on from; None where there is none, or one of other data or libraries."""
     file = folder.absolute() / "checkpoints" / f"{LAST}.ckpt"
-    if not file.is_file():
+    if not lexists(file):
         return None
+    regular(file.parent, file.name)
     try:
         kept = torch.load(file, weights_only=True, map_location="cpu")
     except (RuntimeError, EOFError, UnpicklingError) as error:
         log.warning(f"warning: {file} is damaged, training starts over: {error}")
         return None
-    if kept.get(Resumption.KEY) != {**fingerprint, "folder": str(file.parent)}:
+    if own(kept.get(Resumption.KEY)) != {**fingerprint, "folder": folder.name}:
         log.warning(f"warning: {file} is of other data, weights or versions: training starts over")
+        return None
+    best = [
+        state["best_model_path"] for state in kept["callbacks"].values() if "kth_value" in state
+    ]
+    if any(path and not (file.parent / Path(path).name).is_file() for path in best):
+        log.warning(f"warning: {file.parent} lacks the best epoch: training starts over")
         return None
     log.info(f"going on after epoch {kept['epoch'] + 1}, from {file}")
     return file
+
+
+def own(made_of: Any) -> Any:
+    """What a checkpoint says it is of; those of before have the whole path of their folder."""
+    if isinstance(made_of, dict) and Path(made_of["folder"]).is_absolute():
+        return {**made_of, "folder": Path(made_of["folder"]).parent.name}
+    return made_of
 
 
 def fit(
@@ -121,8 +164,9 @@ class Resumption(Callback):
     def on_save_checkpoint(
         self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]
     ) -> None:
-        folder = trainer.checkpoint_callbacks[0].dirpath  # type: ignore[attr-defined]
-        checkpoint[self.KEY] = {**self.fingerprint, "folder": str(folder)}
+        folder = Path(trainer.checkpoint_callbacks[0].dirpath).parent  # type: ignore[attr-defined]
+        # A run's name is its config's: the same data and base do not make it the same run.
+        checkpoint[self.KEY] = {**self.fingerprint, "folder": folder.name}
         checkpoint["curves"] = written_curves(trainer)
 
     def on_load_checkpoint(
@@ -177,6 +221,27 @@ class EpochSeeds(Callback):
             torch.manual_seed(int(seed))
             np.random.seed(seed)
             random.seed(int(seed))
+
+
+class Together(Callback):
+    """What ends the main process of DDP ends those that it started: left alone they would wait, or
+    complain of a closed connection. Lightning's own answer to SIGTERM is a broadcast in the middle
+    of whatever is going on, and hangs: a handler that was there before has its place back."""
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        self.handler = signal.getsignal(signal.SIGTERM)
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if callable(self.handler) and threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, self.handler)
+
+    on_validation_start = on_test_start = on_train_start
+
+    def on_exception(
+        self, trainer: Trainer, pl_module: LightningModule, exception: BaseException
+    ) -> None:
+        if trainer.strategy.launcher is not None:
+            trainer.strategy.launcher.kill(signal.SIGKILL)
 
 
 class Clock(Callback):

@@ -26,7 +26,8 @@ from loraexp.results.record import (
 )
 from loraexp.rules import plain, to_yaml
 from loraexp.training import hardware
-from loraexp.training.assemble import ADAPTER, Assembled, adapter_card
+from loraexp.training.assemble import ADAPTER, TRAINED, Assembled, adapter_card
+from loraexp.training.content import make_way, present
 from loraexp.training.fitting import Fitted, fit_adapter
 from loraexp.training.loggers import curve_loggers, publish
 from loraexp.training.naming import run_folder
@@ -52,16 +53,18 @@ def train(
         patient: wait for another process that trains the same run, and take its result.
 
     Raises:
+        OtherContent: the finished run is of other data, another base or tokenizer than now.
         UserError: data, weights or settings that do not work, or training that cannot.
         KeyboardInterrupt: Ctrl-C; the same call goes on.
     """
     folder = run_folder(config)
-    if is_finished(folder):
+    if present(config, folder, is_finished):
         log.info(f"{folder} is finished already: its record is shown")
         return read_record(folder)
     with claimed(folder, patient), quiet(), restored_environment():
-        if patient and is_finished(folder):
+        if present(config, folder, is_finished):  # while this one waited
             return read_record(folder)
+        make_way(config, folder)
         with curve_loggers(config, folder, group) as loggers:
             record = record_of(fit_adapter(config, folder, loggers, progress), folder)
             if is_main_process():
@@ -82,15 +85,16 @@ def score(
     """Train one adapter as `train` does, and measure it on the validation texts alone: `train`
     goes on from there, and only then are the test texts read."""
     folder = run_folder(config)
-    if is_scored(folder):
+    if present(config, folder, is_scored):
         return read_trial(folder)
     with claimed(folder, patient), quiet(), restored_environment():
-        if patient and is_scored(folder):
+        if present(config, folder, is_scored):
             return read_trial(folder)
+        make_way(config, folder)
         with curve_loggers(config, folder, group) as loggers:
             fitted = fit_adapter(config, folder, loggers, progress)
             metrics = fitted.measure("validation").metrics
-            trial = Trial(folder.name, plain(config), metrics, now())
+            trial = Trial(folder.name, plain(config), metrics, now(), hashes_of(fitted))
             if is_main_process():
                 for logger in loggers:
                     logger.finalize("success")
@@ -129,15 +133,19 @@ def record_of(fitted: Fitted, folder: Path) -> Record:
         device=hardware.device_name(config.trainer.accelerator, config.trainer.devices),
         versions=hardware.versions(),
         git_commit=hardware.git_commit(),
-        hashes={
-            "base": made.base_sha256,
-            "tokenizer": made.tokenizer.sha256,
-            "data": data.source_sha256,
-            "split": data.sha256,
-            "adapter": adapter_sha256,
-        },
+        hashes={**hashes_of(fitted), "adapter": adapter_sha256},
         finished=now(),
     )
+
+
+def hashes_of(fitted: Fitted) -> dict[str, str]:
+    """What names the content that a run was made of, part by part."""
+    return {
+        "base": fitted.made.base_sha256,
+        "tokenizer": fitted.made.tokenizer.sha256,
+        "data": fitted.data.source_sha256,
+        "split": fitted.data.sha256,
+    }
 
 
 def now() -> str:
@@ -147,7 +155,7 @@ def now() -> str:
 def save(folder: Path, config: TrainConfig, made: Assembled, data: TextData) -> str:
     """config.yaml and adapter/; returns the adapter's sha256."""
     write_whole(folder / "config.yaml", to_yaml(config))
-    return save_adapter(made.network, folder / ADAPTER, adapter_card(config, made, data))
+    return save_adapter(made.network, folder / ADAPTER, adapter_card(config, made, data, TRAINED))
 
 
 def describe(data: TextData, texts: TextDataModule) -> dict[str, Any]:

@@ -9,6 +9,9 @@ from pathlib import Path
 
 import torch
 from filelock import FileLock, Timeout
+from lightning.fabric.plugins.environments.cluster_environment import ClusterEnvironment
+from lightning.fabric.plugins.environments.lightning import LightningEnvironment
+from lightning.fabric.plugins.environments.torchelastic import TorchElasticEnvironment
 
 from loraexp.errors import UserError
 from loraexp.hush import hushed
@@ -24,9 +27,45 @@ KNOWN_WARNINGS = (
 )
 
 
+# Set to the number of the process that trains, for those that Lightning starts beside it.
+MAIN = "LORAEXP_MAIN"
+# Where Lightning looks for checkpoints of its own (hpc_ckpt_*.ckpt) and would leave them: no folder
+# can be there, whatever lies in the current one.
+NOWHERE = os.devnull
+
+
 def is_main_process() -> bool:
-    """False in the further processes that Lightning starts for DDP."""
-    return os.environ.get("LOCAL_RANK", "0") == "0"
+    """False in the further processes that Lightning or torchrun starts for DDP."""
+    return is_alone() or os.environ.get("LOCAL_RANK", "0") == "0"
+
+
+def is_alone() -> bool:
+    """Did a user start this process, and nobody that trains together with it? A rank in the
+    environment of a shell or of a cluster's job says nothing about this."""
+    beside = os.environ.get(MAIN) == str(os.getppid())
+    return not beside and not TorchElasticEnvironment.detect()
+
+
+class OwnEnvironment(LightningEnvironment):
+    """Processes on this machine that Lightning itself starts. What Lightning would find out by
+    itself (SLURM, LSF, MPI, ranks) is left aside: under SLURM it would save on SIGUSR1 what the
+    next run in that folder then loads."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.set_global_rank(self.local_rank())  # Lightning took it from SLURM_PROCID or RANK
+
+    def local_rank(self) -> int:
+        return 0 if is_alone() else super().local_rank()
+
+    def node_rank(self) -> int:
+        return 0
+
+
+def cluster_environment() -> ClusterEnvironment:
+    """Ours, unless torchrun has started the processes."""
+    elastic = TorchElasticEnvironment.detect()
+    return TorchElasticEnvironment() if elastic else OwnEnvironment()
 
 
 class Busy(UserError):
@@ -91,8 +130,15 @@ def quiet() -> Iterator[None]:
 
 @contextmanager
 def restored_environment() -> Iterator[None]:
-    """Undo what DDP leaves in the process, so that a sweep's next job starts its own group."""
+    """Undo what DDP leaves in the process, so that a sweep's next job starts its own group; and no
+    variable sets what the config does not know of."""
     before = dict(os.environ)
+    if is_alone():
+        os.environ[MAIN] = str(os.getpid())
+        os.environ.pop("LOCAL_RANK", None)  # Lightning sets it where it has started others
+    for name in before:
+        if name.startswith("PL_TRAINER_"):  # defaults of Lightning's Trainer
+            del os.environ[name]
     try:
         yield
     finally:

@@ -1,44 +1,35 @@
 """Does a finished run still hold what it says? Everything its card claims is computed again."""
 
+from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
-from itertools import zip_longest
 from pathlib import Path
-from reprlib import repr as short
 from typing import Any
 
 import yaml
 
 from loraexp.adapters.files import load_adapter, read_card
 from loraexp.adapters.inject import count
+from loraexp.atomic import read_text
 from loraexp.config import TrainConfig
+from loraexp.data.files import SPLITS
 from loraexp.data.splits import TextData, load_data
 from loraexp.errors import UserError
-from loraexp.results.record import Record, is_finished, read_record
+from loraexp.results.escape import printable
+from loraexp.results.record import FILE, Record, is_finished, read_record, seal_holds
+from loraexp.results.record_schema import Scores
+from loraexp.results.typed_json import hints_of
 from loraexp.rules import completed
-from loraexp.training.assemble import ADAPTER, GOLDEN, Assembled, golden_logits, rebuild
-from loraexp.training.measure import measured
+from loraexp.training.assemble import ADAPTER, GOLDEN, TRAINED, Assembled, golden_logits, rebuild
+from loraexp.training.checks import Check, close, distance, same
+from loraexp.training.evaluation import MISTAKES
+from loraexp.training.fitting import datamodule, steps_an_epoch
+from loraexp.training.measure import measured, relabelled
+from loraexp.training.run import describe
 
 TOLERANCE = 1e-4  # of golden logits in float32, between machines
 # Of metrics, computed as the run was: bf16 products differ more from machine to machine.
 METRICS = {"fp32": TOLERANCE, "bf16": 2e-2}
-MEASURED = ("validation", "test")
-SHOWN = 5  # differing keys of a dict
-
-
-@dataclass(frozen=True)
-class Check:
-    """One thing that was looked at.
-
-    Args:
-        field: of adapter.json or record.json.
-        off: what is wrong with it; None if nothing is.
-        skipped: why it could not be looked at; None if it was.
-    """
-
-    field: str
-    off: str | None = None
-    skipped: str | None = None
+LARGEST = 2**17  # bytes of a config.yaml: YAML is read slowly
 
 
 def verify(run: Path) -> Iterator[Check]:
@@ -48,6 +39,7 @@ def verify(run: Path) -> Iterator[Check]:
         UserError: files that cannot be read at all, are damaged, or do not fit each other; it says
             which and where.
     """
+    record = read_record(run) if is_finished(run) else None  # first: it is refused at once
     card = read_card(run / ADAPTER)
     yield Check("format, digests of all fields")
     yield config_file(card, run / "config.yaml")
@@ -66,39 +58,31 @@ def verify(run: Path) -> Iterator[Check]:
     yield golden(card["golden"], golden_logits(made))
     data, why = readable(card, config)
     yield from data_checks(card, data, why)
-    if not is_finished(run):
-        for field in ("versions", "precision"):
+    if record is None:
+        yield from without_record(card)
+    else:
+        yield from record_checks(record, seal_holds(run), card, config, made, data, why)
+
+
+def without_record(card: dict[str, Any]) -> Iterator[Check]:
+    """Only a run that was trained here leaves a record; cards of before do not say who made it."""
+    if card.get("made_by") == TRAINED:
+        yield Check("record", f"{FILE} is missing: training was cut short, or it was taken away")
+    for field in ("versions", "precision", "made_by"):
+        if field in card:
             yield Check(field, skipped="there is no record to compare it with")
-        return
-    record = read_record(run)
-    yield from record_checks(card, record, made)
-    yield from metric_checks(record, config, made, data, why)
-
-
-def same(field: str, said: object, now: object) -> Check:
-    found = list(differing(said, now))
-    more = f" and {len(found) - SHOWN} more" if len(found) > SHOWN else ""
-    return Check(field, "; ".join(found[:SHOWN]) + more if found else None)
-
-
-def differing(said: object, now: object, key: str = "") -> Iterator[str]:
-    """A phrase for each difference; of dicts only the keys that differ."""
-    if isinstance(said, dict) and isinstance(now, dict):
-        for name in [*said, *(name for name in now if name not in said)]:
-            path = f"{key}.{name}" if key else str(name)
-            if name in said and name in now:
-                yield from differing(said[name], now[name], path)
-            else:
-                yield f"{path} is {'missing' if name in now else 'too much'}"
-    elif said != now:
-        yield f"{key} says {short(said)}, is {short(now)}".lstrip()
 
 
 def config_file(card: dict[str, Any], file: Path) -> Check:
     try:
-        written = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError, yaml.YAMLError, RecursionError) as error:
-        return Check("config", f"{file.name} is missing or damaged: {error}")
+        written = yaml.safe_load(read_text(file.parent, file.name, LARGEST))
+    # The last three: PyYAML on !!int "" and its like.
+    except (
+        *(OSError, ValueError, yaml.YAMLError, RecursionError),
+        *(LookupError, AttributeError, TypeError),
+    ) as error:
+        reason = printable(" ".join(str(error).split()))
+        return Check("config", f"{file.name} is missing or damaged: {reason}")
     return same("config", card["config"], written)
 
 
@@ -111,14 +95,9 @@ def golden(said: dict[str, Any], now: list[list[float]]) -> Check:
             off = distance(before, after)
             if not off <= TOLERANCE:
                 return Check("golden", f"logits of {text[:30]!r} differ by {off:.2g}")
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):  # the last of an integer of 400 digits
         return Check("golden", f"the logits are not {len(now)} lists of {len(now[0])} numbers")
     return Check("golden")
-
-
-def distance(before: list[float], after: list[float]) -> float:
-    """The largest difference, relative to the larger of what it was and 1."""
-    return max(abs(a - b) / max(1.0, abs(b)) for a, b in zip(after, before, strict=True))
 
 
 def readable(card: dict[str, Any], config: TrainConfig) -> tuple[TextData | None, str | None]:
@@ -141,54 +120,97 @@ def data_checks(card: dict[str, Any], data: TextData | None, why: str | None) ->
         yield same(field, card[field], now[field]) if now else Check(field, skipped=why)
 
 
-def record_checks(card: dict[str, Any], record: Record, made: Assembled) -> Iterator[Check]:
-    """What card and record both say, and what is counted."""
+def record_checks(
+    record: Record,
+    holds: bool | None,
+    card: dict[str, Any],
+    config: TrainConfig,
+    made: Assembled,
+    data: TextData | None,
+    why: str | None,
+) -> Iterator[Check]:
+    """What card and record both say, what is counted, and what is measured; the rest is sealed."""
+    if holds is None:
+        yield Check("record: seal", skipped="older, not sealed: what is not below is as it says")
+    else:
+        yield Check("record: seal", None if holds else f"{FILE} is not as it was written")
+    if "made_by" in card:
+        yield same("made_by", card["made_by"], TRAINED)
     for part in ("adapter", "base", "tokenizer", "data", "split"):
         said = record.hashes.get(part)
         yield same(f"record: hashes.{part}", said, card[f"{part}_sha256"])
     yield same("record: labels", record.labels, card["labels"])
-    yield same("record: config", record.config, completed(card["config"]))
+    yield same("record: config", completed(record.config), completed(card["config"]))
     for field in ("versions", "precision"):
         yield same(field, card[field], getattr(record, field))
     yield same("record: counts", record.counts, count(made.network).as_dict())
+    if data is None or not {*data.labels} <= {*made.labels}:
+        for field in ("metrics.validation", "metrics.test", "predictions", "mistakes"):
+            yield Check(f"record: {field}", skipped=why or "its labels are not the data's")
+        return
+    data = relabelled(data, made.labels)
+    yield course(record, config, data)
+    yield from metric_checks(record, config, made, data, holds is not None)
+
+
+def course(record: Record, config: TrainConfig, data: TextData) -> Check:
+    """How long it trained: patience may end it early, and which epoch was best is not known."""
+    trainer, said = config.trainer, {k: getattr(record, k) for k in ("epochs", "best_epoch")}
+    epochs = trainer.max_epochs
+    if trainer.patience is not None:
+        epochs = min(max(record.epochs, 1), epochs)
+    best = epochs if trainer.keep == "last" else min(max(record.best_epoch, 1), epochs)
+    steps = epochs * steps_an_epoch(config, len(data.train))
+    now = {"epochs": epochs, "best_epoch": best, "steps": steps}
+    return same("record: epochs", {**said, "steps": record.steps}, now)
 
 
 def metric_checks(
-    record: Record, config: TrainConfig, made: Assembled, data: TextData | None, why: str | None
+    record: Record, config: TrainConfig, made: Assembled, data: TextData, sealed: bool
 ) -> Iterator[Check]:
-    """Validation and test texts measured again, as `eval` does."""
-    fields = [*(f"record: metrics.{split}" for split in MEASURED), "record: predictions"]
-    if data is None or not {*data.labels} <= {*made.labels}:
-        for field in fields:
-            yield Check(field, skipped=why or "its labels are not the data's")
-        return
-    yield same("record: data.n", record.data["n"], {s: len(data[s]) for s in record.data["n"]})
-    now, tolerance = measured(config, made, data, MEASURED), METRICS[made.precision]
-    for split, field in zip(MEASURED, fields, strict=False):
-        yield close(field, record.metrics[split], now[split].metrics, tolerance)
-    said, is_now = record.predictions["test"], now["test"].predictions()
-    yield same("record: predictions.true", said["true"], is_now["true"])
-    moved = sum(a != b for a, b in zip(said["predicted"], is_now["predicted"], strict=False))
-    moved += abs(len(said["predicted"]) - len(is_now["predicted"]))
-    off = f"{moved} test texts have another label" if moved > tolerance * len(data.test) else None
+    """All splits measured again, as `eval` does. Records of before say less of the data, and their
+    train metrics may be of other texts."""
+    facts = describe(data, datamodule(config, data, made))
+    known = facts.keys() - {"note"} if sealed else {"n"}  # a note may name a folder of today
+    said = {key: value for key, value in record.data.items() if key in known or sealed}
+    said.pop("note", None)
+    yield same("record: data", said, {key: facts[key] for key in facts if key in known})
+    splits = [split for split in SPLITS if sealed or split != "train"]
+    now, tolerance = measured(config, made, data, splits), METRICS[made.precision]
+    for split in splits:
+        then, again = record.metrics[split], now[split].metrics
+        if not sealed:
+            again = {key: again[key] for key in again if key in then or key in hints_of(Scores)}
+        yield close(f"record: metrics.{split}", then, again, tolerance)
+    predicted = now["test"].predictions()
+    may_move = tolerance * len(data.test)
+    yield same("record: predictions.true", record.predictions["test"]["true"], predicted["true"])
+    pairs = zip(record.predictions["test"]["predicted"], predicted["predicted"], strict=False)
+    moved = sum(one != other for one, other in pairs)
+    moved += abs(record.metrics["test"]["n"] - len(predicted["predicted"]))
+    off = f"{moved} test texts have another label" if moved > may_move else None
     yield Check("record: predictions.predicted", off)
+    wrong = now["test"].mistakes(data.test.texts, len(data.test))
+    yield same_mistakes(record.mistakes, wrong, tolerance, may_move)
 
 
-def close(field: str, said: dict[str, Any], now: dict[str, Any], tolerance: float) -> Check:
-    """As `same`, but numbers may differ by the tolerance, and counts by that share of the texts."""
+def same_mistakes(
+    said: list[dict[str, Any]], wrong: list[dict[str, Any]], tolerance: float, may_move: float
+) -> Check:
+    """The most confident of the wrong texts; those of equal confidence may have changed places.
 
-    def settled(key: str) -> bool:
-        one, other = said.get(key), now[key]
-        if key == "confusion" and isinstance(one, list):
-            moved = sum(abs(a - b) for a, b in zip_longest(flat(one), flat(other), fillvalue=0))
-            return moved <= 2 * tolerance * now["n"]
-        if isinstance(one, float) and isinstance(other, float):
-            return distance([one], [other]) <= tolerance
-        return one == other
-
-    rest = {key: value for key, value in said.items() if key not in now or not settled(key)}
-    return same(field, rest, {key: value for key, value in now.items() if not settled(key)})
-
-
-def flat(rows: list[list[int]]) -> list[int]:
-    return [cell for row in rows for cell in row]
+    Args:
+        wrong: all that are wrong now, the most confident first.
+    """
+    field = "record: mistakes"
+    if abs(len(said) - min(len(wrong), MISTAKES)) > may_move:
+        return Check(field, f"{len(said)} are told, {min(len(wrong), MISTAKES)} are there")
+    for one, other in zip(said, wrong, strict=False):
+        if distance([one["chance"]], [other["chance"]]) > tolerance:
+            return Check(field, f"chance says {one['chance']}, is {other['chance']}")
+    told, there = (
+        Counter((m["text"], m["true"], m["predicted"]) for m in mistakes)
+        for mistakes in (said, wrong)
+    )
+    moved = (told - there).total()
+    return Check(field, f"{moved} are none" if moved > may_move else None)
