@@ -51,6 +51,7 @@ MISTAKES: list[tuple[str, list[str], str]] = [
     ("train", ["data=null"], "unknown data 'null'; known: csv, sms_demo, sms_spam"),
     ("train", ["model=[gpt2,nano]"], "unknown model "),
     ("train", ["method=lora,ful", "-m"], "unknown method 'ful'; did you mean 'full'?"),
+    ("table", ["runs={}"], "runs must be a list of single values, got {} in it"),
     ("train", ["hydra/launcher=jobb"], "unknown hydra/launcher 'jobb'; known: basic"),
     *(
         (

@@ -82,7 +82,7 @@ def check_plugins(config: DictConfig) -> None:
             install = "is its package installed with pip?"
             raise UserError(f"hydra.{part}: {readable(error)}; {install}") from None
         except (RuntimeError, HydraException, AttributeError, AssertionError) as error:
-            raise UserError(f"hydra.{part}: {readable(error)}") from None
+            raise UserError(f"hydra.{part}: {readable(error.__cause__ or error)}") from None
         except OmegaConfBaseException:  # it refers to what only a job has
             continue
 

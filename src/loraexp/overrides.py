@@ -278,17 +278,18 @@ def values(override: Override) -> list[str]:
 
 
 def check_search(shell: DictConfig, swept: list[Override]) -> None:
-    trials = shell.sweeper.get("n_trials")
-    if not isinstance(trials, int) or trials < 1:
-        raise UserError(f"hydra.sweeper.n_trials must be at least 1, got {trials}")
+    for name in ("n_trials", "n_jobs"):
+        number = shell.sweeper.get(name)
+        if not isinstance(number, int) or number < 1:
+            raise UserError(f"hydra.sweeper.{name} must be at least 1, got {number}")
     for override in swept:
         between = override.value()
-        if isinstance(between, IntervalSweep) and not below(between.start, between.end):
-            raise UserError(f"{line(override)}: the first must be below the second")
+        if isinstance(between, IntervalSweep) and not ordered(between.start, between.end):
+            raise UserError(f"{line(override)}: the first must not be above the second")
 
 
-def below(low: float | None, high: float | None) -> bool:
-    return low is not None and high is not None and low < high
+def ordered(low: float | None, high: float | None) -> bool:
+    return low is not None and high is not None and low <= high
 
 
 def ends(override: Override) -> list[str]:

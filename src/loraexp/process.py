@@ -18,6 +18,7 @@ RANKS = ("RANK", "LOCAL_RANK", "SLURM_PROCID", "JSM_NAMESPACE_RANK")
 def settle() -> None:
     """Set all three, unless the user's environment has something of its own to say, and leave out
     of it what would stop an import."""
+    os.environ["MPLBACKEND"] = "agg"  # figures go to files, and another value may be no backend
     for name in RANKS:
         if not os.environ.get(name, "0").isdecimal():
             del os.environ[name]

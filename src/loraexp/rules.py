@@ -131,6 +131,8 @@ def check(config: Any) -> None:
     Raises:
         UserError: the first key that breaks one, as typed, with its rule and its value.
     """
+    if isinstance(config, TrainConfig):
+        check_targets(config.lora.target_modules)
     for name, value, rule in walk(config):
         for place, single in each(name, value):
             check_single(place, single, rule)
@@ -154,6 +156,8 @@ def each(name: str, value: Any) -> Iterator[tuple[str, Any]]:
 
 
 def check_single(name: str, value: Any, rule: Mapping[str, Any]) -> None:
+    if isinstance(value, (list, dict)):
+        raise UserError(f"{name} must be a list of single values, got {value!r} in it")
     if rule["choices"] and value not in rule["choices"]:
         raise unknown(name, value, rule["choices"])
     if isinstance(value, str) and "\0" in value:
@@ -193,12 +197,16 @@ def check_data(data: Data) -> None:
             )
 
 
-def check_together(config: TrainConfig) -> None:
-    """The rules that bind two keys, and the one for a key of more than one type."""
-    model, data, targets = config.model, config.data, config.lora.target_modules
+def check_targets(targets: Any) -> None:
+    """The rule of a key of more than one type."""
     names = [targets] if isinstance(targets, str) else targets
     if not names or not isinstance(names, list) or not all(isinstance(n, str) for n in names):
         raise UserError(f"lora.target_modules must be a name or a list of names, got {targets!r}")
+
+
+def check_together(config: TrainConfig) -> None:
+    """The rules that bind two keys."""
+    model, data = config.model, config.data
     check_heads(model)
     if config.name and (config.name.startswith(".") or {*config.name} & {"/", "\\"}):
         raise UserError(

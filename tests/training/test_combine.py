@@ -82,6 +82,7 @@ def test_what_cannot_be_added_is_refused(
         (runs[:2], [1.0], "weights must be 2 numbers, one a run"),
         ([runs[0], run_folder(dora)], [], "dora makes depends on the weight"),
         ([runs[0], run_folder(elsewhere)], [], "differ in their base"),
+        ([runs[0]], [3e38], r"^weights=\[3e\+38\]: the sum .* not finite; try smaller ones$"),
     ):
         given = [str(folder) for folder in folders]
         with pytest.raises(UserError, match=words):

@@ -32,8 +32,8 @@ def combine(config: CombineConfig) -> Combined:
 
     Raises:
         UserError: less than one run, another number of weights, runs on different bases or with
-            different labels, a method whose change depends on the weight, or an `out` that is
-            taken.
+            different labels, a method whose change depends on the weight, an `out` that is
+            taken, or a sum that is not finite.
     """
     out, runs = Path(config.out), [Path(run) for run in config.runs]
     check_free(out)
@@ -64,7 +64,9 @@ def combine(config: CombineConfig) -> Combined:
         tensors |= {f"{path}.lora_A": part.A, f"{path}.lora_B": part.B}
     ranks = {path: part.rank for path, part in change.items()}
     lora = lora_of(ranks, dict.fromkeys(ranks, 1.0), first.model.n_layer)
-    write_run(
-        out, replace(first, method="lora", lora=lora), made.labels, tensors, made_by="combine"
-    )
+    config_of_sum = replace(first, method="lora", lora=lora)
+    try:
+        write_run(out, config_of_sum, made.labels, tensors, made_by="combine")
+    except ValueError as error:
+        raise UserError(f"weights={weights}: the sum {error}; try smaller ones") from None
     return Combined(max(ranks.values()), lost)
