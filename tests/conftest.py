@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from small import small_run, tiny_model
 
-from loraexp.config import Model
-from loraexp.process import settle
+from loraexp.config.schema import Model
+from loraexp.runtime.process import settle
 
 os.environ.setdefault("WANDB_MODE", "offline")  # no test reaches the network
 settle()  # as the command line does
@@ -23,7 +23,7 @@ def tiny() -> Model:
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a small run."""
-    from loraexp.training.naming import run_folder  # torch: only where a test asks for a run
+    from loraexp.runs.name import run_folder  # torch: only where a test asks for a run
     from loraexp.training.run import train
 
     config = small_run(tmp_path_factory.mktemp("outputs"), epochs=1, logger="none")

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 from loraexp.commands import predict
-from loraexp.schemas import PredictConfig
+from loraexp.config.schemas import PredictConfig
 
 Row = tuple[str, float, str]
 

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from loraexp.config import Data, Logger, Lora, Model, Optim, TrainConfig, Trainer
+from loraexp.config.schema import Data, Logger, Lora, Model, Optim, TrainConfig, Trainer
 
 
 def tiny_model() -> Model:

@@ -5,12 +5,12 @@ from pathlib import Path
 import pytest
 
 from loraexp.api import configure
-from loraexp.rules import completed
-from loraexp.training.assemble import read_config
+from loraexp.config.rules import completed
+from loraexp.runs.load import read_config
+from loraexp.runs.name import run_folder, run_name
+from loraexp.tools.verification import verify
 from loraexp.training.measure import measure_again
-from loraexp.training.naming import run_folder, run_name
 from loraexp.training.run import read_record
-from loraexp.training.verify import verify
 
 BEFORE = Path(__file__).parent / "before"
 RUNS = sorted(path.name for path in (BEFORE / "train").iterdir())

@@ -10,10 +10,10 @@ import pytest
 from crafted import GONE, NO_FILES, changed
 
 from loraexp.commands import report, table
+from loraexp.config.schemas import ReportConfig, TableConfig
 from loraexp.errors import UserError
-from loraexp.results.record import FAILED, FILE, SCORED, read_failure, read_trial
-from loraexp.schemas import ReportConfig, TableConfig
-from loraexp.training.verify import verify
+from loraexp.records.record import FAILED, FILE, SCORED, read_failure, read_trial
+from loraexp.tools.verification import verify
 
 LONG = 10**400  # no float holds it
 NO_NAMES = ["../../x", "/x", "", ".", "..", "a/b", "a\\b", "a\x1b[31m", "a\nb", "x" * 256, "\ud800"]

@@ -5,9 +5,9 @@ from hydra.core.global_hydra import GlobalHydra
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from loraexp.compose import PLUGINS
+from loraexp.config.compose import PLUGINS
 from loraexp.errors import UserError, unknown
-from loraexp.overrides import plan
+from loraexp.sweeps.plan import plan
 
 NAMES = ["rank", "alpha", "dropout"]
 

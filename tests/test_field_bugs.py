@@ -17,7 +17,7 @@ from loraexp.adapters.branches import Adapted
 from loraexp.adapters.inject import adapter_tensors, inject, merge
 from loraexp.adapters.methods import METHODS, as_method
 from loraexp.adapters.variants import BRANCHES
-from loraexp.config import Adaptation, Head, Lora, Model
+from loraexp.config.schema import Adaptation, Head, Lora, Model
 from loraexp.model.weights import load_classifier
 
 HERE = Path(__file__).parent
@@ -103,9 +103,9 @@ def test_all_linear_leaves_the_embedding_alone_and_there_is_no_second_one(tiny: 
 
 DRAW = """
 import torch
-from loraexp.adapters.files import tensors_hash
+from loraexp.adapters.adapter_files import tensors_hash
 from loraexp.adapters.inject import inject, saved_tensors
-from loraexp.config import Adaptation, Head, Model
+from loraexp.config.schema import Adaptation, Head, Model
 from loraexp.model.weights import load_classifier
 
 torch.manual_seed({state})

@@ -16,13 +16,13 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from loraexp.cli import VERBS, dispatch
-from loraexp.config import Data
+from loraexp.config.rules import check, keys
+from loraexp.config.schema import Data
+from loraexp.config.schemas import SCHEMAS, PredictConfig
 from loraexp.data.splits import load_data
-from loraexp.data.texts import chunks
 from loraexp.errors import UserError
-from loraexp.overrides import groups_of, plan
-from loraexp.rules import check, keys
-from loraexp.schemas import SCHEMAS, PredictConfig
+from loraexp.inference.inputs import chunks
+from loraexp.sweeps.plan import groups_of, plan
 
 T = TypeVar("T")
 PATIENCE = 60  # seconds a case may take before it counts as a hang, on a slow machine

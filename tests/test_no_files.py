@@ -8,13 +8,9 @@ from typing import Any
 import pytest
 from crafted import NO_FILES
 
-from loraexp.adapters.files import CARD, TENSORS
-from loraexp.atomic import read_text, regular, write_whole
+from loraexp.adapters.adapter_files import CARD, TENSORS
 from loraexp.commands import combine, eval, export, merge, predict, rank_curve, verify
-from loraexp.errors import UserError
-from loraexp.results.collect import collect
-from loraexp.results.sweep import JOBS, PLAN, Sweep
-from loraexp.schemas import (
+from loraexp.config.schemas import (
     CombineConfig,
     EvalConfig,
     ExportConfig,
@@ -23,7 +19,11 @@ from loraexp.schemas import (
     RankCurveConfig,
     VerifyConfig,
 )
-from loraexp.training.resume import resumable
+from loraexp.errors import UserError
+from loraexp.runtime.atomic import read_text, regular, write_whole
+from loraexp.sweeps.collect import collect
+from loraexp.sweeps.sweep_folder import JOBS, PLAN, Sweep
+from loraexp.training.checkpoints import resumable
 
 VERBS: dict[str, Callable[[str, str], Any]] = {
     "eval": lambda run, out: eval.run(EvalConfig(run=run), None),

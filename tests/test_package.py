@@ -7,7 +7,7 @@ from zipfile import ZipFile
 
 import pytest
 
-from loraexp.overrides import conf_dir
+from loraexp.sweeps.plan import conf_dir
 
 wheel_builder = pytest.importorskip(
     "hatchling.builders.wheel", reason="hatchling, the build backend, is not installed here"
@@ -75,7 +75,9 @@ def python(script: str, folder: Path, cwd: Path) -> str:
 
 
 def test_an_installed_package_reads_its_own_conf(installed: Path, tmp_path: Path) -> None:
-    found = python("from loraexp.overrides import conf_dir; print(conf_dir())", installed, tmp_path)
+    found = python(
+        "from loraexp.sweeps.plan import conf_dir; print(conf_dir())", installed, tmp_path
+    )
     assert Path(found) == installed / "loraexp" / "conf"
 
 

@@ -9,12 +9,12 @@ import pytest
 from small import small_run
 
 from loraexp.api import configure
-from loraexp.config import Data, TrainConfig
+from loraexp.config.rules import check, from_dict, from_home, keys, plain
+from loraexp.config.schema import Data, TrainConfig
+from loraexp.config.schemas import SCHEMAS
 from loraexp.errors import UserError
-from loraexp.overrides import plan
-from loraexp.rules import check, from_dict, from_home, keys, plain
-from loraexp.schemas import SCHEMAS
-from loraexp.training.naming import run_folder, run_name
+from loraexp.runs.name import run_folder, run_name
+from loraexp.sweeps.plan import plan
 from loraexp.training.run import train
 
 # Keys that name a file or a folder, whatever verb they are of.

@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 
-from loraexp.config import TrainConfig
+from loraexp.config.schema import TrainConfig
 from loraexp.errors import UserError
 from loraexp.model.gpt2 import GPT2Classifier
 from loraexp.model.weights import load_classifier
-from loraexp.overrides import plan
+from loraexp.sweeps.plan import plan
 
 
 def configure(*overrides: str) -> TrainConfig:

@@ -11,7 +11,7 @@ from typing import Any
 
 from loraexp.endings import Ended, begin_log, outcome
 from loraexp.errors import UserError, unknown
-from loraexp.process import open_streams, settle
+from loraexp.runtime.process import open_streams, settle
 
 # verb -> what `--help` says of it; code in loraexp/commands/<verb>.py, config in conf/<verb>.yaml
 VERBS = {
@@ -72,7 +72,7 @@ def dispatch(arguments: list[str]) -> None:
 
 def run_hydra(verb: str, arguments: list[str]) -> None:
     """Check all that was typed, then let Hydra compose each job and run the command on it."""
-    from loraexp.overrides import plan
+    from loraexp.sweeps.plan import plan
 
     planned = plan(verb, arguments)
     command: Callable[[Any, Path | None], Any]
@@ -87,7 +87,7 @@ def run_hydra(verb: str, arguments: list[str]) -> None:
     from hydra.core.hydra_config import HydraConfig
     from omegaconf import DictConfig
 
-    from loraexp.compose import readable
+    from loraexp.config.compose import readable
 
     os.environ["HYDRA_FULL_ERROR"] = "1"  # what stops Hydra itself comes to `main` as well
     if planned.search:
@@ -96,7 +96,7 @@ def run_hydra(verb: str, arguments: list[str]) -> None:
         importlib.import_module("optuna.logging").set_verbosity(logging.WARNING)
 
     def task(config: DictConfig) -> Any:
-        from loraexp.overrides import job_arguments, typed
+        from loraexp.sweeps.plan import job_arguments, typed
 
         # A process that Lightning starts reads sys.argv: it must find this one job there.
         sys.argv[1:] = job_arguments(verb)

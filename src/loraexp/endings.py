@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from loraexp.errors import UserError
-from loraexp.results.escape import printable
+from loraexp.runtime.escape import printable
 
 log = logging.getLogger("loraexp")
 GO_ON = "the same command goes on from here"

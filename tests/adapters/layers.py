@@ -10,7 +10,7 @@ from loraexp.adapters.branches import Adapted
 from loraexp.adapters.methods import METHODS, as_method
 from loraexp.adapters.starts import FromStart
 from loraexp.adapters.variants import BRANCHES, Vera
-from loraexp.config import Adaptation, Lora
+from loraexp.config.schema import Adaptation, Lora
 
 IN, OUT, RANK, ALPHA = 7, 5, 3, 6.0
 BRANCHED = [name for name, method in METHODS.items() if method.branch is not None]

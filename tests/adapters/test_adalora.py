@@ -13,10 +13,10 @@ from torch import Tensor, nn
 from loraexp.adapters.branches import Adapted
 from loraexp.adapters.inject import inject
 from loraexp.adapters.variants import AdaLora
-from loraexp.config import AdaLora as Settings
-from loraexp.config import Adaptation, Lora
+from loraexp.config.schema import AdaLora as Settings
+from loraexp.config.schema import Adaptation, Lora
 from loraexp.model.gpt2 import GPT2Classifier
-from loraexp.training.rank_budget import Importance, RankBudget, budget, most_important
+from loraexp.training.callbacks.rank_budget import Importance, RankBudget, budget, most_important
 
 WIDTH, RANK, STEPS = 6, 4, 12
 SETTINGS = Settings(budget=0.5, warmup=0.25, final=0.25, beta1=0.8, beta2=0.6)

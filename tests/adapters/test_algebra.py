@@ -13,7 +13,7 @@ from loraexp.adapters.branches import Adapted
 from loraexp.adapters.inject import adapter_tensors, inject
 from loraexp.adapters.methods import METHODS, as_method
 from loraexp.adapters.variants import BRANCHES
-from loraexp.config import Adaptation, Lora
+from loraexp.config.schema import Adaptation, Lora
 from loraexp.errors import UserError
 from loraexp.model.gpt2 import GPT2Classifier
 

@@ -13,7 +13,7 @@ from layers import OneLinear, random
 from torch import Tensor, nn
 
 from loraexp.adapters.branches import SCALINGS, Adapted, LowRank
-from loraexp.config import Lora
+from loraexp.config.schema import Lora
 
 IN, OUT, RANK, ALPHA = 6, 5, 4, 6.0
 TOLERANCE = {torch.float32: 1e-6, torch.float64: 1e-12}

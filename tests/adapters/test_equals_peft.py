@@ -25,7 +25,7 @@ from loraexp.adapters.branches import Adapted, LowRank
 from loraexp.adapters.methods import METHODS, as_method
 from loraexp.adapters.starts import FromStart
 from loraexp.adapters.variants import BRANCHES, Vera
-from loraexp.config import Adaptation, Lora
+from loraexp.config.schema import Adaptation, Lora
 
 TOLERANCE = {torch.float64: 1e-12, torch.float32: 1e-6}
 

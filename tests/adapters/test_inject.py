@@ -10,10 +10,10 @@ from torch import Tensor, nn
 from loraexp.adapters.branches import Adapted, LowRank
 from loraexp.adapters.inject import adapter_tensors, file_name, inject, merge, saved_tensors
 from loraexp.adapters.methods import METHODS, as_method
-from loraexp.config import Adaptation, LastBlock, Lora
+from loraexp.config.schema import Adaptation, LastBlock, Lora
 from loraexp.errors import UserError
 from loraexp.model.gpt2 import GPT2Classifier
-from loraexp.overrides import conf_dir
+from loraexp.sweeps.plan import conf_dir
 
 WITH_BRANCH = [name for name, method in METHODS.items() if method.branch is not None]
 HEAD = {"score.weight", "score.bias"}

@@ -15,10 +15,10 @@ from loraexp.adapters.inject import adapter_tensors, inject
 from loraexp.adapters.methods import METHODS, as_method, check_method
 from loraexp.adapters.variants import BRANCHES
 from loraexp.api import configure
-from loraexp.config import Adaptation, LastBlock, Lora, Optim
+from loraexp.config.schema import Adaptation, LastBlock, Lora, Optim
 from loraexp.errors import UserError
 from loraexp.model.gpt2 import GPT2Classifier
-from loraexp.training.module import FineTuning
+from loraexp.training.classifier_module import FineTuning
 
 
 @pytest.mark.parametrize("method", METHODS)

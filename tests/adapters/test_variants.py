@@ -27,7 +27,7 @@ from loraexp.adapters.inject import adapter_tensors, inject, saved_tensors
 from loraexp.adapters.methods import METHODS, as_method
 from loraexp.adapters.starts import olora, pissa
 from loraexp.adapters.variants import Dora, endless
-from loraexp.config import Adaptation, LastBlock, Lora
+from loraexp.config.schema import Adaptation, LastBlock, Lora
 from loraexp.model.gpt2 import GPT2Classifier
 
 

@@ -13,11 +13,11 @@ from ways import COMPILED, OURS, WAYS
 
 from loraexp.adapters.inject import fold, unfold
 from loraexp.api import configure
-from loraexp.config import TrainConfig
+from loraexp.config.schema import TrainConfig
 from loraexp.data.batching import LengthGrouped, collate
 from loraexp.data.splits import load_data
 from loraexp.model.weights import load_tokenizer, tokenizer_folder
-from loraexp.training.assemble import assemble
+from loraexp.runs.load import assemble
 
 PAD = 50256
 TUNED = {"attn_implementation": "eager", "activation_function": "gelu_pytorch_tanh"}

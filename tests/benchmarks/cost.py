@@ -59,7 +59,7 @@ def main() -> None:
     if options.way:
         print(json.dumps(one_way(options)))
         return
-    from loraexp.training.hardware import device_name, versions
+    from loraexp.runtime.hardware import device_name, versions
 
     with tempfile.TemporaryDirectory() as folder:
         write_base(options.model, Path(folder))

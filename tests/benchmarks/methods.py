@@ -20,16 +20,16 @@ from loraexp.adapters.branches import Adapted
 from loraexp.adapters.counts import count_shapes
 from loraexp.adapters.inject import adapter_tensors, inject, merge
 from loraexp.adapters.methods import METHODS, as_method
-from loraexp.config import Adaptation, Head, Lora, Model
+from loraexp.config.schema import Adaptation, Head, Lora, Model
 from loraexp.errors import UserError
+from loraexp.inference.multi_adapter import ManyAdapters
 from loraexp.model.checkpoint import save_classifier
 from loraexp.model.gpt2 import GPT2Classifier
 from loraexp.model.shapes import linear_shapes, shapes
 from loraexp.model.tokenizer import from_bytes
 from loraexp.model.weights import load_classifier
 from loraexp.results.tables import FORMATS, Column, Table
-from loraexp.training.many import ManyAdapters
-from loraexp.training.peft_format import save_to, to_peft
+from loraexp.tools.peft.to_peft import save_to, to_peft
 
 EXACT = 1e-12
 LORA = Lora(rank=8)

@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from loraexp.process import settle
+from loraexp.runtime.process import settle
 
 settle()  # as the command line does
 
@@ -24,7 +24,7 @@ from ways import WAYS, write_base
 
 from loraexp.api import configure
 from loraexp.results.tables import Column, Table, to_terminal
-from loraexp.training.hardware import device_name, versions
+from loraexp.runtime.hardware import device_name, versions
 
 LENGTHS, BATCHES = (16, 32, 64, 128, 256, 512, 1024), (1, 4, 16, 64, 256)
 PEERS = ("peft, bf16 base", "peft, tuned")
@@ -117,8 +117,8 @@ def texts_per_second(arm: Arm, options: argparse.Namespace) -> float:
 
 def epochs(method: str) -> dict[str, Any]:
     """Seconds to fit five epochs of nano, with and without the states of frozen blocks kept."""
-    from loraexp.training import fitting
-    from loraexp.training.prefix import PrefixCaching
+    from loraexp.training import fit as fitting
+    from loraexp.training.callbacks.prefix_cache import PrefixCaching
     from loraexp.training.run import train
 
     class Anew(PrefixCaching):

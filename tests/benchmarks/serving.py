@@ -11,7 +11,7 @@ import statistics
 import time
 from pathlib import Path
 
-from loraexp.process import settle
+from loraexp.runtime.process import settle
 
 settle()  # as the command line does
 
@@ -20,12 +20,12 @@ from torch import nn
 
 from loraexp.adapters.inject import fold, fresh_branches, inject, merge
 from loraexp.api import configure
-from loraexp.config import Adaptation, Head, Lora
+from loraexp.config.schema import Adaptation, Head, Lora
+from loraexp.inference.multi_adapter import ManyAdapters
 from loraexp.model.gpt2 import GPT2Classifier
 from loraexp.model.weights import load_classifier
 from loraexp.results.tables import Column, Table, to_terminal
-from loraexp.training.hardware import DTYPES, device_name, pick_precision, versions
-from loraexp.training.many import ManyAdapters
+from loraexp.runtime.hardware import DTYPES, device_name, pick_precision, versions
 
 LORA = Adaptation(lora=Lora(rank=8))
 TEXTS, LENGTH = 32, 30

@@ -10,7 +10,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-from loraexp.process import settle
+from loraexp.runtime.process import settle
 
 OURS, COMPILED = "loraexp", "loraexp, compiled"
 BEST = {"autocast": True, "bf16_base": True, "tuned": True}

@@ -8,13 +8,14 @@ import pytest
 
 from loraexp.commands import eval as command
 from loraexp.commands import prepare
-from loraexp.config import Data
+from loraexp.config.schema import Data
+from loraexp.config.schemas import EvalConfig, PrepareConfig
 from loraexp.data.files import SPLITS
 from loraexp.data.splits import Split, TextData, load_data
 from loraexp.errors import UserError
-from loraexp.results.record import read_record
-from loraexp.schemas import EvalConfig, PrepareConfig
-from loraexp.training import assemble, measure
+from loraexp.records.record import read_record
+from loraexp.runs import load as assemble
+from loraexp.training import measure
 from loraexp.training.measure import measure_again, relabelled
 
 

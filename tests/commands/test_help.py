@@ -9,10 +9,10 @@ from omegaconf import OmegaConf
 
 from loraexp.cli import VERBS, overview
 from loraexp.commands.help import as_started, verb_help
-from loraexp.compose import composed, register_schema
-from loraexp.overrides import conf_dir, default_options, groups_of
-from loraexp.rules import keys
-from loraexp.schemas import SCHEMAS
+from loraexp.config.compose import composed, register_schema
+from loraexp.config.rules import keys
+from loraexp.config.schemas import SCHEMAS
+from loraexp.sweeps.plan import conf_dir, default_options, groups_of
 
 
 @pytest.fixture(params=VERBS)

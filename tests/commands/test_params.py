@@ -13,13 +13,13 @@ from hydra.core.global_hydra import GlobalHydra
 
 from loraexp.adapters.methods import METHODS
 from loraexp.commands.params import COLUMNS, classes_of, params_table, read_model, run
-from loraexp.config import Head, Lora
+from loraexp.config.rules import check
+from loraexp.config.schema import Head, Lora
+from loraexp.config.schemas import ParamsConfig
 from loraexp.data.splits import load_data
 from loraexp.errors import UserError
-from loraexp.overrides import plan, typed
 from loraexp.results.tables import FORMATS
-from loraexp.rules import check
-from loraexp.schemas import ParamsConfig
+from loraexp.sweeps.plan import plan, typed
 
 SIZES = ["gpt2", "gpt2-medium", "gpt2-large", "gpt2-xl"]
 RANKS = [4, 8, 16]

@@ -12,7 +12,7 @@ from predicting import Row, csv_rows, json_rows, run
 
 from loraexp.data.splits import load_data
 from loraexp.errors import UserError
-from loraexp.training.assemble import restore
+from loraexp.runs.load import restore
 
 
 @pytest.fixture(scope="module")
@@ -121,7 +121,7 @@ def test_nothing_that_exists_is_written_over(tmp_path: Path) -> None:
 def test_a_bad_row_leaves_no_file(
     finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("loraexp.data.texts.CHUNK", 1)  # so that two rows are written before
+    monkeypatch.setattr("loraexp.inference.inputs.CHUNK", 1)  # so that two rows are written before
     source, out = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
     source.write_text(as_lines(["one", "two"]) + "{three\n", encoding="utf-8")
     with pytest.raises(UserError, match=r"in\.jsonl, row 3: no valid JSON"):

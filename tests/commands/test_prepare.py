@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 
 from loraexp.commands import prepare
-from loraexp.config import Data
+from loraexp.config.schema import Data
+from loraexp.config.schemas import PrepareConfig
 from loraexp.data.files import SPLITS
 from loraexp.data.splits import TextData, load_data
 from loraexp.errors import UserError
-from loraexp.schemas import PrepareConfig
 
 NASTY = [
     "first\nsecond",

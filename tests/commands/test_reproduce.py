@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 import loraexp.commands.reproduce as command
-from loraexp.config import Data, Logger, Model, TrainConfig
+from loraexp.config.schema import Data, Logger, Model, TrainConfig
+from loraexp.config.schemas import ReproduceConfig
 from loraexp.errors import UserError
-from loraexp.schemas import ReproduceConfig
 
 
 @pytest.fixture(autouse=True)

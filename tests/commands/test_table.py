@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from loraexp.commands.table import run
+from loraexp.config.schemas import TableConfig
 from loraexp.errors import UserError
-from loraexp.results.record import Failure, read_record
-from loraexp.schemas import TableConfig
+from loraexp.records.record import Failure, read_record
 
 
 def printed(capsys: pytest.CaptureFixture[str], config: TableConfig) -> str:

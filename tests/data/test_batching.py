@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from lightning.pytorch import LightningModule, Trainer
 
-from loraexp.config import Data
+from loraexp.config.schema import Data
 from loraexp.data.batching import WINDOW, LengthGrouped, collate
-from loraexp.data.module import TextDataModule
+from loraexp.data.datamodule import TextDataModule
 from loraexp.data.splits import Split, TextData
 from loraexp.training.surroundings import quiet
 

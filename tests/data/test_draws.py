@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from split_texts import named, texts_of
 
-from loraexp.config import Data
+from loraexp.config.schema import Data
 from loraexp.data import draws
 from loraexp.data.draws import drawn
 from loraexp.data.files import SPLITS

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from split_texts import named, texts_of
 
-from loraexp.config import Data
+from loraexp.config.schema import Data
 from loraexp.data.files import SPLITS
 from loraexp.data.splits import Split, TextData, load_data, stratified
 from loraexp.errors import UserError

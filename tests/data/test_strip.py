@@ -5,7 +5,7 @@ from typing import Any
 
 from split_texts import texts_of
 
-from loraexp.config import Data
+from loraexp.config.schema import Data
 from loraexp.data.splits import load_data
 
 ROWS = [(f"{word} {at}", word) for at in range(20) for word in ("hi", "yo")]
@@ -39,7 +39,7 @@ def test_texts_that_differ_in_blanks_only_are_repeats(tmp_path: Path) -> None:
 
 
 def test_predict_reads_texts_as_the_run_did_and_shows_them_as_given(finished: Path) -> None:
-    from loraexp.training.predictors import Predictor, Predictors
+    from loraexp.inference.predictor import Predictor, Predictors
 
     texts, padded = ["call me", "", "win"], ["  call me\n", " ", "win\u3000"]
     one, several = Predictor(finished), Predictors([finished])

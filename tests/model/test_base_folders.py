@@ -10,12 +10,12 @@ import pytest
 from small import tiny_model
 
 from loraexp.commands.params import params_table
-from loraexp.config import Model
+from loraexp.config.schema import Model
 from loraexp.errors import UserError
 from loraexp.model.checkpoint import save_base
 from loraexp.model.tokenizer import from_bytes
 from loraexp.model.weights import random_state
-from loraexp.overrides import plan
+from loraexp.sweeps.plan import plan
 
 
 def folder(path: Path, model: Model) -> Path:
@@ -151,7 +151,7 @@ def test_what_only_merge_writes_is_refused(verb: str) -> None:
 
 def test_reading_a_folder_needs_no_torch(kept: Path, tmp_path: Path) -> None:
     script = (
-        "import sys; from loraexp.overrides import plan; "
+        "import sys; from loraexp.sweeps.plan import plan; "
         "plan('train', sys.argv[1:]); sys.exit('torch' in sys.modules)"
     )
     typed = [sys.executable, "-c", script, f'model.weights="{kept}"']

@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from loraexp.config import Head, Model
+from loraexp.config.schema import Head, Model
 from loraexp.errors import UserError
 from loraexp.model import weights
-from loraexp.model.bpe import train_bpe
 from loraexp.model.checkpoint import save_base
 from loraexp.model.weights import base_state, load_classifier, load_tokenizer, random_state
+from loraexp.pretraining.bpe import train_bpe
 
 
 @pytest.fixture

@@ -9,10 +9,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from loraexp.adapters.inject import fold, inject, unfold
-from loraexp.config import Adaptation, Head, Lora, Model
-from loraexp.model import product
+from loraexp.config.schema import Adaptation, Head, Lora, Model
+from loraexp.model import reordered as product
 from loraexp.model.gpt2 import GPT2Classifier, Linear
-from loraexp.model.product import Gelu
+from loraexp.model.reordered import Gelu
 from loraexp.model.weights import load_classifier
 
 pytestmark = pytest.mark.skipif(

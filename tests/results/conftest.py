@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from loraexp.config import TrainConfig
-from loraexp.results.record import Record
-from loraexp.rules import plain
+from loraexp.config.rules import plain
+from loraexp.config.schema import TrainConfig
+from loraexp.records.record import Record
 
 MakeRecord = Callable[..., Record]
 

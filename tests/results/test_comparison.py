@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from loraexp.errors import UserError
+from loraexp.records.record import Record
+from loraexp.results.arm_keys import varied
 from loraexp.results.arms import arms, best, compare
 from loraexp.results.comparison import findings
-from loraexp.results.naming import varied
-from loraexp.results.record import Record
 from loraexp.results.tables import to_terminal
 
 N = 300

@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
+from loraexp.records.record import Failure, Record
+from loraexp.results.arm_keys import naming
 from loraexp.results.arms import arms
 from loraexp.results.comparison import findings
 from loraexp.results.fairness import doubts, repeats
-from loraexp.results.naming import naming
-from loraexp.results.record import Failure, Record
-from loraexp.results.report import report
+from loraexp.results.report.content import report
 
 MakeRecord = Callable[..., Record]
 

@@ -15,15 +15,15 @@ from markdown_it import MarkdownIt
 
 from loraexp.commands import report as report_command
 from loraexp.commands import table as table_command
-from loraexp.results import report as report_module
-from loraexp.results.escape import markdown_notes, printable
-from loraexp.results.html import to_html
-from loraexp.results.markdown import as_markdown
-from loraexp.results.record import Failure, Record
-from loraexp.results.report import Report, report
-from loraexp.results.summary import Summary
+from loraexp.config.schemas import ReportConfig, TableConfig
+from loraexp.records.record import Failure, Record
+from loraexp.results.report import content as report_module
+from loraexp.results.report.content import Report, report
+from loraexp.results.report.html import to_html
+from loraexp.results.report.markdown import as_markdown
 from loraexp.results.tables import FORMATS, Column, Table, runs_table
-from loraexp.schemas import ReportConfig, TableConfig
+from loraexp.runtime.escape import markdown_notes, printable
+from loraexp.sweeps.summary import Summary
 
 MakeRecord = Callable[..., Record]
 HOSTILE = (

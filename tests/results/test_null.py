@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from loraexp.records.record import Record
 from loraexp.results.arms import Arm, Setting, compare
-from loraexp.results.record import Record
 
 N, SWEEPS, MOST = 300, 200, 10
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from small import small_run
 
-from loraexp.config import Head, Model, TrainConfig
+from loraexp.config.schema import Head, Model, TrainConfig
 from loraexp.model.checkpoint import save_classifier
 from loraexp.model.tokenizer import from_bytes
 from loraexp.model.weights import load_classifier

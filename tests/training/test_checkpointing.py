@@ -8,13 +8,13 @@ import torch.nn.functional as F
 from safetensors.torch import load_file
 from torch import Tensor
 
-from loraexp.adapters.files import TENSORS
+from loraexp.adapters.adapter_files import TENSORS
 from loraexp.adapters.inject import adapter_tensors
 from loraexp.adapters.methods import METHODS, as_method
-from loraexp.config import TrainConfig
-from loraexp.training.assemble import ADAPTER, assemble
-from loraexp.training.module import FineTuning
-from loraexp.training.naming import run_folder
+from loraexp.config.schema import TrainConfig
+from loraexp.runs.load import ADAPTER, assemble
+from loraexp.runs.name import run_folder
+from loraexp.training.classifier_module import FineTuning
 from loraexp.training.run import train
 
 TOKENS = torch.randint(0, 256, (4, 12), generator=torch.Generator().manual_seed(5))

@@ -12,16 +12,16 @@ import torch.nn.functional as F
 from safetensors.torch import load_file
 from torch import Tensor
 
-from loraexp.adapters.files import TENSORS
+from loraexp.adapters.adapter_files import TENSORS
 from loraexp.adapters.inject import adapter_tensors
 from loraexp.adapters.methods import METHODS, as_method
 from loraexp.api import configure
-from loraexp.config import TrainConfig
+from loraexp.config.schema import TrainConfig
 from loraexp.errors import UserError
 from loraexp.model import gpt2
-from loraexp.training.assemble import ADAPTER, assemble, read_config
-from loraexp.training.hardware import prepare_compiler
-from loraexp.training.naming import run_folder, run_name
+from loraexp.runs.load import ADAPTER, assemble, read_config
+from loraexp.runs.name import run_folder, run_name
+from loraexp.runtime.hardware import prepare_compiler
 from loraexp.training.run import train
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # torch's compiler warns of itself

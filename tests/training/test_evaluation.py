@@ -5,14 +5,14 @@ from dataclasses import replace
 import pytest
 import torch
 
-from loraexp.config import TrainConfig
+from loraexp.config.schema import TrainConfig
 from loraexp.data import draws
 from loraexp.data.splits import load_data
-from loraexp.training.assemble import restore
-from loraexp.training.evaluation import MISTAKES, Evaluation
+from loraexp.inference.predictor import Predictor
+from loraexp.runs.load import restore
+from loraexp.runs.name import run_folder
+from loraexp.training.evaluate import MISTAKES, Evaluation
 from loraexp.training.measure import measured
-from loraexp.training.naming import run_folder
-from loraexp.training.predictors import Predictor
 from loraexp.training.run import train
 
 

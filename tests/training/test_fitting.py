@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from loraexp.config import Data, TrainConfig
+from loraexp.config.schema import Data, TrainConfig
+from loraexp.data.datamodule import TextDataModule
 from loraexp.data.files import SPLITS
-from loraexp.data.module import TextDataModule
 from loraexp.data.splits import load_data
 from loraexp.model.tokenizer import from_bytes
-from loraexp.training.fitting import steps_an_epoch, warnings
-from loraexp.training.naming import run_folder
+from loraexp.runs.name import run_folder
+from loraexp.training.fit import steps_an_epoch, warnings
 from loraexp.training.run import train
 
 

@@ -7,12 +7,12 @@ import pytest
 import torch
 
 from loraexp.adapters.branches import LowRank
-from loraexp.config import Model, Optim, TrainConfig
+from loraexp.config.schema import Model, Optim, TrainConfig
 from loraexp.errors import UserError
-from loraexp.training import module
-from loraexp.training.assemble import assemble
-from loraexp.training.guards import check_moved
-from loraexp.training.naming import run_folder
+from loraexp.runs.load import assemble
+from loraexp.runs.name import run_folder
+from loraexp.training import classifier_module as module
+from loraexp.training.callbacks.sanity import check_moved
 from loraexp.training.run import train
 from loraexp.training.schedule import schedule
 

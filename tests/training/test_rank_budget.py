@@ -7,7 +7,7 @@ import torch
 from safetensors.torch import load_file
 
 from loraexp.api import configure
-from loraexp.training.naming import run_folder
+from loraexp.runs.name import run_folder
 from loraexp.training.run import train
 
 TINY = (

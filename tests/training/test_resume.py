@@ -12,13 +12,14 @@ import torch
 from lightning.pytorch import Callback
 
 from loraexp.adapters.inject import adapter_tensors
-from loraexp.config import TrainConfig
+from loraexp.config.schema import TrainConfig
 from loraexp.errors import UserError
-from loraexp.results.record import Record
-from loraexp.training import fitting, resume
+from loraexp.records.record import Record
+from loraexp.runs.load import assemble
+from loraexp.runs.name import run_folder
+from loraexp.training import checkpoints as resume
+from loraexp.training import fit as fitting
 from loraexp.training import run as module
-from loraexp.training.assemble import assemble
-from loraexp.training.naming import run_folder
 from loraexp.training.run import train
 
 

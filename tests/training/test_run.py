@@ -12,12 +12,12 @@ import yaml
 
 from loraexp.adapters.inject import adapter_tensors
 from loraexp.adapters.methods import METHODS, as_method
-from loraexp.config import AdaLora, Data, Lora, TrainConfig
+from loraexp.config.schema import AdaLora, Data, Lora, TrainConfig
 from loraexp.data.files import SPLITS
 from loraexp.errors import UserError
-from loraexp.results.record import Record, read_record
-from loraexp.training.assemble import assemble, restore
-from loraexp.training.naming import run_folder
+from loraexp.records.record import Record, read_record
+from loraexp.runs.load import assemble, restore
+from loraexp.runs.name import run_folder
 from loraexp.training.run import train
 from loraexp.training.surroundings import claimed
 

@@ -10,10 +10,10 @@ from sklearn.metrics import f1_score, precision_score, recall_score, roc_auc_sco
 from torch import Tensor, nn
 from torchmetrics.classification import AUROC, F1Score, Precision, Recall
 
-from loraexp.config import Optim
+from loraexp.config.schema import Optim
 from loraexp.data.batching import Batch
 from loraexp.errors import UserError
-from loraexp.training.module import FineTuning
+from loraexp.training.classifier_module import FineTuning
 
 MACRO = {"f1": F1Score, "precision": Precision, "recall": Recall, "auroc": AUROC}
 ORACLE = {"f1": f1_score, "precision": precision_score, "recall": recall_score}

@@ -14,10 +14,10 @@ from typing import Any
 import pytest
 
 from loraexp.commands.train import show
-from loraexp.config import Logger, TrainConfig
+from loraexp.config.schema import Logger, TrainConfig
 from loraexp.errors import UserError
-from loraexp.training.guards import Guards
-from loraexp.training.naming import run_folder
+from loraexp.runs.name import run_folder
+from loraexp.training.callbacks.sanity import Guards
 from loraexp.training.run import train
 
 

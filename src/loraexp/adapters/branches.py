@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Self
 import torch
 from torch import Tensor, nn
 
-from loraexp.config import Lora
+from loraexp.config.schema import Lora
 
 SCALINGS = {
     "alpha_over_r": lambda alpha, rank: alpha / rank,  # Hu et al. 2021, section 4.1

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 
 from loraexp.adapters.methods import find_method
 from loraexp.adapters.targets import HEAD, targeted
-from loraexp.config import Adaptation
+from loraexp.config.schema import Adaptation
 
 Shapes = Mapping[str, tuple[int, ...]]
 

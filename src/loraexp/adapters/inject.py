@@ -12,7 +12,7 @@ from loraexp.adapters.counts import Counts, in_head
 from loraexp.adapters.methods import check_method
 from loraexp.adapters.targets import HEAD, targeted
 from loraexp.adapters.variants import BRANCHES
-from loraexp.config import Adaptation
+from loraexp.config.schema import Adaptation
 from loraexp.errors import UserError
 
 N = TypeVar("N", bound=nn.Module)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from loraexp.config import Adaptation, Lora
+from loraexp.config.schema import Adaptation, Lora
 from loraexp.errors import UserError, unknown
 
 Names = Iterable[str]

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from loraexp.adapters.branches import SCALINGS, LowRank
-from loraexp.config import Lora
+from loraexp.config.schema import Lora
 
 
 class FromStart(LowRank):

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from typing import TypeVar
 
-from loraexp.config import Lora
+from loraexp.config.schema import Lora
 from loraexp.errors import UserError
 
 T = TypeVar("T")

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from loraexp.adapters.branches import Branch, LowRank, LowRankSum
 from loraexp.adapters.starts import FromStart
-from loraexp.config import Lora
+from loraexp.config.schema import Lora
 
 
 class Dora(LowRank):

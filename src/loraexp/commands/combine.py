@@ -2,13 +2,13 @@
 
 from pathlib import Path
 
-from loraexp.quoting import pasted
-from loraexp.results.escape import printable
-from loraexp.schemas import CombineConfig
+from loraexp.config.quoting import pasted
+from loraexp.config.schemas import CombineConfig
+from loraexp.runtime.escape import printable
 
 
 def run(config: CombineConfig, sweep: Path | None) -> None:
-    from loraexp.training.combine import combine  # heavy: not at start
+    from loraexp.tools.combining import combine  # heavy: not at start
 
     found = combine(config)
     cut = "exact" if config.rank is None else f"{found.lost:.2%} of the sum lost by the cut"

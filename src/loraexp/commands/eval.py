@@ -4,9 +4,9 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
-from loraexp.config import TrainConfig
+from loraexp.config.schema import TrainConfig
+from loraexp.config.schemas import EvalConfig
 from loraexp.errors import UserError
-from loraexp.schemas import EvalConfig
 
 
 def run(config: EvalConfig, sweep: Path | None) -> None:

@@ -9,9 +9,9 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
-from loraexp.overrides import conf_dir, default_options, groups_of
-from loraexp.rules import group_in, keys
-from loraexp.schemas import SCHEMAS
+from loraexp.config.rules import group_in, keys
+from loraexp.config.schemas import SCHEMAS
+from loraexp.sweeps.plan import conf_dir, default_options, groups_of
 
 NARROWEST, WIDEST = 80, 100
 LEFT = 38  # of it for keys and defaults

@@ -2,12 +2,12 @@
 
 from pathlib import Path
 
-from loraexp.results.escape import printable
-from loraexp.schemas import ImportConfig
+from loraexp.config.schemas import ImportConfig
+from loraexp.runtime.escape import printable
 
 
 def run(config: ImportConfig, sweep: Path | None) -> None:
-    from loraexp.training.peft_import import import_adapter  # heavy: not at start
+    from loraexp.tools.peft.from_peft import import_adapter  # heavy: not at start
 
     tensors = import_adapter(config)
     wrote = f"wrote {config.out}: {tensors} tensors"

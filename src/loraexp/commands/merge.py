@@ -2,12 +2,12 @@
 
 from pathlib import Path
 
-from loraexp.results.escape import printable
-from loraexp.schemas import MergeConfig
+from loraexp.config.schemas import MergeConfig
+from loraexp.runtime.escape import printable
 
 
 def run(config: MergeConfig, sweep: Path | None) -> None:
-    from loraexp.training.merge import merge_run  # heavy: not at start
+    from loraexp.tools.merging import merge_run  # heavy: not at start
 
     certificate = merge_run(config)
     print(

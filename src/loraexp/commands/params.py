@@ -7,12 +7,12 @@ import yaml
 
 from loraexp.adapters.counts import count_shapes
 from loraexp.adapters.methods import as_method, find_method
-from loraexp.config import Model
+from loraexp.config.schema import Model
+from loraexp.config.schemas import ParamsConfig
 from loraexp.errors import unknown
-from loraexp.model.folders import CONFIG, check_geometry, in_folder
+from loraexp.model.base_folder import CONFIG, check_geometry, in_folder
 from loraexp.model.shapes import linear_shapes, shapes
 from loraexp.results.tables import FORMATS, Column, Table, size
-from loraexp.schemas import ParamsConfig
 
 BUILT_IN = 2  # classes of sms_demo and sms_spam
 COLUMNS = (
@@ -66,7 +66,7 @@ def classes_of(config: ParamsConfig) -> int:
 
 def read_model(name: str) -> Model:
     """The geometry in conf/model/<name>.yaml."""
-    from loraexp.overrides import conf_dir
+    from loraexp.sweeps.plan import conf_dir
 
     files = {file.stem: file for file in (conf_dir() / "model").glob("*.yaml")}
     if name not in files:

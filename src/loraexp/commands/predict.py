@@ -4,12 +4,12 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from loraexp.atomic import check_new, whole
-from loraexp.data.texts import begun, chunks
+from loraexp.config.schemas import PredictConfig
 from loraexp.errors import UserError
-from loraexp.results.escape import printable
-from loraexp.results.predictions import WRITERS, Counted, Prediction, pick_format
-from loraexp.schemas import PredictConfig
+from loraexp.inference.inputs import begun, chunks
+from loraexp.inference.writers import WRITERS, Counted, Prediction, pick_format
+from loraexp.runtime.atomic import check_new, whole
+from loraexp.runtime.escape import printable
 
 
 def run(config: PredictConfig, sweep: Path | None) -> None:
@@ -40,7 +40,7 @@ def at_terminal() -> bool:
 
 def predict(config: PredictConfig) -> tuple[list[str], Iterator[Prediction]]:
     """The names of the runs, none if there is but one, and what they say of the texts."""
-    from loraexp.training.predictors import Predictor, Predictors  # heavy: not at start
+    from loraexp.inference.predictor import Predictor, Predictors  # heavy: not at start
 
     texts = begun(chunks(config))
     if config.run is None:

@@ -6,12 +6,12 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
-from loraexp.atomic import check_new, write_whole
+from loraexp.config.schemas import PrepareConfig
 from loraexp.data.files import SPLITS
-from loraexp.data.folders import split_files
+from loraexp.data.split_files import split_files
 from loraexp.errors import UserError
-from loraexp.results.escape import printable
-from loraexp.schemas import PrepareConfig
+from loraexp.runtime.atomic import check_new, write_whole
+from loraexp.runtime.escape import printable
 
 
 def run(config: PrepareConfig, sweep: Path | None) -> None:

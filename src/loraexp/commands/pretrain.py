@@ -3,13 +3,13 @@
 import sys
 from pathlib import Path
 
-from loraexp.quoting import pasted
-from loraexp.results.escape import printable
-from loraexp.schemas import PretrainConfig
+from loraexp.config.quoting import pasted
+from loraexp.config.schemas import PretrainConfig
+from loraexp.runtime.escape import printable
 
 
 def run(config: PretrainConfig, sweep: Path | None) -> None:
-    from loraexp.training.pretrain import pretrain  # heavy: not at start
+    from loraexp.pretraining.base import pretrain  # heavy: not at start
 
     report = pretrain(config, progress=sys.stdout.isatty())
     out = printable(config.out)

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
+from loraexp.config.schemas import RankCurveConfig
 from loraexp.results.tables import FORMATS, Column, Table, percent
-from loraexp.schemas import RankCurveConfig
 
 COLUMNS = (
     Column("rank", "rank"),
@@ -15,7 +15,7 @@ COLUMNS = (
 
 
 def run(config: RankCurveConfig, sweep: Path | None) -> None:
-    from loraexp.training.rank_curve import rank_curve  # heavy: not at start
+    from loraexp.tools.rank_cuts import rank_curve  # heavy: not at start
 
     curve = rank_curve(Path(config.run))
     rows = [

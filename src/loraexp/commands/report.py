@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from loraexp.atomic import write_whole
-from loraexp.results.collect import collect
-from loraexp.results.escape import printable
-from loraexp.results.sealed import check_out, is_ours, sealed
-from loraexp.schemas import ReportConfig
+from loraexp.config.schemas import ReportConfig
+from loraexp.results.report.sealed import check_out, is_ours, sealed
+from loraexp.runtime.atomic import write_whole
+from loraexp.runtime.escape import printable
+from loraexp.sweeps.collect import collect
 
 
 def run(config: ReportConfig, sweep: Path | None) -> None:
@@ -15,10 +15,10 @@ def run(config: ReportConfig, sweep: Path | None) -> None:
     folder = out.parent / f"{out.stem}-figures"
     check_out(out, folder if config.format == "markdown" else None)
     found = collect(config.runs, config.where)
-    from loraexp.results.html import to_html  # matplotlib: not at start
-    from loraexp.results.markdown import as_markdown, pictures
-    from loraexp.results.plots import as_svg
-    from loraexp.results.report import report
+    from loraexp.results.report.content import report
+    from loraexp.results.report.html import to_html  # matplotlib: not at start
+    from loraexp.results.report.markdown import as_markdown, pictures
+    from loraexp.results.report.plots import as_svg
 
     made = report(found.runs, config.by, config.baseline, config.question, found.failures)
     if config.format == "html":

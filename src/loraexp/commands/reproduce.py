@@ -3,20 +3,20 @@
 from dataclasses import replace
 from pathlib import Path
 
-from loraexp.config import TrainConfig
+from loraexp.config.schema import TrainConfig
+from loraexp.config.schemas import ReproduceConfig
 from loraexp.errors import unknown
-from loraexp.overrides import conf_dir, plan
-from loraexp.results.escape import printable
 from loraexp.results.ledger import BRIEF, PUBLISHED, ledger_table, notes
 from loraexp.results.tables import FORMATS
-from loraexp.schemas import ReproduceConfig
+from loraexp.runtime.escape import printable
+from loraexp.sweeps.plan import conf_dir, plan
 
 
 def run(config: ReproduceConfig, sweep: Path | None) -> None:
     for name in config.rows:
         if name not in PUBLISHED:
             raise unknown("rows", name, PUBLISHED)
-    from loraexp.training.published import records, reproduce  # heavy: not at start
+    from loraexp.sweeps.published import records, reproduce  # heavy: not at start
 
     ledger = ledger_folder(config)
     reasons = reproduce({name: experiment(name, config) for name in PUBLISHED}, config, ledger)

@@ -3,11 +3,11 @@
 import sys
 from pathlib import Path
 
-from loraexp.results.collect import collect
+from loraexp.config.schemas import TableConfig
 from loraexp.results.comparison import findings
-from loraexp.results.escape import markdown_notes, printable
 from loraexp.results.tables import FORMATS
-from loraexp.schemas import TableConfig
+from loraexp.runtime.escape import markdown_notes, printable
+from loraexp.sweeps.collect import collect
 
 
 def run(config: TableConfig, sweep: Path | None) -> None:

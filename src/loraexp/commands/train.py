@@ -9,17 +9,17 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from loraexp.atomic import write_whole
-from loraexp.config import TrainConfig
-from loraexp.results.escape import printable
-from loraexp.results.record import Failure, Record, Trial, by_loss
-from loraexp.results.summary import Summary, finished
-from loraexp.results.sweep import Sweep, trials_table
+from loraexp.config.rules import from_dict
+from loraexp.config.schema import TrainConfig
+from loraexp.records.record import Failure, Record, Trial, by_loss
 from loraexp.results.tables import FORMATS
-from loraexp.rules import from_dict
+from loraexp.runtime.atomic import write_whole
+from loraexp.runtime.escape import printable
+from loraexp.sweeps.summary import Summary, finished
+from loraexp.sweeps.sweep_folder import Sweep, trials_table
 
 if TYPE_CHECKING:
-    from loraexp.training.jobs import Job
+    from loraexp.sweeps.jobs import Job
 
 
 def run(config: TrainConfig, sweep: Path | None) -> None:
@@ -28,8 +28,8 @@ def run(config: TrainConfig, sweep: Path | None) -> None:
     Raises:
         UserError: a single run that cannot be trained. A sweep notes that and goes on.
     """
-    from loraexp.training.jobs import run_job
-    from loraexp.training.naming import run_folder
+    from loraexp.runs.name import run_folder
+    from loraexp.sweeps.jobs import run_job
     from loraexp.training.run import train
     from loraexp.training.surroundings import is_main_process
 
@@ -46,7 +46,7 @@ def search(config: TrainConfig, folder: Path | None) -> float:
 
     The test texts are not read: `show_search` does that, once, for the best.
     """
-    from loraexp.training.jobs import run_job
+    from loraexp.sweeps.jobs import run_job
     from loraexp.training.run import score
 
     assert folder is not None
@@ -58,14 +58,14 @@ def this_job(sweep: Path) -> "Job":
     """Which one Hydra is at."""
     from hydra.core.hydra_config import HydraConfig
 
-    from loraexp.training.jobs import Job
+    from loraexp.sweeps.jobs import Job
 
     hydra = HydraConfig.get()
     return Job(Sweep(sweep), hydra.job.num, hydra.sweeper.get("n_trials"))
 
 
 def progress() -> Any:
-    from loraexp.training.progress import Progress
+    from loraexp.training.callbacks.progress import Progress
 
     return Progress() if sys.stdout.isatty() else None
 
@@ -76,8 +76,8 @@ def begin_sweep(folder: Path, configs: Sequence[TrainConfig]) -> None:
     Raises:
         UserError: of the first job that could not run.
     """
-    from loraexp.training.jobs import check_jobs
-    from loraexp.training.naming import run_folder
+    from loraexp.runs.name import run_folder
+    from loraexp.sweeps.jobs import check_jobs
 
     check_jobs(configs)
     Sweep(folder).plan([run_folder(config) for config in configs])
@@ -93,7 +93,7 @@ def show_sweep(folder: Path) -> bool:
 def show_search(folder: Path) -> bool:
     """The trials of a search by their validation loss, then the best one's run, measured on the
     test texts now; False if one of them failed."""
-    from loraexp.training.naming import run_folder
+    from loraexp.runs.name import run_folder
     from loraexp.training.run import train
 
     trials = Sweep(folder).trials()

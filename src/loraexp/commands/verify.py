@@ -2,13 +2,13 @@
 
 from pathlib import Path
 
+from loraexp.config.schemas import VerifyConfig
 from loraexp.errors import UserError
-from loraexp.results.escape import printable
-from loraexp.schemas import VerifyConfig
+from loraexp.runtime.escape import printable
 
 
 def run(config: VerifyConfig, sweep: Path | None) -> None:
-    from loraexp.training.verify import verify  # heavy: not at start
+    from loraexp.tools.verification import verify  # heavy: not at start
 
     checks = list(verify(Path(config.run)))
     for check in checks:

@@ -11,8 +11,8 @@ from pathlib import Path
 import pandas as pd
 
 from loraexp.data.cells import Unfit, arrow_cells, json_cell
-from loraexp.data.folders import check_whole, split_files
 from loraexp.data.reading import SEPARATED, Reading
+from loraexp.data.split_files import check_whole, split_files
 from loraexp.errors import UserError, cut, listed
 
 SPLITS = ("train", "validation", "test")

@@ -9,9 +9,9 @@ from itertools import chain
 from pathlib import Path
 from typing import TextIO
 
-from loraexp.config import Data
+from loraexp.config.schema import Data
+from loraexp.config.schemas import PredictConfig
 from loraexp.errors import UserError, cut
-from loraexp.schemas import PredictConfig
 
 SEPARATED = (".csv", ".tsv")
 # What leaves a file as it is that has no quotes, separators, header or encoding of its own: JSON

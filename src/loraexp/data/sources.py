@@ -14,14 +14,14 @@ from zipfile import BadZipFile, ZipFile
 
 import pandas as pd
 
-from loraexp.atomic import whole
-from loraexp.config import Data
+from loraexp.config.rules import from_home
+from loraexp.config.schema import Data
 from loraexp.data.demo import demo_messages
 from loraexp.data.files import read_labelled
 from loraexp.data.reading import Reading
 from loraexp.errors import UserError, unknown
-from loraexp.hush import hushed
-from loraexp.rules import from_home
+from loraexp.runtime.atomic import whole
+from loraexp.runtime.quiet import hushed
 
 SMS_URL = "https://archive.ics.uci.edu/static/public/228/sms+spam+collection.zip"
 SMS_FILE = "SMSSpamCollection"

@@ -10,7 +10,7 @@ from hashlib import sha256
 import numpy as np
 import pandas as pd
 
-from loraexp.config import Data
+from loraexp.config.schema import Data
 from loraexp.data.draws import WHICH, portions, small_shares, train_sample, within_limit
 from loraexp.data.files import SPLITS
 from loraexp.data.labels import absent, alike, in_words, listed, repeated_texts, short

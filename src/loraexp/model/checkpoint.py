@@ -9,9 +9,9 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from loraexp.atomic import whole, write_whole
-from loraexp.config import Model
+from loraexp.config.schema import Model
 from loraexp.model.tokenizer import END_OF_TEXT, Tokenizer
+from loraexp.runtime.atomic import whole, write_whole
 
 # Our names -> theirs; their Conv1D stores (in, out).
 RENAMED = {"attn.out_proj": "attn.c_proj", "mlp.fc1": "mlp.c_fc", "mlp.fc2": "mlp.c_proj"}

@@ -17,11 +17,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from loraexp.config import Head, Model
+from loraexp.config.schema import Head, Model
 from loraexp.model.attention import attention
 from loraexp.model.packing import WIDTHS, Packing
-from loraexp.model.prefix import Prefix
-from loraexp.model.product import Gelu, Prepared, Trained, preparable
+from loraexp.model.prefix_states import Prefix
+from loraexp.model.reordered import Gelu, Prepared, Trained, preparable
 
 
 class Linear(nn.Linear):

@@ -8,9 +8,9 @@ from pathlib import Path
 from urllib.parse import urlsplit
 from urllib.request import getproxies
 
-from loraexp.config import Model
+from loraexp.config.schema import Model
 from loraexp.errors import UserError
-from loraexp.hush import hushed
+from loraexp.runtime.quiet import hushed
 
 WEIGHTS = "model.safetensors"
 # What does without the hub.

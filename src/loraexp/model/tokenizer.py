@@ -13,8 +13,8 @@ from pathlib import Path
 
 import tiktoken
 
-from loraexp.atomic import write_whole
 from loraexp.errors import UserError
+from loraexp.runtime.atomic import write_whole
 
 # The published pattern of GPT-2 (encoder.py of openai/gpt-2, `pat`).
 PATTERN = r"""'(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"""

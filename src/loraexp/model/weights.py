@@ -10,9 +10,9 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from loraexp.config import Head, Model
+from loraexp.config.schema import Head, Model
 from loraexp.errors import UserError
-from loraexp.model.folders import CONFIG, check_geometry, in_folder
+from loraexp.model.base_folder import CONFIG, check_geometry, in_folder
 from loraexp.model.gpt2 import GPT2, GPT2Classifier, empty_classifier
 from loraexp.model.hub import WEIGHTS, check_sha256, hub_file
 from loraexp.model.tokenizer import FILES, Tokenizer, from_bytes, from_folder

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from loraexp.results.naming import NO_CHOICE, check_keys, settings_of, splits_of
-from loraexp.results.record import Record
+from loraexp.records.record import Record
+from loraexp.results.arm_keys import NO_CHOICE, check_keys, settings_of, splits_of
 from loraexp.results.settings import flat
 from loraexp.results.stats import (
     LEVEL,

@@ -5,15 +5,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from loraexp.errors import UserError, unknown
+from loraexp.records.record import Failure, Record
+from loraexp.results.arm_keys import naming
 from loraexp.results.arms import Arm, Comparison, arms, compare
-from loraexp.results.collect import failed_lines
 from loraexp.results.fairness import doubts, repeats, runs
-from loraexp.results.naming import naming
 from loraexp.results.notes import score_notes
-from loraexp.results.record import Failure, Record
 from loraexp.results.settings import conditions, flat, heading, is_typed
 from loraexp.results.stats import Interval
 from loraexp.results.tables import Cell, Column, Ends, Table, ends, narrowed, percent
+from loraexp.sweeps.collect import failed_lines
 
 # For a terminal; files have all.
 BRIEF = (

@@ -3,9 +3,9 @@
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from typing import Any
 
+from loraexp.records.record import Record
+from loraexp.results.arm_keys import splits_of
 from loraexp.results.arms import Arm, Setting
-from loraexp.results.naming import splits_of
-from loraexp.results.record import Record
 
 TUNED = {"optim.lr", "optim.lr_factor"}
 

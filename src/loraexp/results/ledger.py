@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import mean
 
-from loraexp.results.record import Record
+from loraexp.records.record import Record
 from loraexp.results.stats import Interval, next_run
 from loraexp.results.tables import Column, Table
 

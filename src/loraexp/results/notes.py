@@ -3,7 +3,7 @@ and test are of one kind."""
 
 from collections.abc import Iterator, Sequence
 
-from loraexp.results.record import Record
+from loraexp.records.record import Record
 from loraexp.results.stats import LEVEL, holm, p_of_two_shares
 
 

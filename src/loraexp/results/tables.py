@@ -11,9 +11,9 @@ from rich.console import Console
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from loraexp.results.escape import latex_safe, markdown_safe, printable, spreadsheet_safe
-from loraexp.results.record import Failure, Record
+from loraexp.records.record import Failure, Record
 from loraexp.results.settings import differs, flat, heading, short_targets
+from loraexp.runtime.escape import latex_safe, markdown_safe, printable, spreadsheet_safe
 
 Ends = tuple[float, float]  # of an interval, shares of 1
 Cell = str | int | float | Ends | None

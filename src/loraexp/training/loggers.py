@@ -12,14 +12,14 @@ from urllib.parse import urlsplit
 
 from lightning.pytorch.loggers import CSVLogger, Logger
 
-from loraexp.config import Logger as LoggerSettings
-from loraexp.config import TrainConfig
-from loraexp.results.escape import printable
-from loraexp.results.record import Record
+from loraexp.config.rules import from_dict, plain
+from loraexp.config.schema import Logger as LoggerSettings
+from loraexp.config.schema import TrainConfig
+from loraexp.config.schemas import PretrainConfig
+from loraexp.records.record import Record
 from loraexp.results.tables import Table, runs_table
-from loraexp.rules import from_dict, plain
-from loraexp.schemas import PretrainConfig
-from loraexp.training.naming import run_folder
+from loraexp.runs.name import run_folder
+from loraexp.runtime.escape import printable
 from loraexp.training.surroundings import is_main_process, quiet
 
 log = logging.getLogger("loraexp")

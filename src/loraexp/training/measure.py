@@ -6,14 +6,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from loraexp.config import TrainConfig
+from loraexp.config.schema import TrainConfig
 from loraexp.data.splits import Split, TextData, load_data, load_whole
 from loraexp.errors import UserError
 from loraexp.results.notes import of_label
-from loraexp.training.assemble import Assembled, own_data, restore
-from loraexp.training.evaluation import Evaluation, evaluate
-from loraexp.training.fitting import build_trainer, datamodule
-from loraexp.training.module import FineTuning
+from loraexp.runs.load import Assembled, own_data, restore
+from loraexp.training.classifier_module import FineTuning
+from loraexp.training.evaluate import Evaluation, evaluate
+from loraexp.training.fit import build_trainer, datamodule
 from loraexp.training.surroundings import quiet
 
 log = logging.getLogger("loraexp")

@@ -8,15 +8,14 @@ from typing import Any
 
 from lightning.pytorch.callbacks import Callback
 
-from loraexp.adapters.files import save_adapter
+from loraexp.adapters.adapter_files import save_adapter
 from loraexp.adapters.inject import count
-from loraexp.atomic import write_whole
-from loraexp.config import TrainConfig
+from loraexp.config.rules import plain, to_yaml
+from loraexp.config.schema import TrainConfig
+from loraexp.data.datamodule import TextDataModule
 from loraexp.data.files import SPLITS
-from loraexp.data.module import TextDataModule
 from loraexp.data.splits import TextData
-from loraexp.results.plots import plot_loss
-from loraexp.results.record import (
+from loraexp.records.record import (
     Record,
     Trial,
     is_finished,
@@ -24,14 +23,15 @@ from loraexp.results.record import (
     read_record,
     read_trial,
 )
-from loraexp.rules import plain, to_yaml
-from loraexp.training import hardware
-from loraexp.training.assemble import ADAPTER, TRAINED, Assembled, adapter_card
-from loraexp.training.content import make_way, present
-from loraexp.training.fitting import Fitted, fit_adapter
+from loraexp.results.report.plots import plot_loss
+from loraexp.runs.content import make_way, present
+from loraexp.runs.load import ADAPTER, TRAINED, Assembled, adapter_card
+from loraexp.runs.name import run_folder
+from loraexp.runtime import hardware
+from loraexp.runtime.atomic import write_whole
+from loraexp.training.checkpoints import forget
+from loraexp.training.fit import Fitted, fit_adapter
 from loraexp.training.loggers import curve_loggers, publish
-from loraexp.training.naming import run_folder
-from loraexp.training.resume import forget
 from loraexp.training.surroundings import claimed, is_main_process, quiet, restored_environment
 
 log = logging.getLogger("loraexp")

@@ -14,7 +14,7 @@ from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 from lightning.fabric.plugins.environments.torchelastic import TorchElasticEnvironment
 
 from loraexp.errors import UserError
-from loraexp.hush import hushed
+from loraexp.runtime.quiet import hushed
 
 LOCK = ".lock"
 # Lightning's advice that does not hold for small token lists in memory, or that we follow.

@@ -1,0 +1,110 @@
+"""Callbacks: stop at once when a run cannot teach anything, and measure how fast it goes."""
+
+import math
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from lightning.pytorch import Callback, LightningModule, Trainer
+from torch import Tensor
+
+from loraexp.adapters.inject import adapter_tensors
+from loraexp.adapters.targets import HEAD
+from loraexp.data.batching import Batch
+from loraexp.errors import UserError
+from loraexp.training.classifier_module import FineTuning
+
+# Of a branch: with these at their start, all else has no gradient or only a small one.
+MOVE_FIRST = (".lora_B", ".vera_lambda_b", ".lora_E")
+
+
+class Guards(Callback):
+    """Silent failures of this field, made loud.
+
+    Raises:
+        UserError: the head or an adapter tensor is missing from the optimizer; the loss is not
+            finite; a target's lora_B is still where it was after the first step (as under
+            gradient checkpointing with frozen inputs).
+    """
+
+    def __init__(self) -> None:
+        self.starts: dict[str, Tensor] = {}
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        tensors = adapter_tensors(network(pl_module))
+        if trainer.global_step == 0:
+            moving = {name: p for name, p in tensors.items() if moves_first(name, tensors)}
+            self.starts = {name: p.detach().clone() for name, p in moving.items()}
+        groups = trainer.optimizers[0].param_groups
+        held = {id(parameter) for group in groups for parameter in group["params"]}
+        lost = [name for name, parameter in tensors.items() if id(parameter) not in held]
+        if lost or not any(name.startswith(f"{HEAD}.") for name in tensors):
+            raise UserError(
+                f"{(lost or [HEAD])[0]} is missing from the optimizer: it would not train"
+            )
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Batch, index: int
+    ) -> None:
+        loss = float(outputs["loss"])
+        if not math.isfinite(loss):
+            raise UserError(
+                f"the loss is {loss} at step {trainer.global_step}; try a lower optim.lr or "
+                "trainer.precision=fp32"
+            )
+        # Texts of one token attend to nothing: q_proj and k_proj have no gradient there by right.
+        if self.starts and trainer.global_step and int(batch.lengths.max()) > 1:
+            check_moved(adapter_tensors(network(pl_module)), self.starts)
+            self.starts = {}
+
+
+def check_moved(tensors: Mapping[str, Tensor], starts: Mapping[str, Tensor]) -> None:
+    """Every tensor that has a gradient at once must differ from its start after a step."""
+    still = [name for name, start in starts.items() if torch.equal(tensors[name], start)]
+    if still:
+        raise UserError(
+            f"{still[0]} did not move in the first step ({len(still)} such tensors): "
+            "no gradient reaches it"
+        )
+
+
+def moves_first(name: str, tensors: Mapping[str, Tensor]) -> bool:
+    path, _, kind = name.rpartition(".")
+    held_back = kind == "lora_B" and f"{path}.lora_E" in tensors  # by an e of zero
+    return name.endswith(MOVE_FIRST) and not held_back
+
+
+class Meter(Callback):
+    """Training speed in texts a second, without validation; the first step is warm-up."""
+
+    def __init__(self) -> None:
+        self.texts, self.seconds, self.last = 0, 0.0, 0.0
+
+    @property
+    def texts_per_second(self) -> float | None:
+        return self.texts / self.seconds if self.seconds else None
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"texts": self.texts, "seconds": self.seconds}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.texts, self.seconds = state_dict["texts"], state_dict["seconds"]
+
+    def on_train_batch_start(
+        self, trainer: Trainer, pl_module: LightningModule, batch: Batch, index: int
+    ) -> None:
+        self.last = time.perf_counter()
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Batch, index: int
+    ) -> None:
+        if trainer.global_step > 1:
+            self.texts += len(batch.classes) * trainer.world_size
+            self.seconds += time.perf_counter() - self.last
+            pl_module.log("texts_per_second", self.texts / self.seconds, prog_bar=True)
+
+
+def network(module: LightningModule) -> torch.nn.Module:
+    assert isinstance(module, FineTuning)
+    return module.network
