@@ -17,7 +17,7 @@ from loraexp.runs.name import run_folder
 from loraexp.tools.verification import verify
 from loraexp.training.measure import measure_again
 from loraexp.training.run import train
-from loraexp.training.surroundings import MAIN, is_main_process
+from loraexp.runtime.ranks import MAIN, is_main_process
 
 SLURM = {
     "SLURM_NTASKS": "1",

@@ -19,7 +19,7 @@ from loraexp.records.record import Record, read_record
 from loraexp.runs.load import assemble, restore
 from loraexp.runs.name import run_folder
 from loraexp.training.run import train
-from loraexp.training.surroundings import claimed
+from loraexp.runs.lock import claimed
 
 CURVES = {"metrics.csv", "loss.png", "loss.pdf", "loss.svg"}
 LEFT = {

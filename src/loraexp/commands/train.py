@@ -31,7 +31,7 @@ def run(config: TrainConfig, sweep: Path | None) -> None:
     from loraexp.runs.name import run_folder
     from loraexp.sweeps.jobs import run_job
     from loraexp.training.run import train
-    from loraexp.training.surroundings import is_main_process
+    from loraexp.runtime.ranks import is_main_process
 
     if sweep is not None:
         run_job(config, this_job(sweep), progress(), train)

@@ -32,13 +32,8 @@ from loraexp.runtime import hardware
 from loraexp.runtime.atomic import write_whole
 from loraexp.training.callbacks.progress import Progress
 from loraexp.training.loggers import curve_loggers
-from loraexp.training.surroundings import (
-    NOWHERE,
-    claimed,
-    cluster_environment,
-    quiet,
-    restored_environment,
-)
+from loraexp.training.lightning_environment import NOWHERE, cluster_environment, quiet, restored_environment
+from loraexp.runs.lock import claimed
 
 log = logging.getLogger("loraexp")
 REPORT, CONFIG, CHECKPOINTS = "pretraining.json", "pretrain.yaml", "checkpoints"

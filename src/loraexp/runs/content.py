@@ -10,7 +10,7 @@ from loraexp.data.splits import load_data
 from loraexp.errors import UserError
 from loraexp.model.weights import base_state, load_tokenizer, state_hash
 from loraexp.records.record import is_finished, is_scored, read_record, read_trial
-from loraexp.training.surroundings import LOCK
+from loraexp.runs.lock import LOCK
 
 log = logging.getLogger("loraexp")
 REPLACED = "replaced"

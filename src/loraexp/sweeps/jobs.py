@@ -18,7 +18,8 @@ from loraexp.runs.content import OtherContent, present
 from loraexp.runs.name import run_folder
 from loraexp.sweeps.sweep_folder import Sweep
 from loraexp.training.run import now
-from loraexp.training.surroundings import Busy, is_main_process
+from loraexp.runs.lock import Busy
+from loraexp.runtime.ranks import is_main_process
 
 log = logging.getLogger("loraexp")
 T = TypeVar("T")

@@ -44,7 +44,8 @@ from loraexp.training.checkpoints import (
 from loraexp.training.classifier_module import FineTuning
 from loraexp.training.evaluate import Evaluation, evaluate
 from loraexp.training.schedule import warmup_steps
-from loraexp.training.surroundings import NOWHERE, cluster_environment, is_main_process
+from loraexp.training.lightning_environment import NOWHERE, cluster_environment
+from loraexp.runtime.ranks import is_main_process
 
 log = logging.getLogger("loraexp")
 POINTS_AN_EPOCH = 50  # of the training curves

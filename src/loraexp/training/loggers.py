@@ -20,7 +20,8 @@ from loraexp.records.record import Record
 from loraexp.results.tables import Table, runs_table
 from loraexp.runs.name import run_folder
 from loraexp.runtime.escape import printable
-from loraexp.training.surroundings import is_main_process, quiet
+from loraexp.runtime.ranks import is_main_process
+from loraexp.training.lightning_environment import quiet
 
 log = logging.getLogger("loraexp")
 

@@ -14,7 +14,7 @@ from loraexp.runs.load import Assembled, own_data, restore
 from loraexp.training.classifier_module import FineTuning
 from loraexp.training.evaluate import Evaluation, evaluate
 from loraexp.training.fit import build_trainer, datamodule
-from loraexp.training.surroundings import quiet
+from loraexp.training.lightning_environment import quiet
 
 log = logging.getLogger("loraexp")
 

@@ -32,7 +32,9 @@ from loraexp.runtime.atomic import write_whole
 from loraexp.training.checkpoints import forget
 from loraexp.training.fit import Fitted, fit_adapter
 from loraexp.training.loggers import curve_loggers, publish
-from loraexp.training.surroundings import claimed, is_main_process, quiet, restored_environment
+from loraexp.runs.lock import claimed
+from loraexp.runtime.ranks import is_main_process
+from loraexp.training.lightning_environment import quiet, restored_environment
 
 log = logging.getLogger("loraexp")
 
