@@ -4,9 +4,10 @@ import os
 from pathlib import Path
 
 import pytest
+from made_records import make_record, make_records  # noqa: F401
 from small import small_run, tiny_model
 
-from loraexp.config.schema import Model
+from loraexp.config.schema import Head, Model, TrainConfig
 from loraexp.runtime.process import settle
 
 os.environ.setdefault("WANDB_MODE", "offline")  # no test reaches the network
@@ -39,3 +40,23 @@ def real_data() -> Path:
     if not (folder / "sms_spam" / "SMSSpamCollection").is_file():
         pytest.skip(f"real data is not in {folder}: set LORAEXP_DATA_DIR to the folder that has it")
     return folder
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> TrainConfig:
+    return small_run(tmp_path / "outputs", epochs=2, logger="csv")
+
+
+@pytest.fixture(scope="session")
+def base(tmp_path_factory: pytest.TempPathFactory) -> tuple[Model, Path]:
+    """A tiny base, as ours and as transformers' folder."""
+    from loraexp.model.checkpoint import save_classifier
+    from loraexp.model.tokenizer import from_bytes
+    from loraexp.model.weights import load_classifier
+
+    model = Model("tiny", "random", "bytes", n_layer=2, n_head=2, d_model=8, context=16)
+    model.vocab_size = 257
+    folder = tmp_path_factory.mktemp("base")
+    network = load_classifier(model, Head(), 2, seed=0)
+    save_classifier(network.state_dict(), model, from_bytes(), ("ham", "spam"), folder)
+    return model, folder

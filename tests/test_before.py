@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from loraexp.api import configure
-from loraexp.config.rules import completed
+from loraexp.config.stored import completed
 from loraexp.runs.load import read_config
 from loraexp.runs.name import run_folder, run_name
 from loraexp.tools.verification import verify

@@ -14,10 +14,10 @@ from small import small_run
 
 from loraexp.config.schema import TrainConfig
 from loraexp.runs.name import run_folder
+from loraexp.runtime.ranks import MAIN, is_main_process
 from loraexp.tools.verification import verify
 from loraexp.training.measure import measure_again
 from loraexp.training.run import train
-from loraexp.runtime.ranks import MAIN, is_main_process
 
 SLURM = {
     "SLURM_NTASKS": "1",

@@ -17,9 +17,9 @@ from loraexp.data.files import SPLITS
 from loraexp.errors import UserError
 from loraexp.records.record import Record, read_record
 from loraexp.runs.load import assemble, restore
+from loraexp.runs.lock import claimed
 from loraexp.runs.name import run_folder
 from loraexp.training.run import train
-from loraexp.runs.lock import claimed
 
 CURVES = {"metrics.csv", "loss.png", "loss.pdf", "loss.svg"}
 LEFT = {

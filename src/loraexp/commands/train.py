@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from loraexp.config.rules import from_dict
 from loraexp.config.schema import TrainConfig
+from loraexp.config.stored import from_dict
 from loraexp.records.record import Failure, Record, Trial, by_loss
 from loraexp.results.tables import FORMATS
 from loraexp.runtime.atomic import write_whole
@@ -29,9 +29,9 @@ def run(config: TrainConfig, sweep: Path | None) -> None:
         UserError: a single run that cannot be trained. A sweep notes that and goes on.
     """
     from loraexp.runs.name import run_folder
+    from loraexp.runtime.ranks import is_main_process
     from loraexp.sweeps.jobs import run_job
     from loraexp.training.run import train
-    from loraexp.runtime.ranks import is_main_process
 
     if sweep is not None:
         run_job(config, this_job(sweep), progress(), train)

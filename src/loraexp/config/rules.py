@@ -2,12 +2,9 @@
 
 import math
 import operator
-import os
 from collections.abc import Iterator, Mapping
-from dataclasses import Field, asdict, fields, is_dataclass
-from typing import Any, TypeVar, cast, get_args
-
-import yaml
+from dataclasses import Field, fields, is_dataclass
+from typing import Any, TypeVar, get_args
 
 from loraexp.config.schema import Data, Model, TrainConfig
 from loraexp.config.schemas import PretrainConfig
@@ -29,90 +26,6 @@ def keys(schema: type[Any], prefix: str = "") -> Iterator[tuple[str, Field[Any]]
 def group_in(kind: Any) -> type[Any] | None:
     """The dataclass in an annotation: Data in `Data` and in `Data | None`."""
     return next((t for t in (kind, *get_args(kind)) if is_dataclass(t)), None)  # type: ignore[return-value]
-
-
-# Keys that came later, and what runs of before meant by their absence. What a run is called, and
-# what is written of it, says nothing of those that stand at their default of today.
-BEFORE: dict[str, Any] = {
-    "trainer.compile": False,
-    "data.positive_label": None,
-    "data.quoting": "double",
-    "data.delimiter": "auto",
-    "data.encoding": "utf-8",
-    "data.header": True,
-    "data.strip": False,
-    "data.limit_by": "first",
-}
-
-
-def plain(config: Any) -> dict[str, Any]:
-    """A config as records, cards and files hold it, for `from_dict`: paths lead from ~, so that
-    nobody's home folder is in what is passed on."""
-    content = asdict(config)
-    content.pop("rerun", None)  # decides whether a run is made, not which
-    for name, value, rule in walk(config):
-        if rule["path"]:
-            group, _, last = name.rpartition(".")
-            (content[group] if group else content)[last] = from_home(value)
-    return content
-
-
-def completed(content: Mapping[str, Any]) -> dict[str, Any]:
-    """The content of a TrainConfig with the keys that it is too old to have."""
-    result = {**content}
-    for name, value in BEFORE.items():
-        group, _, last = name.rpartition(".")
-        if isinstance(result.get(group), dict):
-            result[group] = {last: value} | result[group]
-    return result
-
-
-def from_home(path: Any) -> Any:
-    """~/x of an absolute path in the user's home folder, or of each in a list; else as it is."""
-    if isinstance(path, list):
-        return [from_home(one) for one in path]
-    home = os.path.expanduser("~").rstrip("/")
-    if not isinstance(path, str):
-        return path
-    below = path.removeprefix(f"{home}/")
-    return path if not home or home == "~" or below == path else f"~/{below}"
-
-
-def expanded(config: Any) -> None:
-    """Put the home folder in place of the ~ that begins a path."""
-    for f in fields(config):
-        value = getattr(config, f.name)
-        if is_dataclass(value):
-            expanded(value)
-        elif f.metadata["path"] and isinstance(value, (str, list)):
-            given = [value] if isinstance(value, str) else value
-            paths = [os.path.expanduser(one) if isinstance(one, str) else one for one in given]
-            setattr(config, f.name, paths[0] if isinstance(value, str) else paths)
-
-
-def from_dict(kind: type[C], content: Mapping[str, Any]) -> C:
-    """The inverse of `plain`, and of dataclasses.asdict.
-
-    Raises:
-        TypeError: a missing or unknown key.
-    """
-    known = {f.name: f for f in fields(cast(Any, kind))}
-    if kind is TrainConfig:
-        content = {"rerun": False} | completed(content)
-    if content.keys() != known.keys():
-        raise TypeError(f"{kind.__name__}: keys differ: {sorted(content.keys() ^ known.keys())}")
-    values = {}
-    for name, value in content.items():
-        group = group_in(known[name].type)
-        values[name] = value if group is None or value is None else from_dict(group, value)
-    result = kind(**values)
-    expanded(result)
-    return result
-
-
-def to_yaml(config: Any) -> str:
-    """Every key and its value as YAML; a text with ${ in it is a text."""
-    return yaml.safe_dump(plain(config), sort_keys=False, allow_unicode=True)
 
 
 def walk(config: Any, prefix: str = "") -> Iterator[tuple[str, Any, Mapping[str, Any]]]:

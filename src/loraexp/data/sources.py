@@ -14,8 +14,8 @@ from zipfile import BadZipFile, ZipFile
 
 import pandas as pd
 
-from loraexp.config.rules import from_home
 from loraexp.config.schema import Data
+from loraexp.config.stored import from_home
 from loraexp.data.demo import demo_messages
 from loraexp.data.files import read_labelled
 from loraexp.data.reading import Reading

@@ -18,8 +18,8 @@ from lightning.pytorch.callbacks import Callback, LearningRateMonitor, ModelChec
 from lightning.pytorch.loggers import Logger
 
 from loraexp.adapters.adapter_files import file_hash
-from loraexp.config.rules import from_home, to_yaml
 from loraexp.config.schemas import PretrainConfig
+from loraexp.config.stored import from_home, to_yaml
 from loraexp.errors import UserError
 from loraexp.model.causal_lm import GPT2Language
 from loraexp.model.checkpoint import save_base
@@ -28,12 +28,17 @@ from loraexp.model.weights import base_state, load_tokenizer, weights_file
 from loraexp.pretraining.bpe import train_bpe
 from loraexp.pretraining.causal_lm_module import CorpusModule, LanguageModelling
 from loraexp.pretraining.corpus import Blocks, corpus_files, documents, stream
+from loraexp.runs.lock import claimed
 from loraexp.runtime import hardware
 from loraexp.runtime.atomic import write_whole
 from loraexp.training.callbacks.progress import Progress
+from loraexp.training.lightning_environment import (
+    NOWHERE,
+    cluster_environment,
+    quiet,
+    restored_environment,
+)
 from loraexp.training.loggers import curve_loggers
-from loraexp.training.lightning_environment import NOWHERE, cluster_environment, quiet, restored_environment
-from loraexp.runs.lock import claimed
 
 log = logging.getLogger("loraexp")
 REPORT, CONFIG, CHECKPOINTS = "pretraining.json", "pretrain.yaml", "checkpoints"

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-from loraexp.config.rules import completed
+from loraexp.config.stored import completed
 from loraexp.errors import UserError
 from loraexp.records.record_types import CONFIG, RECORD, TRIAL, at_odds
 from loraexp.records.typed_json import checker, found, hints_of, parsed, printed

@@ -8,8 +8,9 @@ import torch
 
 from loraexp.adapters.adapter_files import load_adapter, read_card
 from loraexp.adapters.inject import inject
-from loraexp.config.rules import check, completed, from_dict, keys, plain
+from loraexp.config.rules import check, keys
 from loraexp.config.schema import TrainConfig
+from loraexp.config.stored import completed, from_dict, plain
 from loraexp.data.splits import TextData, load_data
 from loraexp.errors import UserError, unknown
 from loraexp.model.base_folder import RUN

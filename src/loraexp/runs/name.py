@@ -7,8 +7,9 @@ from hashlib import sha256
 from pathlib import Path
 
 from loraexp.adapters.methods import find_method
-from loraexp.config.rules import BEFORE, keys
+from loraexp.config.rules import keys
 from loraexp.config.schema import TrainConfig
+from loraexp.config.stored import BEFORE
 
 DEFAULTS = {name: field.default for name, field in keys(TrainConfig) if name in BEFORE}
 

@@ -7,19 +7,19 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from loraexp.adapters.inject import inject
-from loraexp.config.rules import plain
 from loraexp.config.schema import TrainConfig
+from loraexp.config.stored import plain
 from loraexp.data.splits import load_data
 from loraexp.errors import UserError
 from loraexp.model.gpt2 import empty_classifier
 from loraexp.model.weights import load_tokenizer
 from loraexp.records.record import Failure, is_finished, is_scored
 from loraexp.runs.content import OtherContent, present
+from loraexp.runs.lock import Busy
 from loraexp.runs.name import run_folder
+from loraexp.runtime.ranks import is_main_process
 from loraexp.sweeps.sweep_folder import Sweep
 from loraexp.training.run import now
-from loraexp.runs.lock import Busy
-from loraexp.runtime.ranks import is_main_process
 
 log = logging.getLogger("loraexp")
 T = TypeVar("T")

@@ -30,9 +30,10 @@ from loraexp.config.compose import (
     to_typed,
 )
 from loraexp.config.quoting import FREE_TEXT, escaped_keys, literal, quoted
-from loraexp.config.rules import check, expanded, group_in, keys
+from loraexp.config.rules import check, group_in, keys
 from loraexp.config.schema import Model, TrainConfig
 from loraexp.config.schemas import SCHEMAS, PretrainConfig
+from loraexp.config.stored import expanded
 from loraexp.errors import UserError, unknown
 from loraexp.runs.memory import check_memory
 

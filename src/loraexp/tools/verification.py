@@ -9,8 +9,8 @@ import yaml
 
 from loraexp.adapters.adapter_files import load_adapter, read_card
 from loraexp.adapters.inject import count
-from loraexp.config.rules import completed
 from loraexp.config.schema import TrainConfig
+from loraexp.config.stored import completed
 from loraexp.data.files import SPLITS
 from loraexp.data.splits import TextData, load_data
 from loraexp.errors import UserError

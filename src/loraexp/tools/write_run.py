@@ -10,8 +10,8 @@ from torch import Tensor
 
 from loraexp.adapters.adapter_files import save_adapter
 from loraexp.adapters.inject import load_tensors, saved_tensors
-from loraexp.config.rules import to_yaml
 from loraexp.config.schema import Lora, TrainConfig
+from loraexp.config.stored import to_yaml
 from loraexp.data.splits import TextData
 from loraexp.errors import UserError
 from loraexp.runs.load import ADAPTER, adapter_card, assemble, placed

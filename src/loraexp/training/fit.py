@@ -27,6 +27,7 @@ from loraexp.data.splits import TextData, load_data
 from loraexp.errors import UserError
 from loraexp.runs.load import Assembled, assemble
 from loraexp.runtime import hardware
+from loraexp.runtime.ranks import is_main_process
 from loraexp.training.callbacks.prefix_cache import PrefixCaching
 from loraexp.training.callbacks.rank_budget import RankBudget
 from loraexp.training.callbacks.sanity import Guards, Meter
@@ -43,9 +44,8 @@ from loraexp.training.checkpoints import (
 )
 from loraexp.training.classifier_module import FineTuning
 from loraexp.training.evaluate import Evaluation, evaluate
-from loraexp.training.schedule import warmup_steps
 from loraexp.training.lightning_environment import NOWHERE, cluster_environment
-from loraexp.runtime.ranks import is_main_process
+from loraexp.training.schedule import warmup_steps
 
 log = logging.getLogger("loraexp")
 POINTS_AN_EPOCH = 50  # of the training curves

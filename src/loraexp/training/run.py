@@ -10,8 +10,8 @@ from lightning.pytorch.callbacks import Callback
 
 from loraexp.adapters.adapter_files import save_adapter
 from loraexp.adapters.inject import count
-from loraexp.config.rules import plain, to_yaml
 from loraexp.config.schema import TrainConfig
+from loraexp.config.stored import plain, to_yaml
 from loraexp.data.datamodule import TextDataModule
 from loraexp.data.files import SPLITS
 from loraexp.data.splits import TextData
@@ -26,15 +26,15 @@ from loraexp.records.record import (
 from loraexp.results.report.plots import plot_loss
 from loraexp.runs.content import make_way, present
 from loraexp.runs.load import ADAPTER, TRAINED, Assembled, adapter_card
+from loraexp.runs.lock import claimed
 from loraexp.runs.name import run_folder
 from loraexp.runtime import hardware
 from loraexp.runtime.atomic import write_whole
+from loraexp.runtime.ranks import is_main_process
 from loraexp.training.checkpoints import forget
 from loraexp.training.fit import Fitted, fit_adapter
-from loraexp.training.loggers import curve_loggers, publish
-from loraexp.runs.lock import claimed
-from loraexp.runtime.ranks import is_main_process
 from loraexp.training.lightning_environment import quiet, restored_environment
+from loraexp.training.loggers import curve_loggers, publish
 
 log = logging.getLogger("loraexp")
 

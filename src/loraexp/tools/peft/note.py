@@ -6,8 +6,9 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from loraexp.config.rules import check, from_dict, plain
+from loraexp.config.rules import check
 from loraexp.config.schema import Model
+from loraexp.config.stored import from_dict, plain
 from loraexp.errors import UserError
 from loraexp.records.typed_json import fits, hints_of
 from loraexp.runtime.atomic import write_whole

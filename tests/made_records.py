@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from loraexp.config.rules import plain
 from loraexp.config.schema import TrainConfig
+from loraexp.config.stored import plain
 from loraexp.records.record import Record
 
 MakeRecord = Callable[..., Record]
