@@ -8,10 +8,8 @@ from made_records import make_record, make_records  # noqa: F401
 from small import small_run, tiny_model
 
 from loraexp.config.schema import Head, Model, TrainConfig
-from loraexp.runtime.process import settle
 
 os.environ.setdefault("WANDB_MODE", "offline")  # no test reaches the network
-settle()  # as the command line does
 if "PYTEST_XDIST_WORKER" in os.environ:  # one of several: a core each, before torch is imported
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 from loraexp.commands import predict
-from loraexp.config.schemas import PredictConfig
+from loraexp.commands.predict import PredictConfig
 
 Row = tuple[str, float, str]
 

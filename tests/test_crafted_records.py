@@ -10,7 +10,8 @@ import pytest
 from crafted import GONE, NO_FILES, changed
 
 from loraexp.commands import report, table
-from loraexp.config.schemas import ReportConfig, TableConfig
+from loraexp.commands.report import ReportConfig
+from loraexp.commands.table import TableConfig
 from loraexp.errors import UserError
 from loraexp.records.record import FAILED, FILE, SCORED, read_failure, read_trial
 from loraexp.tools.verification import verify

@@ -16,9 +16,11 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from loraexp.cli import VERBS, dispatch
-from loraexp.config.rules import check, keys
+from loraexp.commands import SCHEMAS
+from loraexp.commands.predict import PredictConfig
+from loraexp.config.rules import check
+from loraexp.config.keys import keys
 from loraexp.config.schema import Data
-from loraexp.config.schemas import SCHEMAS, PredictConfig
 from loraexp.data.splits import load_data
 from loraexp.errors import UserError
 from loraexp.inference.inputs import chunks

@@ -10,15 +10,13 @@ from crafted import NO_FILES
 
 from loraexp.adapters.adapter_files import CARD, TENSORS
 from loraexp.commands import combine, eval, export, merge, predict, rank_curve, verify
-from loraexp.config.schemas import (
-    CombineConfig,
-    EvalConfig,
-    ExportConfig,
-    MergeConfig,
-    PredictConfig,
-    RankCurveConfig,
-    VerifyConfig,
-)
+from loraexp.commands.combine import CombineConfig
+from loraexp.commands.eval import EvalConfig
+from loraexp.commands.export import ExportConfig
+from loraexp.commands.merge import MergeConfig
+from loraexp.commands.predict import PredictConfig
+from loraexp.commands.rank_curve import RankCurveConfig
+from loraexp.commands.verify import VerifyConfig
 from loraexp.errors import UserError
 from loraexp.runtime.atomic import read_text, regular, write_whole
 from loraexp.sweeps.collect import collect

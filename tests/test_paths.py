@@ -9,9 +9,10 @@ import pytest
 from small import small_run
 
 from loraexp.api import configure
-from loraexp.config.rules import check, keys
+from loraexp.commands import SCHEMAS
+from loraexp.config.rules import check
+from loraexp.config.keys import keys
 from loraexp.config.schema import Data, TrainConfig
-from loraexp.config.schemas import SCHEMAS
 from loraexp.config.stored import from_dict, from_home, plain
 from loraexp.errors import UserError
 from loraexp.runs.name import run_folder, run_name

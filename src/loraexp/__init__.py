@@ -1,11 +1,14 @@
 """loraexp: config-driven LoRA experiments on GPT-2 text classifiers.
 
 The names below are all that a notebook needs; each is imported when it is first used, so that
-`import loraexp` costs nothing.
+`import loraexp` costs nothing. It configures the process (threads, memory) for all that follows:
+command line, notebook and every launcher's worker alike.
 """
 
 from importlib import import_module
 from typing import Any
+
+from loraexp.runtime.process import configure_process
 
 _WHERE = {
     "configure": "loraexp.api",
@@ -28,6 +31,7 @@ _WHERE = {
 }
 
 __all__ = sorted(_WHERE)
+configure_process()
 
 
 def __getattr__(name: str) -> Any:

@@ -6,7 +6,7 @@ from loraexp.config.schema import TrainConfig
 from loraexp.errors import UserError
 from loraexp.model.gpt2 import GPT2Classifier
 from loraexp.model.weights import load_classifier
-from loraexp.sweeps.plan import plan
+from loraexp.sweeps.plan import TRAIN, plan
 
 
 def configure(*overrides: str) -> TrainConfig:
@@ -15,7 +15,7 @@ def configure(*overrides: str) -> TrainConfig:
     Raises:
         UserError: an unknown key, option or value.
     """
-    jobs: list[TrainConfig] = plan("train", list(overrides)).jobs
+    jobs: list[TrainConfig] = plan(TRAIN, list(overrides)).jobs
     if len(jobs) > 1:
         raise UserError(f"a config is of one run, and these overrides make {len(jobs)}")
     return jobs[0]

@@ -14,9 +14,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from loraexp.runtime.process import settle
 
-settle()  # as the command line does
+import loraexp  # noqa: F401: before torch
 
 import torch
 from arms import Arm, Texts, ours, peft
@@ -88,7 +87,7 @@ def step(model: str, length: int, batch: int, options: argparse.Namespace) -> di
 
 
 def beside_peft(step: dict[str, Any], base: Path, options: argparse.Namespace) -> dict[str, Any]:
-    """The same step in peft's ways, in this process: peft too has what settle() gives."""
+    """The same step in peft's ways, in this process: peft too has what the import of loraexp gives."""
     texts = random_texts(step["length"], step["batch"])
     rates = {
         name: texts_per_second(peft(base, texts, options.device, **WAYS[name]), options)

@@ -11,9 +11,8 @@ import statistics
 import time
 from pathlib import Path
 
-from loraexp.runtime.process import settle
 
-settle()  # as the command line does
+import loraexp  # noqa: F401: before torch
 
 import torch
 from torch import nn

@@ -8,8 +8,9 @@ import pytest
 
 from loraexp.commands import eval as command
 from loraexp.commands import prepare
+from loraexp.commands.eval import EvalConfig
+from loraexp.commands.prepare import PrepareConfig
 from loraexp.config.schema import Data
-from loraexp.config.schemas import EvalConfig, PrepareConfig
 from loraexp.data.files import SPLITS
 from loraexp.data.splits import Split, TextData, load_data
 from loraexp.errors import UserError

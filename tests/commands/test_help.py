@@ -8,10 +8,10 @@ from hydra.core.global_hydra import GlobalHydra
 from omegaconf import OmegaConf
 
 from loraexp.cli import VERBS, overview
-from loraexp.commands.help import as_started, verb_help
+from loraexp.commands import SCHEMAS
+from loraexp.config.help import as_started, verb_help
 from loraexp.config.compose import composed, register_schema
-from loraexp.config.rules import keys
-from loraexp.config.schemas import SCHEMAS
+from loraexp.config.keys import keys
 from loraexp.sweeps.plan import conf_dir, default_options, groups_of
 
 

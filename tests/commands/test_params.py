@@ -12,10 +12,9 @@ from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 
 from loraexp.adapters.methods import METHODS
-from loraexp.commands.params import COLUMNS, classes_of, params_table, read_model, run
+from loraexp.commands.params import COLUMNS, ParamsConfig, classes_of, params_table, read_model, run
 from loraexp.config.rules import check
 from loraexp.config.schema import Head, Lora
-from loraexp.config.schemas import ParamsConfig
 from loraexp.data.splits import load_data
 from loraexp.errors import UserError
 from loraexp.results.tables import FORMATS

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from loraexp.commands import prepare
+from loraexp.commands.prepare import PrepareConfig
 from loraexp.config.schema import Data
-from loraexp.config.schemas import PrepareConfig
 from loraexp.data.files import SPLITS
 from loraexp.data.splits import TextData, load_data
 from loraexp.errors import UserError

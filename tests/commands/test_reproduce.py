@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 import loraexp.commands.reproduce as command
+from loraexp.commands.reproduce import ReproduceConfig
 from loraexp.config.schema import Data, Logger, Model, TrainConfig
-from loraexp.config.schemas import ReproduceConfig
 from loraexp.errors import UserError
 
 

@@ -6,8 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from loraexp.commands.table import run
-from loraexp.config.schemas import TableConfig
+from loraexp.commands.table import TableConfig, run
 from loraexp.errors import UserError
 from loraexp.records.record import Failure, read_record
 

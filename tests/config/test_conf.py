@@ -13,10 +13,11 @@ from omegaconf import OmegaConf
 
 from loraexp.adapters.methods import METHODS
 from loraexp.cli import VERBS
+from loraexp.commands import SCHEMAS
 from loraexp.commands.params import read_model
-from loraexp.config.rules import keys
+from loraexp.config.pretraining import PretrainConfig
+from loraexp.config.keys import keys
 from loraexp.config.schema import Logger, TrainConfig
-from loraexp.config.schemas import SCHEMAS, PretrainConfig
 from loraexp.data.sources import SOURCES
 from loraexp.sweeps.plan import conf_dir, groups_of, plan
 

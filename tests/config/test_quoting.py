@@ -46,7 +46,7 @@ def test_quoting_as_in_json_does_not(text: str) -> None:
 def test_a_hint_that_is_pasted_into_a_shell_arrives_as_it_was(text: str) -> None:
     (word,) = shlex.split(pasted("logger.project", text))
     assert plan("train", [word]).jobs[0].logger.project == text
-    (free,) = shlex.split(pasted("run", text))
+    (free,) = shlex.split(pasted("run", text, text=True))
     assert free == f"run={text}"
 
 

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
+from loraexp.commands.predict import PredictConfig
 from loraexp.config.rules import check
 from loraexp.config.schema import Data
-from loraexp.config.schemas import PredictConfig
 from loraexp.data.files import read_chunks, read_labelled
 from loraexp.data.reading import Reading
 from loraexp.data.sources import SMS_FILE, find_source

@@ -9,9 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from loraexp.commands.predict import run
+from loraexp.commands.predict import PredictConfig, run
 from loraexp.config.schema import Head, TrainConfig
-from loraexp.config.schemas import PredictConfig
 from loraexp.errors import UserError
 from loraexp.inference.predictor import Predictor, Predictors
 from loraexp.runs.name import distinct_names, run_folder

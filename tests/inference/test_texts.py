@@ -10,7 +10,7 @@ import pytest
 import torch
 from predicting import csv_rows, json_rows, run
 
-from loraexp.config.schemas import PredictConfig
+from loraexp.commands.predict import PredictConfig
 from loraexp.errors import UserError
 from loraexp.inference.inputs import CHUNK, chunks
 from loraexp.inference.predictor import Predictor

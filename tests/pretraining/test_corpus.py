@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loraexp.config.schemas import Corpus
+from loraexp.config.pretraining import Corpus
 from loraexp.errors import UserError
 from loraexp.pretraining.corpus import Blocks, corpus_files, documents, stream
 

@@ -16,8 +16,8 @@ from lightning.pytorch import Trainer
 from transformers import AutoModelForCausalLM, GPT2TokenizerFast
 
 from loraexp.commands.pretrain import run as pretrain_command
+from loraexp.config.pretraining import Corpus, LanguageOptim, Passes, PretrainConfig
 from loraexp.config.schema import Data, Logger, Model, TrainConfig
-from loraexp.config.schemas import Corpus, LanguageOptim, Passes, PretrainConfig
 from loraexp.errors import UserError
 from loraexp.model.tokenizer import from_folder
 from loraexp.pretraining.base import Clock, pretrain

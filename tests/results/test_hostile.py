@@ -15,7 +15,8 @@ from markdown_it import MarkdownIt
 
 from loraexp.commands import report as report_command
 from loraexp.commands import table as table_command
-from loraexp.config.schemas import ReportConfig, TableConfig
+from loraexp.commands.report import ReportConfig
+from loraexp.commands.table import TableConfig
 from loraexp.records.record import Failure, Record
 from loraexp.results.report import content as report_module
 from loraexp.results.report.content import Report, report

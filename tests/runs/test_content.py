@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from loraexp.adapters.adapter_files import read_card
+from loraexp.commands.merge import MergeConfig
 from loraexp.commands.train import begin_sweep
 from loraexp.config.schema import Data, Head, Model, TrainConfig
-from loraexp.config.schemas import MergeConfig
 from loraexp.errors import UserError
 from loraexp.model.checkpoint import save_base
 from loraexp.model.tokenizer import from_bytes
@@ -150,7 +150,7 @@ def test_what_is_measured_again_is_measured_on_the_runs_own_texts(
     for work in (
         lambda: measure_again(run, "test", lambda config: config),
         lambda: rank_curve(run),
-        lambda: merge_run(merging),
+        lambda: merge_run(**vars(merging)),
     ):
         with pytest.raises(UserError, match="other texts than it was trained on"):
             work()

@@ -1,4 +1,4 @@
-"""What a process is told before torch is imported."""
+"""What a process is told by the import of loraexp."""
 
 import os
 import platform
@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from loraexp.runtime.process import RANKS, settle
+from loraexp.runtime.process import RANKS, configure_process
 
 needs_glibc = pytest.mark.skipif(
     platform.libc_ver()[0] != "glibc",
@@ -17,9 +17,8 @@ needs_glibc = pytest.mark.skipif(
 # Asks for 8 MB, writes to it and frees it, again and again: prints the pages that were asked for.
 FAULTS = """
 import resource
-from loraexp.runtime.process import RANKS, settle
-if {settled}:
-    settle()
+if {configured}:
+    import loraexp
 faults = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_minflt
 def use(times):
     for _ in range(times):
@@ -31,10 +30,10 @@ print(faults() - before)
 """
 
 
-def faults(*, settled: bool, **environment: str) -> int:
+def faults(*, configured: bool, **environment: str) -> int:
     inherited = {k: v for k, v in os.environ.items() if "MALLOC" not in k}
     done = subprocess.run(
-        [sys.executable, "-c", FAULTS.format(settled=settled)],
+        [sys.executable, "-c", FAULTS.format(configured=configured)],
         env={**inherited, **environment},
         check=True,
         capture_output=True,
@@ -46,14 +45,14 @@ def faults(*, settled: bool, **environment: str) -> int:
 @needs_glibc
 def test_freed_memory_is_kept() -> None:
     fewest = 8 * 2**20 // os.sysconf("SC_PAGE_SIZE")  # pages of one piece
-    assert faults(settled=True) < fewest
-    assert faults(settled=False, MALLOC_TRIM_THRESHOLD_="1000000") > 10 * fewest
+    assert faults(configured=True) < fewest
+    assert faults(configured=False, MALLOC_TRIM_THRESHOLD_="1000000") > 10 * fewest
 
 
 @needs_glibc
 def test_the_users_own_settings_win() -> None:
     fewest = 8 * 2**20 // os.sysconf("SC_PAGE_SIZE")
-    assert faults(settled=True, MALLOC_TRIM_THRESHOLD_="1000000") > 10 * fewest
+    assert faults(configured=True, MALLOC_TRIM_THRESHOLD_="1000000") > 10 * fewest
 
 
 @pytest.mark.parametrize(
@@ -61,10 +60,10 @@ def test_the_users_own_settings_win() -> None:
 )
 def test_what_the_environment_says_wins(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(name, raising=False)
-    settle()
+    configure_process()
     assert int(os.environ[name]) < 100_000
     monkeypatch.setenv(name, "300000")
-    settle()
+    configure_process()
     assert os.environ[name] == "300000"
 
 
@@ -74,5 +73,5 @@ def test_a_rank_that_is_no_number_is_left_out_and_a_number_stays(
 ) -> None:
     for value, kept in (("r8", None), ("", None), ("-1", None), ("3", "3")):
         monkeypatch.setenv(name, value)
-        settle()
+        configure_process()
         assert os.environ.get(name) == kept

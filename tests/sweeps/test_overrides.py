@@ -14,7 +14,7 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hypothesis import example, given, settings
 
-from loraexp.config.rules import keys
+from loraexp.config.keys import keys
 from loraexp.config.schema import TrainConfig
 from loraexp.sweeps import plan as overrides
 from loraexp.sweeps.plan import plan, typed

@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from loraexp.adapters.algebra import change_of
+from loraexp.commands.combine import CombineConfig
 from loraexp.commands.combine import run as command
 from loraexp.config.schema import TrainConfig
-from loraexp.config.schemas import CombineConfig
 from loraexp.errors import UserError
 from loraexp.runs.load import restore
 from loraexp.runs.name import run_folder
@@ -34,7 +34,9 @@ def dense(run: Path) -> dict[str, torch.Tensor]:
 def test_a_sum_is_the_sum_of_the_changes(runs: list[Path], tmp_path: Path) -> None:
     weights = [0.5, -2.0, 1.0]
     out = tmp_path / "sum"
-    found = combine(CombineConfig(runs=[str(r) for r in runs], weights=weights, out=str(out)))
+    found = combine(
+        **vars(CombineConfig(runs=[str(r) for r in runs], weights=weights, out=str(out)))
+    )
     assert (found.rank, found.lost) == (2 + 3 + 2, 0.0)  # v_proj is a target of all three
     parts, total = [dense(run) for run in runs], dense(out)
     assert total.keys() == {path for part in parts for path in part}
@@ -49,7 +51,7 @@ def test_a_sum_is_the_sum_of_the_changes(runs: list[Path], tmp_path: Path) -> No
 
 def test_an_adapter_less_itself_is_none(runs: list[Path], tmp_path: Path) -> None:
     pair = [str(runs[0]), str(runs[0])]
-    combine(CombineConfig(runs=pair, weights=[1.0, -1.0], out=str(tmp_path / "none")))
+    combine(**vars(CombineConfig(runs=pair, weights=[1.0, -1.0], out=str(tmp_path / "none"))))
     assert max(float(change.abs().max()) for change in dense(tmp_path / "none").values()) <= 1e-9
     assert max(float(change.abs().max()) for change in dense(runs[0]).values()) > 1e-3
 
@@ -60,7 +62,7 @@ def test_a_cut_has_the_rank_and_says_what_it_lost(
     out = tmp_path / "cut"
     pair = [str(run) for run in runs[:2]]
     command(CombineConfig(runs=pair, rank=1, out=str(out)), None)
-    exact = combine(CombineConfig(runs=pair, out=str(tmp_path / "whole")))
+    exact = combine(**vars(CombineConfig(runs=pair, out=str(tmp_path / "whole"))))
     assert exact.rank == 5
     whole, cut = dense(tmp_path / "whole"), dense(out)
     assert {int(torch.linalg.matrix_rank(change, tol=1e-6)) for change in cut.values()} == {1}
@@ -86,5 +88,5 @@ def test_what_cannot_be_added_is_refused(
     ):
         given = [str(folder) for folder in folders]
         with pytest.raises(UserError, match=words):
-            combine(CombineConfig(runs=given, weights=weights, out=out))
+            combine(**vars(CombineConfig(runs=given, weights=weights, out=out)))
     assert not Path(out).exists()

@@ -17,10 +17,10 @@ from small import small_run, tiny_model
 from transformers import AutoTokenizer
 
 from loraexp.adapters.inject import saved_tensors
+from loraexp.commands.export import ExportConfig
 from loraexp.commands.export import run as export_command
 from loraexp.commands.import_ import run as import_command
 from loraexp.config.schema import Model, TrainConfig
-from loraexp.config.schemas import ExportConfig
 from loraexp.errors import UserError
 from loraexp.inference.predictor import Predictor
 from loraexp.model.checkpoint import save_base

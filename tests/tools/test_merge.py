@@ -13,9 +13,10 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer, pipe
 from loraexp.adapters.adapter_files import card_text, json_hash
 from loraexp.adapters.inject import merge
 from loraexp.adapters.methods import METHODS, as_method
+from loraexp.commands.eval import EvalConfig
 from loraexp.commands.eval import run as eval_command
+from loraexp.commands.merge import MergeConfig
 from loraexp.config.schema import Head, TrainConfig
-from loraexp.config.schemas import EvalConfig, MergeConfig
 from loraexp.data.splits import load_data
 from loraexp.errors import UserError
 from loraexp.inference.predictor import Predictor, Predictors
@@ -36,7 +37,7 @@ def merged(small: TrainConfig, tmp_path: Path) -> tuple[TrainConfig, Path]:
     model = replace(small.model, tokenizer=str(tmp_path / "bpe"), vocab_size=300)
     config = replace(small, model=model)
     train(config)
-    merge_run(MergeConfig(run=str(run_folder(config)), out=str(tmp_path / "merged")))
+    merge_run(**vars(MergeConfig(run=str(run_folder(config)), out=str(tmp_path / "merged"))))
     return config, tmp_path / "merged"
 
 
@@ -97,7 +98,7 @@ def test_a_merged_folder_that_was_moved_is_the_same_run_also_for_the_next_verb(
 ) -> None:
     train(small)
     made = tmp_path / "merged"
-    merge_run(MergeConfig(run=str(run_folder(small)), out=str(made)))
+    merge_run(**vars(MergeConfig(run=str(run_folder(small)), out=str(made))))
     naming = [f.name for f in made.rglob("*") if f.is_file() and str(tmp_path) in as_text(f)]
     assert naming == []
     texts = load_data(small.data).test.texts
@@ -110,7 +111,7 @@ def test_a_merged_folder_that_was_moved_is_the_same_run_also_for_the_next_verb(
     assert [check.field for check in verify(folder) if check.off] == []
     several = Predictors([folder])
     assert torch.equal(several.chances(several.names[0], texts), chances)
-    merge_run(MergeConfig(run=str(folder), out="again"))
+    merge_run(**vars(MergeConfig(run=str(folder), out="again")))
     shutil.rmtree(moved)
     assert torch.allclose(Predictor("again").chances(texts), chances)
     with pytest.raises(UserError, match="no adapter in"):  # the control: nothing is left there
@@ -126,7 +127,7 @@ def test_a_merged_folder_of_before_names_its_place_and_is_read_there(
 ) -> None:
     train(small)
     made = tmp_path / "merged"
-    merge_run(MergeConfig(run=str(run_folder(small)), out=str(made)))
+    merge_run(**vars(MergeConfig(run=str(run_folder(small)), out=str(made))))
     card = json.loads((made / "adapter" / "adapter.json").read_text())
     card["config"]["model"]["weights"] = str(made)
     card["digests"]["config"] = json_hash(card["config"])
@@ -165,7 +166,9 @@ def test_every_method_merges_within_float32(
 ) -> None:
     config = as_method(small, method)
     train(config)
-    certificate = merge_run(MergeConfig(run=str(run_folder(config)), out=str(tmp_path / "out")))
+    certificate = merge_run(
+        **vars(MergeConfig(run=str(run_folder(config)), out=str(tmp_path / "out")))
+    )
     assert certificate.texts == 24
     assert certificate.logit_change < 1e-5
     assert certificate.labels_changed == 0
@@ -179,9 +182,9 @@ def test_a_change_above_the_tolerance_is_refused_unless_forced(
         run=str(run_folder(small)), out=str(tmp_path / "out"), dtype="bf16", tolerance=1e-9
     )
     with pytest.raises(UserError, match=r"more than tolerance=1e-09; nothing was written"):
-        merge_run(wanted)
+        merge_run(**vars(wanted))
     assert not (tmp_path / "out").exists()
-    certificate = merge_run(replace(wanted, force=True))
+    certificate = merge_run(**vars(replace(wanted, force=True)))
     assert certificate.logit_change > 1e-9
     network = AutoModelForSequenceClassification.from_pretrained(tmp_path / "out")
     assert network.config.num_labels == 2
@@ -194,7 +197,7 @@ def test_logits_that_are_no_numbers_certify_nothing(
     broken = Certificate(texts=24, logit_change=math.nan, labels_changed=0)
     monkeypatch.setattr("loraexp.tools.merging.compare", lambda before, after: broken)
     with pytest.raises(UserError, match="changes a logit by nan"):
-        merge_run(MergeConfig(run=str(run_folder(small)), out=str(tmp_path / "out")))
+        merge_run(**vars(MergeConfig(run=str(run_folder(small)), out=str(tmp_path / "out"))))
     assert not (tmp_path / "out").exists()
     one = torch.tensor([[0.0, math.nan]])
     assert math.isnan(compare(one, one).logit_change)
@@ -206,7 +209,7 @@ def test_what_transformers_cannot_express_is_refused_with_the_key(
     config = replace(small, head=Head(pooling="mean"))
     train(config)
     with pytest.raises(UserError, match=r"cannot do head.pooling=mean \(only last_token\)"):
-        merge_run(MergeConfig(run=str(run_folder(config)), out=str(tmp_path / "out")))
+        merge_run(**vars(MergeConfig(run=str(run_folder(config)), out=str(tmp_path / "out"))))
 
 
 def test_a_folder_that_holds_something_is_left_alone(small: TrainConfig, tmp_path: Path) -> None:
@@ -214,5 +217,5 @@ def test_a_folder_that_holds_something_is_left_alone(small: TrainConfig, tmp_pat
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "mine.txt").write_text("mine")
     with pytest.raises(UserError, match="is not empty; choose a new folder"):
-        merge_run(MergeConfig(run=str(run_folder(small)), out=str(tmp_path / "out")))
+        merge_run(**vars(MergeConfig(run=str(run_folder(small)), out=str(tmp_path / "out"))))
     assert [file.name for file in (tmp_path / "out").iterdir()] == ["mine.txt"]

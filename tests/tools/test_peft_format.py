@@ -16,9 +16,9 @@ from transformers import AutoModelForSequenceClassification, PreTrainedModel
 
 from loraexp.adapters.inject import adapter_tensors, inject, saved_tensors
 from loraexp.adapters.methods import METHODS, as_method
+from loraexp.commands.export import ExportConfig
 from loraexp.commands.export import run as export_command
 from loraexp.config.schema import Adaptation, Head, Lora, Model, TrainConfig
-from loraexp.config.schemas import ExportConfig
 from loraexp.errors import UserError
 from loraexp.model.checkpoint import save_classifier
 from loraexp.model.gpt2 import GPT2Classifier

@@ -13,10 +13,11 @@ from pefts import theirs
 from transformers import AutoModelForSequenceClassification
 
 from loraexp.adapters.inject import inject, load_tensors, saved_tensors
+from loraexp.commands.export import ExportConfig
 from loraexp.commands.export import run as export_command
+from loraexp.commands.import_ import ImportConfig
 from loraexp.commands.import_ import run as import_command
 from loraexp.config.schema import Adaptation, Head, Model, TrainConfig
-from loraexp.config.schemas import ExportConfig, ImportConfig
 from loraexp.inference.predictor import Predictor
 from loraexp.model.gpt2 import GPT2Classifier
 from loraexp.model.weights import load_classifier

@@ -11,9 +11,9 @@ import torch
 from pefts import theirs
 from safetensors.torch import load_file, save_file
 
+from loraexp.commands.import_ import ImportConfig
 from loraexp.commands.import_ import run as import_command
 from loraexp.config.schema import Model
-from loraexp.config.schemas import ImportConfig
 from loraexp.errors import UserError
 from loraexp.tools.peft.from_peft import from_peft, read
 from loraexp.tools.peft.refusals import check_base

@@ -9,9 +9,9 @@ import torch
 from loraexp.adapters.algebra import change_of, truncate
 from loraexp.adapters.inject import merge
 from loraexp.adapters.methods import as_method
+from loraexp.commands.rank_curve import RankCurveConfig
 from loraexp.commands.rank_curve import run as command
 from loraexp.config.schema import Head, TrainConfig
-from loraexp.config.schemas import RankCurveConfig
 from loraexp.errors import UserError
 from loraexp.records.record import read_record
 from loraexp.runs.load import restore

@@ -1,14 +1,14 @@
-"""loraexp params: exact trainable parameters of models x methods x ranks, without weights."""
+"""loraexp params: count trainable parameters of models x methods x ranks, without weights."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import yaml
 
 from loraexp.adapters.counts import count_shapes
 from loraexp.adapters.methods import as_method, find_method
-from loraexp.config.schema import Model
-from loraexp.config.schemas import ParamsConfig
+from loraexp.config.keys import key
+from loraexp.config.schema import Model, TrainConfig
 from loraexp.errors import unknown
 from loraexp.model.base_folder import CONFIG, check_geometry, in_folder
 from loraexp.model.shapes import linear_shapes, shapes
@@ -26,7 +26,22 @@ COLUMNS = (
 )
 
 
-def run(config: ParamsConfig, sweep: Path | None) -> None:
+@dataclass
+class ParamsConfig(TrainConfig):
+    """loraexp params: the keys of train, of which those that change counts matter"""
+
+    models: list[str] = key([], "names of conf/model to count; `model` if empty")
+    ranks: list[int] = key([], "ranks to count; lora.rank if empty", least=1)
+    methods: list[str] = key([], "methods to count; `method` if empty")
+    classes: int | None = key(None, "number of classes; that of the data if null", least=1)
+    format: str = key(
+        "table",
+        "table | csv | markdown | latex | json",
+        choices=("table", "csv", "markdown", "latex", "json"),
+    )
+
+
+def run(config: ParamsConfig) -> None:
     print(FORMATS[config.format](params_table(config)))
 
 
@@ -66,7 +81,7 @@ def classes_of(config: ParamsConfig) -> int:
 
 def read_model(name: str) -> Model:
     """The geometry in conf/model/<name>.yaml."""
-    from loraexp.sweeps.plan import conf_dir
+    from loraexp.config.compose import conf_dir
 
     files = {file.stem: file for file in (conf_dir() / "model").glob("*.yaml")}
     if name not in files:

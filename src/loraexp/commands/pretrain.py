@@ -1,14 +1,13 @@
-"""loraexp pretrain: a base of one's own, and how well it foretells text it has not seen."""
+"""loraexp pretrain: train a small base of your own on plain text."""
 
 import sys
-from pathlib import Path
 
+from loraexp.config.pretraining import PretrainConfig
 from loraexp.config.quoting import pasted
-from loraexp.config.schemas import PretrainConfig
 from loraexp.runtime.escape import printable
 
 
-def run(config: PretrainConfig, sweep: Path | None) -> None:
+def run(config: PretrainConfig) -> None:
     from loraexp.pretraining.base import pretrain  # heavy: not at start
 
     report = pretrain(config, progress=sys.stdout.isatty())

@@ -1,8 +1,9 @@
-"""loraexp rank_curve: one run's adapter cut to every lower rank, and which of them is enough."""
+"""loraexp rank_curve: cut a run's adapter to every lower rank: which is enough."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
-from loraexp.config.schemas import RankCurveConfig
+from loraexp.config.keys import key
 from loraexp.results.tables import FORMATS, Column, Table, percent
 
 COLUMNS = (
@@ -14,7 +15,19 @@ COLUMNS = (
 )
 
 
-def run(config: RankCurveConfig, sweep: Path | None) -> None:
+@dataclass
+class RankCurveConfig:
+    """loraexp rank_curve"""
+
+    run: str = key("???", "folder of a finished run", path=True, text=True)
+    format: str = key(
+        "table",
+        "table | csv | markdown | latex | json",
+        choices=("table", "csv", "markdown", "latex", "json"),
+    )
+
+
+def run(config: RankCurveConfig) -> None:
     from loraexp.tools.rank_cuts import rank_curve  # heavy: not at start
 
     curve = rank_curve(Path(config.run))

@@ -1,13 +1,21 @@
-"""loraexp verify: compute again what a finished run says of itself, and name what is off."""
+"""loraexp verify: compute again all that a finished run says of itself."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
-from loraexp.config.schemas import VerifyConfig
+from loraexp.config.keys import key
 from loraexp.errors import UserError
 from loraexp.runtime.escape import printable
 
 
-def run(config: VerifyConfig, sweep: Path | None) -> None:
+@dataclass
+class VerifyConfig:
+    """loraexp verify"""
+
+    run: str = key("???", "folder of a finished run", path=True, text=True)
+
+
+def run(config: VerifyConfig) -> None:
     from loraexp.tools.verification import verify  # heavy: not at start
 
     checks = list(verify(Path(config.run)))

@@ -1,8 +1,6 @@
 """Hydra's composition of conf/ and overrides into a typed object; what goes wrong is one line."""
 
 import re
-from collections.abc import Collection
-from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -14,11 +12,8 @@ from hydra.errors import HydraException, MissingConfigException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
-from loraexp.config.schema import Model
-from loraexp.config.schemas import SCHEMAS, ImportConfig
+from loraexp.config.keys import Verb
 from loraexp.errors import UserError, unknown
-from loraexp.model.base_folder import RUN, in_folder, with_folder
-from loraexp.tools.peft.note import exported_base
 
 # Launchers and sweepers of others that Hydra's documentation names, and where they are.
 PLUGINS = {
@@ -38,8 +33,20 @@ PLUGINS = {
 }
 
 
-def register_schema(verb: str) -> None:
-    ConfigStore.instance().store(name=f"{verb}_schema", node=SCHEMAS[verb])
+def conf_dir() -> Path:
+    """conf/ inside the installed package, else the checkout's."""
+    packaged = Path(__file__).parents[1] / "conf"
+    return packaged if packaged.is_dir() else Path(__file__).parents[3] / "conf"
+
+
+def register(verb: Verb) -> None:
+    """Tell Hydra a verb's keys, and the config of a verb that has no file in conf/: its keys and
+    nothing else."""
+    store = ConfigStore.instance()
+    store.store(name=f"{verb.name}_schema", node=verb.schema)
+    if not (conf_dir() / f"{verb.name}.yaml").is_file():
+        quiet = [{f"override hydra/{kind}_logging": "none"} for kind in ("job", "hydra")]
+        store.store(name=verb.name, node={"defaults": [f"{verb.name}_schema", "shell", *quiet]})
 
 
 def composed(verb: str, overrides: list[str], shell: bool = False) -> DictConfig:
@@ -101,37 +108,6 @@ def to_typed(config: DictConfig) -> Any:
     if marks:
         result.text = "???"
     return result
-
-
-def based(config: Any, given: Collection[str]) -> Model:
-    """The model of a config, with what the folder of its weights says, or an export to import.
-
-    Args:
-        given: keys of the model that were typed.
-
-    Raises:
-        UserError: a folder that contradicts them, or is damaged.
-    """
-    model: Model = config.model
-    own = exported_base(Path(config.peft)) if isinstance(config, ImportConfig) else None
-    if own and not given:
-        return own
-    if model.weights == RUN:
-        raise UserError(
-            f"model.weights={RUN} is what merge writes of a folder that holds both base and run; "
-            f"name the folder itself, or ./{RUN} if it is called so"
-        )
-    if not in_folder(model):
-        return model
-    verb = next(verb for verb, schema in SCHEMAS.items() if schema is type(config))
-    plain: Any = OmegaConf.to_object(by_itself(verb).model)
-    return with_folder(model, plain, given)
-
-
-@cache
-def by_itself(verb: str) -> DictConfig:
-    """What a verb is composed to where nothing is typed."""
-    return composed(verb, [])
 
 
 def check_optuna() -> None:

@@ -4,16 +4,12 @@ import re
 import shlex
 from typing import Any
 
-# Keys whose value is text as typed: commas, quotes and brackets in it are no grammar.
-FREE_TEXT = {"text", "file", "out", "run", "peft", "question"}
 
-
-def pasted(key: str, value: str) -> str:
-    """key=value to be pasted into a shell, so that it arrives as it is."""
-    bare = key in FREE_TEXT or (
-        re.fullmatch(r"[\w./~-]+", value) and value.lower() not in ("null", "true", "false")
-    )
-    return shlex.quote(f"{key}={value if bare else quoted(value)}")
+def pasted(key: str, value: str, text: bool = False) -> str:
+    """key=value to be pasted into a shell, so that it arrives as it is; of a `text` key what is
+    typed is the value."""
+    plain = re.fullmatch(r"[\w./~-]+", value) and value.lower() not in ("null", "true", "false")
+    return shlex.quote(f"{key}={value if text or plain else quoted(value)}")
 
 
 def literal(kind: Any, value: str) -> str:

@@ -3,39 +3,12 @@
 import math
 import operator
 from collections.abc import Iterator, Mapping
-from dataclasses import Field, fields, is_dataclass
-from typing import Any, TypeVar, get_args
+from typing import Any
 
+from loraexp.config.keys import walk
+from loraexp.config.pretraining import PretrainConfig
 from loraexp.config.schema import Data, Model, TrainConfig
-from loraexp.config.schemas import PretrainConfig
 from loraexp.errors import UserError, unknown
-
-C = TypeVar("C")
-
-
-def keys(schema: type[Any], prefix: str = "") -> Iterator[tuple[str, Field[Any]]]:
-    """Every leaf key of a schema: (dotted key, its field); a group that may be null counts too."""
-    for f in fields(schema):
-        group = group_in(f.type)
-        if group is None:
-            yield prefix + f.name, f
-        else:
-            yield from keys(group, f"{prefix}{f.name}.")
-
-
-def group_in(kind: Any) -> type[Any] | None:
-    """The dataclass in an annotation: Data in `Data` and in `Data | None`."""
-    return next((t for t in (kind, *get_args(kind)) if is_dataclass(t)), None)  # type: ignore[return-value]
-
-
-def walk(config: Any, prefix: str = "") -> Iterator[tuple[str, Any, Mapping[str, Any]]]:
-    """Every leaf key of a config object: (dotted key, value, its rule)."""
-    for f in fields(config):
-        value = getattr(config, f.name)
-        if is_dataclass(value):
-            yield from walk(value, f"{prefix}{f.name}.")
-        else:
-            yield prefix + f.name, value, f.metadata
 
 
 def check(config: Any) -> None:

@@ -4,35 +4,10 @@ Hydra fills these dataclasses from conf/ and the command line (they cannot be fr
 would then refuse every override). Below the commands they are only read. No torch here.
 """
 
-from dataclasses import dataclass, field, is_dataclass
-from typing import Any, cast
+from dataclasses import dataclass
+from typing import Any
 
-FLOAT32 = 3.4e38  # the largest number that a tensor takes, nearly
-
-
-def key(
-    default: Any,
-    help: str,
-    *,
-    choices: tuple[str, ...] = (),
-    least: float | None = None,
-    above: float | None = None,
-    most: float | None = None,
-    path: bool = False,
-) -> Any:
-    """A dataclass field that carries its help line and the rule its value must meet; of a `path`
-    a leading ~ is the home folder."""
-    rule = {"help": help, "choices": choices, "least": least, "above": above, "most": most}
-    rule["path"] = path
-    if isinstance(default, (list, dict)) or is_dataclass(default):
-        factory = (lambda: type(default)(default)) if not is_dataclass(default) else type(default)
-        return field(default_factory=cast(Any, factory), metadata=rule)
-    return field(default=default, metadata=rule)
-
-
-def seed_key(default: int, help: str) -> Any:
-    """A key for a seed: any that numpy's and torch's generators take."""
-    return key(default, help, least=0, most=2**32 - 1)
+from loraexp.config.keys import FLOAT32, key, seed_key
 
 
 @dataclass

@@ -7,7 +7,7 @@ from typing import Any, TypeVar, cast
 
 import yaml
 
-from loraexp.config.rules import group_in, walk
+from loraexp.config.keys import group_in, walk
 from loraexp.config.schema import TrainConfig
 
 C = TypeVar("C")

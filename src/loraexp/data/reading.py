@@ -7,10 +7,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from typing import TextIO
+from typing import Protocol, TextIO
 
 from loraexp.config.schema import Data
-from loraexp.config.schemas import PredictConfig
 from loraexp.errors import UserError, cut
 
 SEPARATED = (".csv", ".tsv")
@@ -22,6 +21,15 @@ NEUTRAL = {
     "header": (True,),
     "encoding": ("utf-8",),
 }
+
+
+class Keys(Protocol):
+    """Of `data`, and of predict."""
+
+    quoting: str
+    delimiter: str
+    encoding: str
+    header: bool
 
 
 @dataclass(frozen=True)
@@ -39,7 +47,7 @@ class Reading:
     prefix: str = "data."
 
     @classmethod
-    def of(cls, config: Data | PredictConfig) -> "Reading":
+    def of(cls, config: Keys) -> "Reading":
         """
         Raises:
             UserError: no text codec of Python's, no delimiter.

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from itertools import chain, islice
 from pathlib import Path
 
-from loraexp.config.schemas import PredictConfig
 from loraexp.data.files import read_chunks
 from loraexp.data.reading import Reading
 from loraexp.errors import UserError
@@ -15,20 +14,21 @@ from loraexp.errors import UserError
 CHUNK = 2048  # texts in memory at a time
 
 
-def chunks(config: PredictConfig) -> Iterator[list[str]]:
-    reading = Reading.of(config)
-    if config.file is not None:
-        for frame in read_chunks(Path(config.file), [config.text_column], CHUNK, reading):
-            yield list(frame[config.text_column])
+def chunks(
+    text: str | None, file: str | None, text_column: str, reading: Reading
+) -> Iterator[list[str]]:
+    if file is not None:
+        for frame in read_chunks(Path(file), [text_column], CHUNK, reading):
+            yield list(frame[text_column])
         return
-    if config.text is None:
+    if text is None:
         reading.check(".txt", "lines on stdin")
         yield from stdin_lines(reading)
         return
     reading.check("", "text=")
     try:
         # What was typed is UTF-8 also where the locale let Python see bytes only.
-        yield [os.fsencode(config.text).decode() if halves(config.text) else config.text]
+        yield [os.fsencode(text).decode() if halves(text) else text]
     except UnicodeError:
         raise UserError("text is not UTF-8") from None
 

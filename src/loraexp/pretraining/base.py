@@ -18,7 +18,7 @@ from lightning.pytorch.callbacks import Callback, LearningRateMonitor, ModelChec
 from lightning.pytorch.loggers import Logger
 
 from loraexp.adapters.adapter_files import file_hash
-from loraexp.config.schemas import PretrainConfig
+from loraexp.config.pretraining import PretrainConfig
 from loraexp.config.stored import from_home, to_yaml
 from loraexp.errors import UserError
 from loraexp.model.causal_lm import GPT2Language

@@ -11,7 +11,7 @@ from torch.optim import AdamW, Muon, Optimizer
 from torch.utils.data import DataLoader, IterableDataset
 from torchmetrics import MeanMetric
 
-from loraexp.config.schemas import Corpus, LanguageOptim
+from loraexp.config.pretraining import Corpus, LanguageOptim
 from loraexp.errors import UserError
 from loraexp.model.causal_lm import GPT2Language
 from loraexp.pretraining.corpus import Blocks

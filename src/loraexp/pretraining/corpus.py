@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from loraexp.config.schemas import Corpus
+from loraexp.config.pretraining import Corpus
 from loraexp.errors import UserError
 
 STRETCH = 8  # neighbouring blocks that are held out together

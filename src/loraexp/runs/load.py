@@ -8,7 +8,8 @@ import torch
 
 from loraexp.adapters.adapter_files import load_adapter, read_card
 from loraexp.adapters.inject import inject
-from loraexp.config.rules import check, keys
+from loraexp.config.keys import keys
+from loraexp.config.rules import check
 from loraexp.config.schema import TrainConfig
 from loraexp.config.stored import completed, from_dict, plain
 from loraexp.data.splits import TextData, load_data

@@ -8,8 +8,8 @@ from contextlib import suppress
 from pathlib import Path
 
 from loraexp.adapters.counts import count_shapes
+from loraexp.config.pretraining import PretrainConfig
 from loraexp.config.schema import Model, TrainConfig
-from loraexp.config.schemas import PretrainConfig
 from loraexp.errors import UserError
 from loraexp.model.shapes import linear_shapes, shapes
 

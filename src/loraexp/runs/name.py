@@ -7,7 +7,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from loraexp.adapters.methods import find_method
-from loraexp.config.rules import keys
+from loraexp.config.keys import keys
 from loraexp.config.schema import TrainConfig
 from loraexp.config.stored import BEFORE
 

@@ -1,5 +1,5 @@
-"""What a process is told once, before torch is imported: how its threads wait, what it keeps of
-memory and of kernels, how it reads and prints."""
+"""What a process is told once, as soon as `loraexp` is imported and best before torch is: how its
+threads wait, what it keeps of memory and of kernels. And how a command reads and prints."""
 
 import ctypes
 import io
@@ -15,10 +15,9 @@ MAPPED = 2**26
 RANKS = ("RANK", "LOCAL_RANK", "SLURM_PROCID", "JSM_NAMESPACE_RANK")
 
 
-def settle() -> None:
+def configure_process() -> None:
     """Set all three, unless the user's environment has something of its own to say, and leave out
     of it what would stop an import."""
-    os.environ["MPLBACKEND"] = "agg"  # figures go to files, and another value may be no backend
     for name in RANKS:
         if not os.environ.get(name, "0").isdecimal():
             del os.environ[name]
@@ -47,7 +46,9 @@ def keep_freed_memory() -> None:
 def open_streams() -> None:
     """stdin, stdout and stderr in UTF-8 whatever the locale; one that is closed is /dev/null, or
     the next file that is opened would take its number and get what is printed. A closed stdin stays
-    None in `sys`: who wants to read it can tell that from one without a line."""
+    None in `sys`: who wants to read it can tell that from one without a line. Figures go to files.
+    """
+    os.environ["MPLBACKEND"] = "agg"  # another value may be no backend, which stops its import
     for number, name in enumerate(("stdin", "stdout", "stderr")):
         if getattr(sys, name) is None:
             null = os.open(os.devnull, os.O_RDWR)

@@ -1,28 +1,41 @@
-"""The jobs of a sweep or a search: checked before the first trains, and none ends the others."""
+"""A job is data: its config and its place in a sweep; whoever has that can do it, alone or beside
+others, and none that fails ends the others."""
 
+import json
 import logging
+import subprocess
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from pathlib import Path
+from typing import Any
 
 from loraexp.adapters.inject import inject
 from loraexp.config.schema import TrainConfig
-from loraexp.config.stored import plain
+from loraexp.config.stored import from_dict, plain
 from loraexp.data.splits import load_data
 from loraexp.errors import UserError
 from loraexp.model.gpt2 import empty_classifier
 from loraexp.model.weights import load_tokenizer
-from loraexp.records.record import Failure, is_finished, is_scored
+from loraexp.records.record import (
+    Failure,
+    Record,
+    Trial,
+    is_finished,
+    is_scored,
+    read_record,
+    read_trial,
+)
 from loraexp.runs.content import OtherContent, present
 from loraexp.runs.lock import Busy
 from loraexp.runs.name import run_folder
+from loraexp.runtime.atomic import read_text, write_whole
 from loraexp.runtime.ranks import is_main_process
 from loraexp.sweeps.sweep_folder import Sweep
-from loraexp.training.run import now
+from loraexp.training.run import now, score, train
 
 log = logging.getLogger("loraexp")
-T = TypeVar("T")
 
 
 def check_jobs(configs: Sequence[TrainConfig]) -> None:
@@ -44,25 +57,63 @@ def check_jobs(configs: Sequence[TrainConfig]) -> None:
 
 @dataclass(frozen=True)
 class Job:
-    """A job's place in its sweep.
+    """One run of a sweep or a search.
 
     Args:
-        number: from 0.
-        trials: how many jobs a search has; None where they are planned beforehand.
+        number: its place, from 0.
+        trials: how many jobs a search has, whose jobs are measured on validation texts alone; None
+            where they are planned beforehand.
     """
 
     sweep: Sweep
     number: int
+    config: TrainConfig
     trials: int | None = None
 
+    def write(self) -> Path:
+        """Leave it as a file, from which `read` has it again in any process."""
+        content = {"config": {**plain(self.config), "rerun": self.config.rerun}}
+        file = self.sweep.job_file(self.number).with_suffix(".json")
+        write_whole(file, json.dumps({**content, "trials": self.trials}) + "\n")
+        return file
 
-def run_job(config: TrainConfig, job: Job, progress: Any, work: Callable[..., T]) -> T | None:
-    """Do `work` on a job and return what it gives; None if it fails, with the reason kept."""
-    folder, sweep = run_folder(config), job.sweep
+    @classmethod
+    def read(cls, file: Path) -> "Job":
+        content = json.loads(read_text(file.parent, file.name))
+        config = from_dict(TrainConfig, content["config"])
+        return cls(Sweep(file.parents[1]), int(file.stem), config, content["trials"])
+
+
+def launch(job: Job, progress: Any = None) -> Record | Trial | None:
+    """Do a job here, or, where it takes several processes that train together, in one of its own,
+    which Lightning can start again by its command line."""
+    if job.config.trainer.devices == 1 or not is_main_process():
+        return do(job, progress)
+    command = [sys.executable, "-m", "loraexp.sweeps.worker", str(job.write())]
+    process = subprocess.Popen(command)
+    try:
+        status = process.wait()
+    except BaseException:
+        process.terminate()
+        process.wait()
+        raise
+    folder = run_folder(job.config)
+    there, read = (is_finished, read_record) if job.trials is None else (is_scored, read_trial)
+    if status:
+        reason = f"its process ended with status {status}"
+        with disk_full_guard(job.sweep):
+            Failure(folder.name, plain(job.config), reason, now()).write(folder)
+    return read(folder) if there(folder) else None
+
+
+def do(job: Job, progress: Any = None) -> Record | Trial | None:
+    """Train the run of a job, or score it; None if that fails, with the reason kept."""
+    config, sweep, folder = job.config, job.sweep, run_folder(job.config)
     if is_main_process():
-        with going_on(sweep):
+        with disk_full_guard(sweep):
             sweep.begin(job.number, folder)
-        log.info(sweep.standing(job.number, job.trials))
+        log.info(sweep.progress_line(job.number, job.trials))
+    work: Callable[..., Record | Trial] = train if job.trials is None else score
     try:
         return work(config, sweep.folder.name, progress, patient=True)
     except (Busy, OtherContent):
@@ -75,13 +126,13 @@ def run_job(config: TrainConfig, job: Job, progress: Any, work: Callable[..., T]
             reason = f"{type(error).__name__}: {reason}"
             log.debug("", exc_info=error)
         log.error(f"failed: {reason}")
-        with going_on(sweep):
+        with disk_full_guard(sweep):
             Failure(folder.name, plain(config), reason, now()).write(folder)
         return None
 
 
 @contextmanager
-def going_on(sweep: Sweep) -> Iterator[None]:
+def disk_full_guard(sweep: Sweep) -> Iterator[None]:
     """Where not even that a job failed can be noted, as on a full disk, the sweep ends."""
     try:
         yield

@@ -7,7 +7,6 @@ from dataclasses import replace
 from pathlib import Path
 
 from loraexp.config.schema import Model, TrainConfig
-from loraexp.config.schemas import ReproduceConfig
 from loraexp.data.sources import sms_spam_at_hand
 from loraexp.errors import UserError
 from loraexp.model.hub import at_hand
@@ -17,7 +16,12 @@ log = logging.getLogger("loraexp")
 
 
 def reproduce(
-    experiments: Mapping[str, TrainConfig], config: ReproduceConfig, ledger: Path
+    experiments: Mapping[str, TrainConfig],
+    ledger: Path,
+    *,
+    rows: Sequence[str],
+    run: bool,
+    seeds: Sequence[int],
 ) -> dict[str, str]:
     """Run, if asked to, the rows that can be; for each, the reason if it has no record.
 
@@ -27,11 +31,11 @@ def reproduce(
     reasons = {}
     for name, made in experiments.items():
         # Only who asks for a run asks for what it must download.
-        missing = None if config.run else not_here(made)
+        missing = None if run else not_here(made)
         reason = missing or obstacle(made) or "run=true runs it"
-        reasons[name] = reason if not config.rows or name in config.rows else "not asked for"
-        if config.run and reasons[name] == "run=true runs it":
-            keep(name, made, config.seeds, ledger)
+        reasons[name] = reason if not rows or name in rows else "not asked for"
+        if run and reasons[name] == "run=true runs it":
+            keep(name, made, seeds, ledger)
     return reasons
 
 

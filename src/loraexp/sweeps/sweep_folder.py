@@ -48,7 +48,10 @@ class Sweep:
         return [place(self.folder, line) for line in read_text(self.folder, PLAN).splitlines()]
 
     def begin(self, number: int, run: Path) -> None:
-        write_whole(self.folder / JOBS / f"{number:06}.txt", f"{self.from_here(run)}\n")
+        write_whole(self.job_file(number), f"{self.from_here(run)}\n")
+
+    def job_file(self, number: int) -> Path:
+        return self.folder / JOBS / f"{number:06}.txt"
 
     def from_here(self, run: Path) -> str:
         return os.path.relpath(run.resolve(), self.folder.resolve())
@@ -78,7 +81,7 @@ class Sweep:
                 ended.append(read_failure(run))
         return ended
 
-    def standing(self, number: int, jobs: int | None = None) -> str:
+    def progress_line(self, number: int, jobs: int | None = None) -> str:
         """One line on where the sweep stands when job `number` (from 0) begins.
 
         Args:

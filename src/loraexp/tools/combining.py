@@ -1,5 +1,6 @@
 """A new adapter from those of finished runs: a weighted sum of their changes, cut if wanted."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -8,7 +9,6 @@ from torch import Tensor
 from loraexp.adapters.algebra import change_of, truncate, weighted_sum
 from loraexp.adapters.inject import saved_tensors
 from loraexp.adapters.targets import HEAD
-from loraexp.config.schemas import CombineConfig
 from loraexp.errors import UserError
 from loraexp.runs.load import restore
 from loraexp.tools.write_run import check_free, lora_of, write_run
@@ -27,7 +27,7 @@ class Combined:
     lost: float
 
 
-def combine(config: CombineConfig) -> Combined:
+def combine(runs: Sequence[str], weights: Sequence[float], rank: int | None, out: str) -> Combined:
     """Write sum_i w_i s_i B_i A_i as a run's folder; head, pooling and data are the first run's.
 
     Raises:
@@ -35,25 +35,25 @@ def combine(config: CombineConfig) -> Combined:
             different labels, a method whose change depends on the weight, an `out` that is
             taken, or a sum that is not finite.
     """
-    out, runs = Path(config.out), [Path(run) for run in config.runs]
-    check_free(out)
-    if not runs:
+    target, folders = Path(out), [Path(run) for run in runs]
+    check_free(target)
+    if not folders:
         raise UserError("runs is empty: name folders of finished runs")
-    weights = config.weights or [1.0] * len(runs)
-    if len(weights) != len(runs):
-        raise UserError(f"weights must be {len(runs)} numbers, one a run, got {weights}")
-    (first, made), *others = [restore(run) for run in runs]
-    for run, (_, other) in zip(runs[1:], others, strict=True):
+    weights = weights or [1.0] * len(folders)
+    if len(weights) != len(folders):
+        raise UserError(f"weights must be {len(folders)} numbers, one a run, got {weights}")
+    (first, made), *others = [restore(run) for run in folders]
+    for run, (_, other) in zip(folders[1:], others, strict=True):
         for what, own, wanted in (
             ("base", other.base_sha256, made.base_sha256),
             ("labels", other.labels, made.labels),
         ):
             if own != wanted:
-                raise UserError(f"run={run} and run={runs[0]} differ in their {what}")
+                raise UserError(f"run={run} and run={folders[0]} differ in their {what}")
     changes = [change_of(one.network) for one in (made, *(other for _, other in others))]
     change, lost = weighted_sum(changes, weights), 0.0
-    if config.rank is not None:
-        cut = truncate(change, config.rank)
+    if rank is not None:
+        cut = truncate(change, rank)
         change, lost = cut.change, cut.error
     tensors: dict[str, Tensor] = {
         name: tensor
@@ -66,7 +66,7 @@ def combine(config: CombineConfig) -> Combined:
     lora = lora_of(ranks, dict.fromkeys(ranks, 1.0), first.model.n_layer)
     config_of_sum = replace(first, method="lora", lora=lora)
     try:
-        write_run(out, config_of_sum, made.labels, tensors, made_by="combine")
+        write_run(target, config_of_sum, made.labels, tensors, made_by="combine")
     except ValueError as error:
         raise UserError(f"weights={weights}: the sum {error}; try smaller ones") from None
     return Combined(max(ranks.values()), lost)

@@ -12,7 +12,6 @@ from loraexp.adapters.counts import in_head
 from loraexp.adapters.inject import merge
 from loraexp.adapters.methods import as_method
 from loraexp.config.schema import TrainConfig
-from loraexp.config.schemas import MergeConfig
 from loraexp.errors import UserError
 from loraexp.inference.predictor import encode
 from loraexp.model.base_folder import RUN
@@ -39,7 +38,7 @@ class Certificate:
     labels_changed: int
 
 
-def merge_run(config: MergeConfig) -> Certificate:
+def merge_run(run: str, out: str, dtype: str, tolerance: float, force: bool) -> Certificate:
     """Write the merged checkpoint of a run, for transformers and as a run of ours; nothing is
     written if it is not what was trained.
 
@@ -50,30 +49,30 @@ def merge_run(config: MergeConfig) -> Certificate:
         UserError: a run that cannot be restored or merged, an `out` that is taken, or logits that
             change by more than the tolerance.
     """
-    run, out = Path(config.run), Path(config.out)
-    check_free(out)
-    restore(run)  # all its checks
-    card = read_card(run / ADAPTER)
-    trained, made = rebuild({**card, "precision": "fp32"}, run)
+    folder, target = Path(run), Path(out)
+    check_free(target)
+    restore(folder)  # all its checks
+    card = read_card(folder / ADAPTER)
+    trained, made = rebuild({**card, "precision": "fp32"}, folder)
     check_expressible(trained)
-    load_adapter(made.network, run / ADAPTER)
-    data = own_data(run, trained)
+    load_adapter(made.network, folder / ADAPTER)
+    data = own_data(folder, trained)
     texts = data.validation.texts
     before = logits(trained, made, texts)
     merge(made.network)
-    stored = {name: t.to(DTYPES[config.dtype]) for name, t in made.network.state_dict().items()}
+    stored = {name: t.to(DTYPES[dtype]) for name, t in made.network.state_dict().items()}
     made.network.load_state_dict(stored)  # as the file will give them back
     certificate = compare(before, logits(trained, made, texts))
     # Not `> tolerance`: a NaN is no proof of anything.
-    if not certificate.logit_change <= config.tolerance and not config.force:
+    if not certificate.logit_change <= tolerance and not force:
         raise UserError(
             f"merging changes a logit by {certificate.logit_change:.2g} and "
             f"{certificate.labels_changed} of {len(texts)} labels, more than "
-            f"tolerance={config.tolerance:g}; nothing was written (force=true writes it)"
+            f"tolerance={tolerance:g}; nothing was written (force=true writes it)"
         )
-    save_classifier(stored, trained.model, made.tokenizer, made.labels, out)
+    save_classifier(stored, trained.model, made.tokenizer, made.labels, target)
     merged = on_itself(trained, card["precision"])
-    write_run(out, merged, made.labels, head_of(stored), data, made_by="merge")
+    write_run(target, merged, made.labels, head_of(stored), data, made_by="merge")
     return certificate
 
 

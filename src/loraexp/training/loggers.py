@@ -12,9 +12,9 @@ from urllib.parse import urlsplit
 
 from lightning.pytorch.loggers import CSVLogger, Logger
 
+from loraexp.config.pretraining import PretrainConfig
 from loraexp.config.schema import Logger as LoggerSettings
 from loraexp.config.schema import TrainConfig
-from loraexp.config.schemas import PretrainConfig
 from loraexp.config.stored import from_dict, plain
 from loraexp.records.record import Record
 from loraexp.results.tables import Table, runs_table

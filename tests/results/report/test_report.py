@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 import yaml
 
+from loraexp.commands.report import ReportConfig
 from loraexp.commands.report import run as command
-from loraexp.config.schemas import ReportConfig
 from loraexp.errors import UserError
 from loraexp.records.record import Record
 from loraexp.results.report.content import Report, report

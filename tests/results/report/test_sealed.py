@@ -8,8 +8,7 @@ from typing import Any
 
 import pytest
 
-from loraexp.commands.report import run
-from loraexp.config.schemas import ReportConfig
+from loraexp.commands.report import ReportConfig, run
 from loraexp.errors import UserError
 from loraexp.records.record import Record
 from loraexp.results.report.sealed import is_ours, sealed

@@ -3,7 +3,7 @@
 import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,8 +14,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from loraexp.adapters.targets import HEAD
-from loraexp.config.schema import Head, Lora, TrainConfig
-from loraexp.config.schemas import ImportConfig
+from loraexp.config.schema import Head, Lora, Model, TrainConfig
 from loraexp.errors import UserError
 from loraexp.model.checkpoint import QKV, RENAMED
 from loraexp.runtime.atomic import read_text, regular
@@ -48,25 +47,25 @@ class Found:
     tensors: dict[str, Tensor] = field(default_factory=dict)
 
 
-def import_adapter(config: ImportConfig) -> int:
-    """Write the adapter of `config.peft` as a run's folder; returns the number of its tensors.
+def import_adapter(peft: str, out: str, labels: Sequence[str], model: Model) -> int:
+    """Write the adapter in `peft` as a run's folder; returns the number of its tensors.
 
     Raises:
         UserError: files that are missing or damaged, settings we have no counterpart of, a base it
             does not fit, or an `out` that is taken.
     """
-    folder, out = Path(config.peft), Path(config.out)
-    check_free(out)
+    folder, target = Path(peft), Path(out)
+    check_free(target)
     settings, tensors = read(folder)
-    check_base(settings, config.model, str(folder))
-    found = from_peft(settings, tensors, config.model.n_layer, str(folder))
+    check_base(settings, model, str(folder))
+    found = from_peft(settings, tensors, model.n_layer, str(folder))
     note = read_note(folder)
-    named = config.labels or (note.labels if note else [])
-    labels = tuple(named or (f"LABEL_{i}" for i in range(found.classes)))
-    if len(labels) != found.classes:
-        raise UserError(f"labels must be {found.classes} names, as many as classes, got {labels}")
+    named = labels or (note.labels if note else [])
+    names = tuple(named or (f"LABEL_{i}" for i in range(found.classes)))
+    if len(names) != found.classes:
+        raise UserError(f"labels must be {found.classes} names, as many as classes, got {names}")
     trained = TrainConfig(
-        method=found.method, lora=found.lora, model=config.model, head=Head(pooling="last_token")
+        method=found.method, lora=found.lora, model=model, head=Head(pooling="last_token")
     )
     trained.trainer.precision = "fp32"
     hashes: dict[str, str] = {}
@@ -74,11 +73,11 @@ def import_adapter(config: ImportConfig) -> int:
         trained.data.max_length, trained.data.strip = note.max_length, note.strip
         hashes = {part: getattr(note, part) for part in ("base_sha256", "tokenizer_sha256")}
     try:
-        write_run(out, trained, labels, found.tensors, hashes=hashes, made_by="import")
+        write_run(target, trained, names, found.tensors, hashes=hashes, made_by="import")
     except ValueError as error:
         base = settings.get("base_model_name_or_path")
         raise UserError(
-            f"{folder} does not fit model={config.model.name}: it {error} (its base is {base!r})"
+            f"{folder} does not fit model={model.name}: it {error} (its base is {base!r})"
         ) from None
     return len(found.tensors)
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from loraexp import endings
-from loraexp.endings import SIGNALS, line_of, outcome
+from loraexp.runtime.endings import SIGNALS, line_of, outcome
 from loraexp.errors import UserError
 
 LOCALES = [{"LC_ALL": "C"}, {"PYTHONIOENCODING": "latin-1"}, {"PYTHONUTF8": "0", "LC_ALL": "POSIX"}]

@@ -9,18 +9,21 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
-from loraexp.config.rules import group_in, keys
-from loraexp.config.schemas import SCHEMAS
-from loraexp.sweeps.plan import conf_dir, default_options, groups_of
+from loraexp.config.compose import conf_dir
+from loraexp.config.keys import Verb, group_in, keys
+from loraexp.config.overrides import default_options, groups_of
 
 NARROWEST, WIDEST = 80, 100
 LEFT = 38  # of it for keys and defaults
 
 
-def verb_help(verb: str, summary: str) -> str:
+def verb_help(verb: Verb, summary: str) -> str:
     """The text for one verb, as wide as the terminal: 80 to 100 columns."""
     columns = min(WIDEST, max(NARROWEST, get_terminal_size((WIDEST, 0)).columns))
-    lines = [*wrap(f"python -m loraexp {verb}: {summary}", columns, subsequent_indent="  "), ""]
+    lines = [
+        *wrap(f"python -m loraexp {verb.name}: {summary}", columns, subsequent_indent="  "),
+        "",
+    ]
     groups = groups_of(verb)
     if groups:
         lines += ["Groups (group=option; * is what a plain run takes):"]
@@ -29,12 +32,12 @@ def verb_help(verb: str, summary: str) -> str:
             marked = (option + "*" * (option == taken[name]) for option in options)
             first, *more = wrap(" | ".join(marked), columns - 14)
             lines += [f"  {name:<12}{first}", *(f"  {'':<12}{words}" for words in more)]
-            notes = note(SCHEMAS[verb], name)
+            notes = note(verb.schema, name)
             lines += [f"  {'':<12}{words}" for words in wrap(notes, columns - 14)]
         lines.append("")
     lines.append("Keys (key=value), as a plain run has them; a group's option may set its own:")
     values = as_started(verb)
-    rows = [(f"{key}={show(values[key])}", f.metadata["help"]) for key, f in keys(SCHEMAS[verb])]
+    rows = [(f"{key}={show(values[key])}", f.metadata["help"]) for key, f in keys(verb.schema)]
     width = min(LEFT, max(len(left) for left, _ in rows))
     for left, right in rows:
         first, *more = wrap(right, columns - width - 4)
@@ -43,7 +46,7 @@ def verb_help(verb: str, summary: str) -> str:
             left = ""
         lines.append(f"  {left:<{width}}  {first}")
         lines += [f"  {'':<{width}}  {words}" for words in more]
-    if verb == "train":
+    if verb.name == "train":
         lines += ["", "Several values and -m make a sweep: lora.rank=4,8,16 seed=0,1,2 -m"]
     return "\n".join(lines)
 
@@ -56,19 +59,21 @@ def note(schema: type[Any], group: str) -> str:
     return " ".join(f.metadata["help"] for f in optional)
 
 
-def as_started(verb: str) -> dict[str, Any]:
+def as_started(verb: Verb) -> dict[str, Any]:
     """The value of each key in a plain run: what the verb's file says, else the option that its
     group takes, else the default. Hydra's composition gives the same, but in half the time of all
     that --help does."""
-    values = {key: default(f) for key, f in keys(SCHEMAS[verb])}
+    values = {key: default(f) for key, f in keys(verb.schema)}
     for group, option in default_options(verb).items():
         if option is not None:
             values |= said(conf_dir() / group / f"{option}.yaml", f"{group}.")
-    return values | said(conf_dir() / f"{verb}.yaml")
+    return values | said(conf_dir() / f"{verb.name}.yaml")
 
 
 def said(file: Path, prefix: str = "") -> dict[str, Any]:
-    """Keys and values of a file of conf/, by their full names."""
+    """Keys and values of a file of conf/, by their full names; none of a file that is not there."""
+    if not file.is_file():
+        return {}
     whole = "@package _global_" in file.read_text(encoding="utf-8")
     content: Any = OmegaConf.to_container(OmegaConf.load(file))
     content.pop("defaults", None)
