@@ -12,7 +12,7 @@ Row = tuple[str, float, str]
 
 
 def run(finished: Path, **settings: object) -> None:
-    predict.run(PredictConfig(run=str(finished), **settings), None)  # type: ignore[arg-type]
+    predict.run(PredictConfig(run=str(finished), **settings))  # type: ignore[arg-type]
 
 
 def csv_rows(written: str) -> list[Row]:

@@ -119,12 +119,12 @@ def whole(run: Path, content: dict[str, Any]) -> Iterator[None]:
 
 def reports(run: Path, form: str) -> Path:
     out = run.parents[1] / "page" / form / "report"
-    report.run(ReportConfig(runs=[str(run)], format=form, out=str(out)), None)
+    report.run(ReportConfig(runs=[str(run)], format=form, out=str(out)))
     return out
 
 
 VERBS: dict[str, Callable[[Path], Any]] = {
-    "table": lambda run: table.run(TableConfig(runs=[str(run)]), None),
+    "table": lambda run: table.run(TableConfig(runs=[str(run)])),
     "html": lambda run: reports(run, "html"),
     "markdown": lambda run: reports(run, "markdown"),
     "verify": lambda run: [*verify(run)],

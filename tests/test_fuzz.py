@@ -14,24 +14,25 @@ import pytest
 from hydra.core.global_hydra import GlobalHydra
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
+from verbs import SCHEMAS, SUMMARIES, groups_of, plan
 
-from loraexp.cli import VERBS, dispatch
-from loraexp.commands import SCHEMAS
+from loraexp.cli import dispatch
 from loraexp.commands.predict import PredictConfig
-from loraexp.config.rules import check
 from loraexp.config.keys import keys
+from loraexp.config.rules import check
 from loraexp.config.schema import Data
 from loraexp.data.splits import load_data
 from loraexp.errors import UserError
 from loraexp.inference.inputs import chunks
-from loraexp.sweeps.plan import groups_of, plan
 
 T = TypeVar("T")
 PATIENCE = 60  # seconds a case may take before it counts as a hang, on a slow machine
 # Read only: what is typed for these writes nothing, whatever it is.
 READING = ("eval", "verify", "rank_curve", "table", "params", "predict")
 
-OPTIONS = sorted({name for verb in VERBS for names in groups_of(verb).values() for name in names})
+OPTIONS = sorted(
+    {name for verb in SUMMARIES for names in groups_of(verb).values() for name in names}
+)
 NUMBERS = st.one_of(
     st.integers(-3, 20),
     st.sampled_from([2**31, 2**63, -(2**63), 10**30, 10**399]),
@@ -46,7 +47,7 @@ WORDS = st.one_of(
         ["/", "..", "../../x", "a/b", "\\", "C:\\x", "*", "a,b", "'", '"', "[", "{", "("]
     ),
     st.sampled_from(
-        sorted({name for verb in VERBS for of in groups_of(verb).values() for name in of})
+        sorted({name for verb in SUMMARIES for of in groups_of(verb).values() for name in of})
     ),
 )
 SIMPLE = st.one_of(NUMBERS, WORDS)
@@ -138,7 +139,7 @@ def test_what_is_typed_is_planned_or_refused(number: int, empty: Path) -> None:
         with ends():
             plan(*typed)
 
-    of(commands(tuple(VERBS)), number, claim)
+    of(commands(tuple(SUMMARIES)), number, claim)
     assert not [*empty.iterdir()]
 
 

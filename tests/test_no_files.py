@@ -24,13 +24,13 @@ from loraexp.sweeps.sweep_folder import JOBS, PLAN, Sweep
 from loraexp.training.checkpoints import resumable
 
 VERBS: dict[str, Callable[[str, str], Any]] = {
-    "eval": lambda run, out: eval.run(EvalConfig(run=run), None),
-    "predict": lambda run, out: predict.run(PredictConfig(run=run, text="hi"), None),
-    "verify": lambda run, out: verify.run(VerifyConfig(run=run), None),
-    "merge": lambda run, out: merge.run(MergeConfig(run=run, out=out), None),
-    "export": lambda run, out: export.run(ExportConfig(run=run, out=out), None),
-    "combine": lambda run, out: combine.run(CombineConfig(runs=[run], out=out), None),
-    "rank_curve": lambda run, out: rank_curve.run(RankCurveConfig(run=run), None),
+    "eval": lambda run, out: eval.run(EvalConfig(run=run)),
+    "predict": lambda run, out: predict.run(PredictConfig(run=run, text="hi")),
+    "verify": lambda run, out: verify.run(VerifyConfig(run=run)),
+    "merge": lambda run, out: merge.run(MergeConfig(run=run, out=out)),
+    "export": lambda run, out: export.run(ExportConfig(run=run, out=out)),
+    "combine": lambda run, out: combine.run(CombineConfig(runs=[run], out=out)),
+    "rank_curve": lambda run, out: rank_curve.run(RankCurveConfig(run=run)),
 }
 
 

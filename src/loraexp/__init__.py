@@ -24,7 +24,7 @@ _WHERE = {
     "save_adapter": "loraexp.adapters.adapter_files",
     "load_adapter": "loraexp.adapters.adapter_files",
     "train": "loraexp.training.run",
-    "restore": "loraexp.runs.load",
+    "load_run": "loraexp.runs.load",
     "run_folder": "loraexp.runs.name",
     "METHODS": "loraexp.adapters.methods",
     "UserError": "loraexp.errors",

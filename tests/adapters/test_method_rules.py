@@ -18,7 +18,7 @@ from loraexp.api import configure
 from loraexp.config.schema import Adaptation, LastBlock, Lora, Optim
 from loraexp.errors import UserError
 from loraexp.model.gpt2 import GPT2Classifier
-from loraexp.training.classifier_module import FineTuning
+from loraexp.training.classifier_module import ClassifierModule
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -83,7 +83,7 @@ def test_every_method_refuses_a_second_adapter_and_targets_that_are_not_there(
 
 
 def rates(network: GPT2Classifier, optim: Optim, ratio: float) -> dict[str, float]:
-    groups = FineTuning(network, optim, 2, lr_ratio=ratio).groups()
+    groups = ClassifierModule(network, optim, 2, lr_ratio=ratio).groups()
     found = {id(p): group.get("lr", optim.lr) for group in groups for p in group["params"]}
     return {name: found[id(p)] for name, p in adapter_tensors(network).items()}
 

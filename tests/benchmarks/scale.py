@@ -14,9 +14,6 @@ import time
 from pathlib import Path
 from typing import Any
 
-
-import loraexp  # noqa: F401: before torch
-
 import torch
 from arms import Arm, Texts, ours, peft
 from ways import WAYS, write_base
@@ -87,7 +84,7 @@ def step(model: str, length: int, batch: int, options: argparse.Namespace) -> di
 
 
 def beside_peft(step: dict[str, Any], base: Path, options: argparse.Namespace) -> dict[str, Any]:
-    """The same step in peft's ways, in this process: peft too has what the import of loraexp gives."""
+    """The same step in peft's ways, in this process: peft too has what importing loraexp gives."""
     texts = random_texts(step["length"], step["batch"])
     rates = {
         name: texts_per_second(peft(base, texts, options.device, **WAYS[name]), options)

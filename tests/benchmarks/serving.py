@@ -11,9 +11,6 @@ import statistics
 import time
 from pathlib import Path
 
-
-import loraexp  # noqa: F401: before torch
-
 import torch
 from torch import nn
 

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
+from verbs import plan, typed
 
 from loraexp.adapters.methods import METHODS
 from loraexp.commands.params import COLUMNS, ParamsConfig, classes_of, params_table, read_model, run
@@ -18,7 +19,6 @@ from loraexp.config.schema import Head, Lora
 from loraexp.data.splits import load_data
 from loraexp.errors import UserError
 from loraexp.results.tables import FORMATS
-from loraexp.sweeps.plan import plan, typed
 
 SIZES = ["gpt2", "gpt2-medium", "gpt2-large", "gpt2-xl"]
 RANKS = [4, 8, 16]
@@ -36,7 +36,7 @@ def fresh_hydra() -> Iterator[None]:
 def typed_in(*written: str) -> ParamsConfig:
     planned = plan("params", list(written))
     with initialize_config_dir(str(planned.conf), version_base="1.3"):
-        config: ParamsConfig = typed(compose("params", planned.arguments[1:]))
+        config: ParamsConfig = typed("params", compose("params", planned.arguments[1:]))
     return config
 
 
@@ -165,7 +165,7 @@ def test_what_is_typed_gives_the_whole_grid() -> None:
 
 
 def printed(format: str, capsys: pytest.CaptureFixture[str]) -> str:
-    run(ParamsConfig(models=["nano"], ranks=[4, 8], methods=["lora", "head"], format=format), None)
+    run(ParamsConfig(models=["nano"], ranks=[4, 8], methods=["lora", "head"], format=format))
     return capsys.readouterr().out
 
 

@@ -12,13 +12,13 @@ from predicting import Row, csv_rows, json_rows, run
 
 from loraexp.data.splits import load_data
 from loraexp.errors import UserError
-from loraexp.runs.load import restore
+from loraexp.runs.load import load_run
 
 
 @pytest.fixture(scope="module")
 def texts(finished: Path) -> list[str]:
     """Texts of the run's own test split, and some that are hard to carry."""
-    config, _ = restore(finished)
+    config = load_run(finished).config
     hard = [
         "",
         " ",
@@ -46,7 +46,7 @@ def label_file(finished: Path, texts: list[str], folder: Path) -> list[Row]:
 
 def alone(finished: Path, text: str) -> Row:
     """The oracle: one forward pass of one text that holds nothing but its own tokens."""
-    _, made = restore(finished)
+    made = load_run(finished)
     tokens = list(text.strip().encode())[: made.max_length]  # as its config says
     row = torch.tensor([tokens or [made.tokenizer.pad]])
     with torch.inference_mode():

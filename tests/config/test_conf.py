@@ -10,16 +10,15 @@ from typing import Any
 import pytest
 from hydra.core.global_hydra import GlobalHydra
 from omegaconf import OmegaConf
+from verbs import SCHEMAS, SUMMARIES, groups_of, plan
 
 from loraexp.adapters.methods import METHODS
-from loraexp.cli import VERBS
-from loraexp.commands import SCHEMAS
 from loraexp.commands.params import read_model
-from loraexp.config.pretraining import PretrainConfig
 from loraexp.config.keys import keys
+from loraexp.config.pretraining import PretrainConfig
 from loraexp.config.schema import Logger, TrainConfig
 from loraexp.data.sources import SOURCES
-from loraexp.sweeps.plan import conf_dir, groups_of, plan
+from loraexp.sweeps.plan import conf_dir
 
 FILES = sorted(conf_dir().rglob("*.yaml"))
 REQUIRED = {"run": "run=a", "out": "out=b", "peft": "peft=c", "data.text": "data.text=[a]"}
@@ -135,11 +134,11 @@ def test_an_option_is_called_what_its_file_is_called(group: str) -> None:
 
 def test_every_verb_has_a_schema_a_config_and_a_command() -> None:
     commands = Path(__file__).parents[1] / "src" / "loraexp" / "commands"
-    for verb in VERBS:
+    for verb in SUMMARIES:
         assert verb in SCHEMAS
         assert (conf_dir() / f"{verb}.yaml").is_file()
         assert (commands / f"{verb}{'_' * iskeyword(verb)}.py").is_file()
-    assert set(SCHEMAS) == set(VERBS)
+    assert set(SCHEMAS) == set(SUMMARIES)
 
 
 @pytest.mark.parametrize("group", ["model", "data", "method"])

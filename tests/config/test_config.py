@@ -10,12 +10,12 @@ import pytest
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from verbs import SCHEMAS
 
-from loraexp.commands import SCHEMAS
 from loraexp.commands.eval import EvalConfig
 from loraexp.config import schema as config_module
-from loraexp.config.rules import check
 from loraexp.config.keys import group_in, keys
+from loraexp.config.rules import check
 from loraexp.config.schema import Data, LastBlock, Lora, Model, TrainConfig
 from loraexp.config.stored import from_dict, to_yaml
 from loraexp.errors import UserError

@@ -9,10 +9,10 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hypothesis import example, given, settings
 from omegaconf import OmegaConf
 from omegaconf.errors import InterpolationKeyError
+from verbs import plan
 
 from loraexp.config.quoting import pasted, quoted
 from loraexp.errors import UserError
-from loraexp.sweeps.plan import plan
 
 
 def through_both_grammars(value: str) -> str:

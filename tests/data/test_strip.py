@@ -43,12 +43,12 @@ def test_predict_reads_texts_as_the_run_did_and_shows_them_as_given(finished: Pa
 
     texts, padded = ["call me", "", "win"], ["  call me\n", " ", "win\u3000"]
     one, several = Predictor(finished), Predictors([finished])
-    wanted = one.chances(texts)
-    assert one.chances(padded).equal(wanted)
-    assert several.chances(finished.name, padded).equal(wanted)
+    wanted = one.probabilities(texts)
+    assert one.probabilities(padded).equal(wanted)
+    assert several.probabilities(finished.name, padded).equal(wanted)
     assert [text for text, _, _ in one.stream([padded])] == padded
     for config in (one.config, several.configs[0]):
         config.data.strip = False  # as of a run of before
-    assert not one.chances(padded).equal(wanted)
-    assert several.chances(finished.name, padded).equal(one.chances(padded))
-    assert one.chances(texts).equal(wanted)
+    assert not one.probabilities(padded).equal(wanted)
+    assert several.probabilities(finished.name, padded).equal(one.probabilities(padded))
+    assert one.probabilities(texts).equal(wanted)

@@ -35,7 +35,9 @@ def runs(small: TrainConfig) -> list[Path]:
 def test_each_run_says_what_it_says_alone(runs: list[Path]) -> None:
     several = Predictors(runs)
     for run_of in runs:
-        assert several.chances(run_of.name, TEXTS).equal(Predictor(run_of).chances(TEXTS))
+        assert several.probabilities(run_of.name, TEXTS).equal(
+            Predictor(run_of).probabilities(TEXTS)
+        )
 
 
 def test_csv_and_json_have_every_run_under_its_name(
@@ -43,11 +45,11 @@ def test_csv_and_json_have_every_run_under_its_name(
 ) -> None:
     wanted = [next(Predictor(one).stream([TEXTS[:1]])) for one in runs]
     given = {"runs": [str(one) for one in runs], "text": TEXTS[0]}
-    run(PredictConfig(**given, format="csv"), None)
+    run(PredictConfig(**given, format="csv"))
     (row,) = csv.DictReader(io.StringIO(capsys.readouterr().out))
-    run(PredictConfig(**given, format="json"), None)
+    run(PredictConfig(**given, format="json"))
     found = json.loads(capsys.readouterr().out)
-    run(PredictConfig(**given, format="table"), None)
+    run(PredictConfig(**given, format="table"))
     table = capsys.readouterr().out
     for one, (_, label, chance) in zip(runs, wanted, strict=True):
         assert row[f"label ({one.name})"] == label
@@ -103,4 +105,4 @@ def test_a_run_on_another_base_is_refused(small: TrainConfig) -> None:
 def test_run_and_runs_are_not_both_taken(tmp_path: Path) -> None:
     for given in ({}, {"run": "a", "runs": ["b"]}):
         with pytest.raises(UserError, match="predict takes run=FOLDER, or runs="):
-            run(PredictConfig(text="x", **given), None)
+            run(PredictConfig(text="x", **given))

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from small import tiny_model
+from verbs import plan
 
 from loraexp.commands.params import params_table
 from loraexp.config.schema import Model
@@ -15,7 +16,6 @@ from loraexp.errors import UserError
 from loraexp.model.checkpoint import save_base
 from loraexp.model.tokenizer import from_bytes
 from loraexp.model.weights import random_state
-from loraexp.sweeps.plan import plan
 
 
 def folder(path: Path, model: Model) -> Path:

@@ -14,6 +14,7 @@ import torch
 import torch.nn.functional as F
 from lightning.pytorch import Trainer
 from transformers import AutoModelForCausalLM, GPT2TokenizerFast
+from verbs import plan
 
 from loraexp.commands.pretrain import run as pretrain_command
 from loraexp.config.pretraining import Corpus, LanguageOptim, Passes, PretrainConfig
@@ -23,8 +24,7 @@ from loraexp.model.tokenizer import from_folder
 from loraexp.pretraining.base import Clock, pretrain
 from loraexp.pretraining.bpe import train_bpe
 from loraexp.pretraining.corpus import Blocks, corpus_files, documents, stream
-from loraexp.runs.load import assemble
-from loraexp.sweeps.plan import plan
+from loraexp.runs.load import build_model
 
 WORDS = [
     "free",
@@ -285,12 +285,12 @@ def test_the_command_it_prints_trains_an_adapter_on_it(
 ) -> None:
     folder = Path(config.out).parent / "my (own) base, v1"
     monkeypatch.chdir(folder.parent)
-    pretrain_command(replace(config, out=folder.name), None)
+    pretrain_command(replace(config, out=folder.name))
     (line,) = [line for line in capsys.readouterr().out.splitlines() if "python" in line]
     python, _, module, verb, *typed = shlex.split(line.partition("use it: ")[2])
     assert (python, module, verb) == ("python", "loraexp", "train")
     (job,) = plan(verb, typed).jobs
-    made = assemble(job, ("ham", "spam"))
+    made = build_model(job, ("ham", "spam"))
     stored = AutoModelForCausalLM.from_pretrained(folder).transformer.wte.weight
     assert torch.equal(made.network.wte.weight.float(), stored.float())
     assert (job.model.name, job.model.n_layer) == ("my-own-base-v1", 1)
@@ -301,7 +301,7 @@ def test_the_command_it_prints_trains_an_adapter_on_it(
 def test_an_adapter_can_be_trained_on_it(config: PretrainConfig) -> None:
     pretrain(config)
     model = replace(config.model, weights=config.out, tokenizer="auto")
-    made = assemble(TrainConfig(model=model, data=Data(max_length=16)), ("ham", "spam"))
+    made = build_model(TrainConfig(model=model, data=Data(max_length=16)), ("ham", "spam"))
     stored = AutoModelForCausalLM.from_pretrained(config.out).transformer.wte.weight
     assert torch.equal(made.network.wte.weight.float(), stored.float())
 

@@ -232,9 +232,9 @@ def test_the_commands_print_nothing_raw_and_write_inside_their_folder(
     monkeypatch.setattr(report_module, "report", lambda *_: made)
     for form in ("html", "markdown"):
         out = str(tmp_path / "a" / f"\x1b[2J{form}")
-        report_command.run(ReportConfig(format=form, out=out, question=text), None)
+        report_command.run(ReportConfig(format=form, out=out, question=text))
     for form in FORMATS:
-        table_command.run(TableConfig(format=form, by=BY), None)
+        table_command.run(TableConfig(format=form, by=BY))
     for stream in capsys.readouterr():
         check_lines(stream)
     assert [*tmp_path.iterdir()] == [tmp_path / "a"]

@@ -13,11 +13,11 @@ from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hypothesis import example, given, settings
+from verbs import plan, typed
 
 from loraexp.config.keys import keys
 from loraexp.config.schema import TrainConfig
 from loraexp.sweeps import plan as overrides
-from loraexp.sweeps.plan import plan, typed
 
 
 @pytest.fixture(autouse=True)
@@ -32,7 +32,7 @@ def arrives(verb: str, *written: str) -> Any:
     """The typed config that Hydra makes of what plan() hands to it."""
     planned = plan(verb, list(written))
     with initialize_config_dir(str(planned.conf), version_base="1.3"):
-        return typed(compose(verb, [a for a in planned.arguments[1:] if a != "-m"]))
+        return typed(verb, compose(verb, [a for a in planned.arguments[1:] if a != "-m"]))
 
 
 def values(config: Any, *names: str) -> dict[str, Any]:
@@ -223,7 +223,7 @@ def test_the_jobs_that_are_checked_are_the_jobs_that_hydra_runs(checked: list[Tr
     given = OverridesParser.create().parse_overrides(planned.arguments[2:-1])
     (grid,) = BasicSweeper.split_arguments(given, None)
     with initialize_config_dir(str(planned.conf), version_base="1.3"):
-        assert [typed(compose("train", job)) for job in grid] == configs
+        assert [typed("train", compose("train", job)) for job in grid] == configs
     assert len(configs) == 4
 
 

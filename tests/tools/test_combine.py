@@ -11,7 +11,7 @@ from loraexp.commands.combine import CombineConfig
 from loraexp.commands.combine import run as command
 from loraexp.config.schema import TrainConfig
 from loraexp.errors import UserError
-from loraexp.runs.load import restore
+from loraexp.runs.load import load_run
 from loraexp.runs.name import run_folder
 from loraexp.tools.combining import combine
 from loraexp.training.run import train
@@ -28,7 +28,7 @@ def runs(small: TrainConfig) -> list[Path]:
 
 
 def dense(run: Path) -> dict[str, torch.Tensor]:
-    return {path: part.dense() for path, part in change_of(restore(run)[1].network).items()}
+    return {path: part.dense() for path, part in change_of(load_run(run).network).items()}
 
 
 def test_a_sum_is_the_sum_of_the_changes(runs: list[Path], tmp_path: Path) -> None:
@@ -43,7 +43,8 @@ def test_a_sum_is_the_sum_of_the_changes(runs: list[Path], tmp_path: Path) -> No
     for path, change in total.items():
         wanted = sum(w * part[path] for w, part in zip(weights, parts, strict=True) if path in part)
         assert torch.allclose(change, torch.as_tensor(wanted), rtol=0, atol=1e-7)  # stored in fp32
-    (config, made), (first, kept) = restore(out), restore(runs[0])
+    made, kept = load_run(out), load_run(runs[0])
+    config, first = made.config, kept.config
     assert made.labels == kept.labels
     assert torch.equal(made.network.score.weight, kept.network.score.weight)
     assert config.data == first.data
@@ -61,7 +62,7 @@ def test_a_cut_has_the_rank_and_says_what_it_lost(
 ) -> None:
     out = tmp_path / "cut"
     pair = [str(run) for run in runs[:2]]
-    command(CombineConfig(runs=pair, rank=1, out=str(out)), None)
+    command(CombineConfig(runs=pair, rank=1, out=str(out)))
     exact = combine(**vars(CombineConfig(runs=pair, out=str(tmp_path / "whole"))))
     assert exact.rank == 5
     whole, cut = dense(tmp_path / "whole"), dense(out)

@@ -15,6 +15,7 @@ from peft import AutoPeftModelForSequenceClassification
 from safetensors.torch import load_file
 from small import small_run, tiny_model
 from transformers import AutoTokenizer
+from verbs import plan
 
 from loraexp.adapters.inject import saved_tensors
 from loraexp.commands.export import ExportConfig
@@ -26,8 +27,7 @@ from loraexp.inference.predictor import Predictor
 from loraexp.model.checkpoint import save_base
 from loraexp.model.tokenizer import from_bytes
 from loraexp.model.weights import random_state
-from loraexp.runs.load import assemble, restore
-from loraexp.sweeps.plan import plan
+from loraexp.runs.load import build_model, load_run
 from loraexp.tools.write_run import write_run
 
 # peft's own use of transformers
@@ -38,7 +38,7 @@ LABELS = ("bad", "good", "ugly")
 
 def untrained(config: TrainConfig, folder: Path) -> Path:
     """A run whose adapter is far from its start, of three classes."""
-    network = assemble(config, LABELS).network
+    network = build_model(config, LABELS).network
     generator = torch.Generator().manual_seed(3)
     tensors = {
         name: tensor + 0.3 * torch.randn(tensor.shape, generator=generator)
@@ -55,14 +55,14 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     config = small_run(folder, epochs=1, logger="none")
     config.data.max_length = 40
     run = untrained(config, folder / "run")
-    export_command(ExportConfig(run=str(run), out=str(folder / "peft")), None)
+    export_command(ExportConfig(run=str(run), out=str(folder / "peft")))
     return run, folder / "peft"
 
 
 @torch.inference_mode()
 def logits(run: Path) -> torch.Tensor:
     """Ours, of each text alone."""
-    _, made = restore(run)
+    made = load_run(run)
     rows = made.tokenizer.encode(TEXTS, made.max_length)
     return torch.cat([made.network.eval()(torch.tensor([row])) for row in rows])
 
@@ -123,16 +123,16 @@ def test_import_takes_it_as_it_is_with_its_base_and_labels_also_moved(
     moved = shutil.copytree(folder, tmp_path / "moved")
     (config,) = plan("import", [f"peft={moved}", f"out={tmp_path / 'back'}"]).jobs
     assert config.model.weights == str(moved / "base")
-    import_command(config, None)
+    import_command(config)
     first, back = Predictor(run), Predictor(tmp_path / "back")
     assert back.labels == LABELS
     assert back.config.model.name == "tiny"
-    assert torch.allclose(first.chances(TEXTS), back.chances(TEXTS), rtol=0, atol=1e-6)
+    assert torch.allclose(first.probabilities(TEXTS), back.probabilities(TEXTS), rtol=0, atol=1e-6)
     assert (back.made.max_length, back.config.data.strip) == (40, True)
 
 
 def importing(*written: str) -> None:
-    import_command(plan("import", list(written)).jobs[0], None)
+    import_command(plan("import", list(written)).jobs[0])
 
 
 def test_what_is_typed_for_an_import_wins_and_another_base_is_refused(
@@ -191,7 +191,7 @@ def test_no_file_of_an_export_but_pefts_own_says_where_it_was_made(
 def test_an_embedded_base_lies_beside_in_float32(tmp_path: Path) -> None:
     (config,) = plan("train", ["lora.rank=1", "lora.target_modules=[q_proj]"]).jobs
     run = untrained(config, tmp_path / "run")
-    export_command(ExportConfig(run=str(run), out=str(tmp_path / "peft")), None)
+    export_command(ExportConfig(run=str(run), out=str(tmp_path / "peft")))
     tensors = load_file(tmp_path / "peft" / "base" / "model.safetensors")
     assert {tensor.dtype for tensor in tensors.values()} == {torch.float32}
     (taken,) = plan("import", [f"peft={tmp_path / 'peft'}", "out=o"]).jobs
@@ -221,7 +221,7 @@ def test_a_base_on_the_hub_is_named_with_its_revision_and_the_readme_knows_its_c
 ) -> None:
     config = replace(small_run(tmp_path, epochs=1, logger="none"), model=published)
     run, folder = untrained(config, tmp_path / "run"), tmp_path / "peft"
-    export_command(ExportConfig(run=str(run), out=str(folder)), None)
+    export_command(ExportConfig(run=str(run), out=str(folder)))
     assert not (folder / "base").exists()
     settings = json.loads((folder / "adapter_config.json").read_text())
     assert settings["base_model_name_or_path"] == "org/tiny"

@@ -22,7 +22,7 @@ from loraexp.errors import UserError
 from loraexp.inference.predictor import Predictor, Predictors
 from loraexp.pretraining.bpe import train_bpe
 from loraexp.records.record import read_record
-from loraexp.runs.load import restore
+from loraexp.runs.load import load_run
 from loraexp.runs.name import run_folder
 from loraexp.tools.merging import Certificate, compare, merge_run
 from loraexp.tools.verification import verify
@@ -46,7 +46,7 @@ def test_transformers_opens_it_and_gives_the_same_chances(
 ) -> None:
     config, folder = merged
     texts = load_data(config.data).test.texts
-    ours = Predictor(run_folder(config)).chances(texts)
+    ours = Predictor(run_folder(config)).probabilities(texts)
     tokenizer = AutoTokenizer.from_pretrained(folder)
     network = AutoModelForSequenceClassification.from_pretrained(folder).eval()
     batch = tokenizer(texts, return_tensors="pt", padding=True, truncation=True, max_length=64)
@@ -79,13 +79,15 @@ def test_predict_eval_and_verify_take_it_as_a_run_from_any_folder(
     assert [label for _, label, _ in again.stream([texts])] == [
         label for _, label, _ in ours.stream([texts])
     ]
-    off = (again.chances(texts) - ours.chances(texts)).abs().max()
+    off = (again.probabilities(texts) - ours.probabilities(texts)).abs().max()
     assert off < 1e-5
-    assert (again.chances(texts) - ours.chances(texts).flip(0)).abs().max() > 1e-3  # the control
+    assert (
+        again.probabilities(texts) - ours.probabilities(texts).flip(0)
+    ).abs().max() > 1e-3  # the control
     (elsewhere := tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(elsewhere)
     capsys.readouterr()
-    eval_command(EvalConfig(run=str(folder)), None)
+    eval_command(EvalConfig(run=str(folder)))
     metrics = json.loads(capsys.readouterr().out)
     record = read_record(run_folder(config)).metrics["test"]
     assert metrics["accuracy"] == record["accuracy"]
@@ -102,18 +104,18 @@ def test_a_merged_folder_that_was_moved_is_the_same_run_also_for_the_next_verb(
     naming = [f.name for f in made.rglob("*") if f.is_file() and str(tmp_path) in as_text(f)]
     assert naming == []
     texts = load_data(small.data).test.texts
-    chances = Predictor(made).chances(texts)
+    chances = Predictor(made).probabilities(texts)
     (tmp_path / "elsewhere").mkdir()
     moved = made.rename(tmp_path / "elsewhere" / "mo ved")
     monkeypatch.chdir(tmp_path / "elsewhere")
     folder = Path("mo ved")
-    assert torch.equal(Predictor(folder).chances(texts), chances)
+    assert torch.equal(Predictor(folder).probabilities(texts), chances)
     assert [check.field for check in verify(folder) if check.off] == []
     several = Predictors([folder])
-    assert torch.equal(several.chances(several.names[0], texts), chances)
+    assert torch.equal(several.probabilities(several.names[0], texts), chances)
     merge_run(**vars(MergeConfig(run=str(folder), out="again")))
     shutil.rmtree(moved)
-    assert torch.allclose(Predictor("again").chances(texts), chances)
+    assert torch.allclose(Predictor("again").probabilities(texts), chances)
     with pytest.raises(UserError, match="no adapter in"):  # the control: nothing is left there
         Predictor(folder)
 
@@ -133,12 +135,12 @@ def test_a_merged_folder_of_before_names_its_place_and_is_read_there(
     card["digests"]["config"] = json_hash(card["config"])
     (made / "adapter" / "adapter.json").write_text(card_text(card))
     texts = ["free prize", "see you"]
-    chances = Predictor(made).chances(texts)
+    chances = Predictor(made).probabilities(texts)
     moved = made.rename(tmp_path / "moved")
     with pytest.raises(UserError, match=r"model.weights=\S+merged: no model.safetensors there"):
         Predictor(moved)
     moved.rename(made)
-    assert torch.equal(Predictor(made).chances(texts), chances)
+    assert torch.equal(Predictor(made).probabilities(texts), chances)
 
 
 def test_its_names_of_labels_and_its_padding_are_the_runs(
@@ -154,8 +156,8 @@ def test_it_is_a_base_for_the_next_run(merged: tuple[TrainConfig, Path]) -> None
     model = replace(config.model, weights=str(folder), tokenizer="auto")
     again = replace(config, model=model, method="head")
     train(again)
-    _, made = restore(run_folder(again))
-    _, before = restore(run_folder(config))
+    made = load_run(run_folder(again))
+    before = load_run(run_folder(config))
     weights = merge(before.network).h[0].attn.q_proj.weight
     assert torch.equal(made.network.h[0].attn.q_proj.weight, weights)
 

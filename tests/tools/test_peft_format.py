@@ -24,7 +24,7 @@ from loraexp.model.checkpoint import save_classifier
 from loraexp.model.gpt2 import GPT2Classifier
 from loraexp.model.tokenizer import from_bytes
 from loraexp.model.weights import load_classifier
-from loraexp.runs.load import assemble
+from loraexp.runs.load import build_model
 from loraexp.runs.name import run_folder
 from loraexp.tools.peft.to_peft import save_to, to_peft
 from loraexp.tools.write_run import write_run
@@ -159,7 +159,7 @@ def test_what_peft_cannot_hold_is_refused_with_the_reason(
     small: TrainConfig, tmp_path: Path, method: str
 ) -> None:
     config = replace(small, method=method)
-    network = assemble(config, ("ham", "spam")).network
+    network = build_model(config, ("ham", "spam")).network
     write_run(run_folder(config), config, ("ham", "spam"), saved_tensors(network), made_by="import")
     with pytest.raises(UserError, match=rf"method={method} trains tensors of the base, which no"):
         export_command(ExportConfig(run=str(run_folder(config)), out=str(tmp_path / "o")), None)

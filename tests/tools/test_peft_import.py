@@ -96,7 +96,7 @@ def test_what_was_exported_comes_back_as_it_was(small: TrainConfig, tmp_path: Pa
     assert back.config.lora.target_modules == ["q_proj", "fc1"]
     assert (back.config.lora.rank, back.config.lora.rank_pattern["h.0.mlp.fc1"]) == (2, 3)
     texts = ["free prize, call now", "see you at seven"]
-    assert torch.allclose(first.chances(texts), back.chances(texts), rtol=0, atol=1e-6)
+    assert torch.allclose(first.probabilities(texts), back.probabilities(texts), rtol=0, atol=1e-6)
     checks = [*verify(tmp_path / "back")]
     assert not any(check.off for check in checks)
     assert {check.skipped for check in checks if check.skipped} == {

@@ -104,15 +104,15 @@ def test_what_is_broken_is_refused_and_leaves_nothing_behind(
             {n: changed.get(n, torch.clone)(t).contiguous() for n, t in tensors.items()}, files[1]
         )
         with pytest.raises(UserError, match=words):
-            import_command(config, None)
+            import_command(config)
         assert not (tmp_path / "out").exists(), case
     save_file(tensors, files[1])
     for text in ("[" * 100_000, "{", "[]"):
         files[0].write_text(text)
         with pytest.raises(UserError, match="is damaged"):
-            import_command(config, None)
+            import_command(config)
     files[0].write_text(json.dumps(settings))
-    import_command(config, None)  # the control
+    import_command(config)  # the control
     for file in files:
         file.rename(tmp_path.parent / file.name)
         file.symlink_to(tmp_path.parent / file.name)
@@ -158,8 +158,8 @@ def test_another_geometry_is_refused(base: tuple[Model, Path], tmp_path: Path) -
         peft=str(tmp_path / "peft"), out=str(tmp_path / "o"), model=replace(model, d_model=16)
     )
     with pytest.raises(UserError, match="does not fit model=tiny: it has another shape for"):
-        import_command(config, None)
+        import_command(config)
     config = replace(config, model=model, labels=["only one"])
     with pytest.raises(UserError, match="labels must be 2 names"):
-        import_command(config, None)
+        import_command(config)
     assert not (tmp_path / "o").exists()

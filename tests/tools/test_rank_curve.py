@@ -14,7 +14,7 @@ from loraexp.commands.rank_curve import run as command
 from loraexp.config.schema import Head, TrainConfig
 from loraexp.errors import UserError
 from loraexp.records.record import read_record
-from loraexp.runs.load import restore
+from loraexp.runs.load import load_run
 from loraexp.runs.name import run_folder
 from loraexp.tools.rank_cuts import Cut, put, rank_curve, smallest
 from loraexp.training.run import train
@@ -46,7 +46,7 @@ def test_a_start_that_is_taken_away_again_has_twice_the_ranks(small: TrainConfig
 
 
 def test_a_network_with_a_cut_change_has_its_weights(run: Path) -> None:
-    _, made = restore(run)
+    made = load_run(run)
     change = change_of(made.network)
     base = {name: made.network.get_submodule(name).base.weight.clone() for name in change}
     cut = truncate(change, 1).change
@@ -77,7 +77,7 @@ def test_what_has_no_ranks_is_refused(small: TrainConfig) -> None:
 
 
 def test_the_command_marks_what_is_enough(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    command(RankCurveConfig(run=str(run)), None)
+    command(RankCurveConfig(run=str(run)))
     out = capsys.readouterr().out
     assert out.count("enough") == 1
     assert "is the smallest within one standard error of the best; its test accuracy is" in out

@@ -12,9 +12,9 @@ from loraexp.adapters.adapter_files import TENSORS
 from loraexp.adapters.inject import adapter_tensors
 from loraexp.adapters.methods import METHODS, as_method
 from loraexp.config.schema import TrainConfig
-from loraexp.runs.load import ADAPTER, assemble
+from loraexp.runs.load import ADAPTER, build_model
 from loraexp.runs.name import run_folder
-from loraexp.training.classifier_module import FineTuning
+from loraexp.training.classifier_module import ClassifierModule
 from loraexp.training.run import train
 
 TOKENS = torch.randint(0, 256, (4, 12), generator=torch.Generator().manual_seed(5))
@@ -22,9 +22,9 @@ TOKENS = torch.randint(0, 256, (4, 12), generator=torch.Generator().manual_seed(
 
 def after_two_steps(config: TrainConfig) -> tuple[list[dict[str, Tensor]], dict[str, bool]]:
     """The gradients of each step, and of every tensor that trains whether it has moved."""
-    network = assemble(config, ("ham", "spam")).network.train()
+    network = build_model(config, ("ham", "spam")).network.train()
     assert network.checkpointing == config.trainer.gradient_checkpointing
-    module = FineTuning(network, config.optim, 2, config.lora.lr_ratio)
+    module = ClassifierModule(network, config.optim, 2, config.lora.lr_ratio)
     tensors = adapter_tensors(network)
     starts = {name: tensor.detach().clone() for name, tensor in tensors.items()}
     optimizer = torch.optim.AdamW(module.groups(), lr=config.optim.lr, weight_decay=0.0)
@@ -49,7 +49,7 @@ def test_gradients_are_those_without_it_and_every_tensor_moves(
         for name, gradient in step.items():
             assert torch.allclose(gradient, without[name], rtol=1e-5, atol=1e-7), name
     assert [name for name, has in moved.items() if not has] == []
-    fresh = adapter_tensors(assemble(saving, ("ham", "spam")).network)
+    fresh = adapter_tensors(build_model(saving, ("ham", "spam")).network)
     if any(name.endswith("lora_B") for name in fresh):
         assert sum(name.endswith("lora_B") and has for name, has in moved.items()) == 8
 

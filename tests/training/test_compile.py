@@ -19,7 +19,7 @@ from loraexp.api import configure
 from loraexp.config.schema import TrainConfig
 from loraexp.errors import UserError
 from loraexp.model import gpt2
-from loraexp.runs.load import ADAPTER, assemble, read_config
+from loraexp.runs.load import ADAPTER, build_model, read_config
 from loraexp.runs.name import run_folder, run_name
 from loraexp.runtime.hardware import prepare_compiler
 from loraexp.training.run import train
@@ -51,7 +51,7 @@ def graphs(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[object]]:
 
 
 def gradients(config: TrainConfig) -> dict[str, Tensor]:
-    network = assemble(config, ("ham", "spam")).network.train()
+    network = build_model(config, ("ham", "spam")).network.train()
     F.cross_entropy(network(TOKENS, LENGTHS), torch.tensor([0, 1, 1, 0])).backward()
     return {n: t.grad for n, t in adapter_tensors(network).items() if t.grad is not None}
 
@@ -85,7 +85,7 @@ def test_blocks_share_what_is_compiled(small: TrainConfig, graphs: list[object])
 
 
 def test_what_is_reported_is_computed_without_it(small: TrainConfig, graphs: list[object]) -> None:
-    network = assemble(compiling(small), ("ham", "spam")).network.eval()
+    network = build_model(compiling(small), ("ham", "spam")).network.eval()
     with torch.inference_mode():
         network(TOKENS, LENGTHS)
     assert graphs == []

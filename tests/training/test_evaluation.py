@@ -9,7 +9,7 @@ from loraexp.config.schema import TrainConfig
 from loraexp.data import draws
 from loraexp.data.splits import load_data
 from loraexp.inference.predictor import Predictor
-from loraexp.runs.load import restore
+from loraexp.runs.load import load_run
 from loraexp.runs.name import run_folder
 from loraexp.training.evaluate import MISTAKES, Evaluation
 from loraexp.training.measure import measured
@@ -28,7 +28,7 @@ def test_predictions_are_the_predictors_in_the_splits_order(uneven: TrainConfig)
     predictor = Predictor(run_folder(uneven))
     kept = record.predictions["test"]
     assert kept["true"] == test.classes
-    assert kept["predicted"] == predictor.chances(test.texts).argmax(-1).tolist()
+    assert kept["predicted"] == predictor.probabilities(test.texts).argmax(-1).tolist()
     assert kept["predicted"] != sorted(kept["predicted"], reverse=True)  # an order can be wrong
 
 
@@ -44,7 +44,7 @@ def test_predictions_make_the_metrics_confusion(uneven: TrainConfig) -> None:
 def test_mistakes_are_the_wrong_texts_with_their_chances(uneven: TrainConfig) -> None:
     record = train(uneven)
     test = load_data(uneven.data).test
-    chances = Predictor(run_folder(uneven)).chances(test.texts).max(-1).values
+    chances = Predictor(run_folder(uneven)).probabilities(test.texts).max(-1).values
     kept = record.predictions["test"]
     rows = zip(test.texts, kept["true"], kept["predicted"], chances.tolist(), strict=True)
     wrong = {text: (true, said, chance) for text, true, said, chance in rows if true != said}
@@ -71,14 +71,14 @@ def test_train_metrics_of_a_sample_are_of_its_texts(
     data = load_data(uneven.data)
     assert data.sample is not None
     train_texts = data.train.only(data.sample)
-    chances = Predictor(run_folder(uneven)).chances(train_texts.texts)
+    chances = Predictor(run_folder(uneven)).probabilities(train_texts.texts)
     confusion = [[0, 0], [0, 0]]
     for true, predicted in zip(train_texts.classes, chances.argmax(-1).tolist(), strict=True):
         confusion[true][predicted] += 1
     assert record.metrics["train"]["n"] == 10
     assert record.metrics["train"]["confusion"] == confusion
     assert "train metrics are of 10 texts, drawn, classes in proportion" in record.data["note"]
-    made = restore(run_folder(uneven))[1]
+    made = load_run(run_folder(uneven))
     found = measured(uneven, made, data, ["train"])["train"]
     assert found.places == data.sample
     assert found.true == train_texts.classes

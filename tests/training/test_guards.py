@@ -9,7 +9,7 @@ import torch
 from loraexp.adapters.branches import LowRank
 from loraexp.config.schema import Model, Optim, TrainConfig
 from loraexp.errors import UserError
-from loraexp.runs.load import assemble
+from loraexp.runs.load import build_model
 from loraexp.runs.name import run_folder
 from loraexp.training import classifier_module as module
 from loraexp.training.callbacks.sanity import check_moved
@@ -44,8 +44,8 @@ def test_weights_that_the_last_step_of_an_epoch_breaks_stop_the_run(small: Train
 def test_a_validation_loss_that_is_not_finite_stops_the_run(
     small: TrainConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole = module.FineTuning.summary
-    monkeypatch.setattr(module.FineTuning, "summary", lambda own: whole(own) | {"loss": None})
+    whole = module.ClassifierModule.summary
+    monkeypatch.setattr(module.ClassifierModule, "summary", lambda own: whole(own) | {"loss": None})
     with pytest.raises(UserError, match=r"^the loss of validation texts is NaN or infinite after"):
         train(small)
 
@@ -84,7 +84,7 @@ def test_check_moved_names_the_tensor_that_is_still_where_it_was() -> None:
 
 def test_bf16_run_keeps_its_adapter_and_head_in_float32(small: TrainConfig, tiny: Model) -> None:
     small.trainer.precision = "bf16"
-    made = assemble(small, ("ham", "spam"))
+    made = build_model(small, ("ham", "spam"))
     assert made.precision == "bf16"
     for name, parameter in made.network.named_parameters():
         norm = ".ln_" in name or name.startswith("ln_f")

@@ -15,7 +15,7 @@ from loraexp.adapters.inject import adapter_tensors
 from loraexp.config.schema import TrainConfig
 from loraexp.errors import UserError
 from loraexp.records.record import Record
-from loraexp.runs.load import assemble
+from loraexp.runs.load import build_model
 from loraexp.runs.name import run_folder
 from loraexp.training import checkpoints as resume
 from loraexp.training import fit as fitting
@@ -189,7 +189,7 @@ def test_last_checkpoint_holds_trainable_tensors_and_their_optimizer_only(
     four.trainer.keep = "last"
     train(four)
     kept = torch.load(run_folder(four) / "checkpoints" / "last.ckpt", weights_only=True)
-    tensors = adapter_tensors(assemble(four, ("ham", "spam")).network)
+    tensors = adapter_tensors(build_model(four, ("ham", "spam")).network)
     assert kept["state_dict"].keys() == tensors.keys()
     (optimizer,) = kept["optimizer_states"]
     assert len(optimizer["state"]) == len(tensors)

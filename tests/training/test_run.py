@@ -16,7 +16,7 @@ from loraexp.config.schema import AdaLora, Data, Lora, TrainConfig
 from loraexp.data.files import SPLITS
 from loraexp.errors import UserError
 from loraexp.records.record import Record, read_record
-from loraexp.runs.load import assemble, restore
+from loraexp.runs.load import build_model, load_run
 from loraexp.runs.lock import claimed
 from loraexp.runs.name import run_folder
 from loraexp.training.run import train
@@ -73,8 +73,9 @@ def test_training_changes_the_adapter_and_nothing_else(small: TrainConfig, metho
     uncut = replace(small, adalora=AdaLora(budget=1.0))  # what it cuts is zero, as at the start
     config = as_method(uncut, method)
     train(config)
-    fresh = assemble(config, ("ham", "spam")).network.state_dict()
-    trained, made = restore(run_folder(config))
+    fresh = build_model(config, ("ham", "spam")).network.state_dict()
+    made = load_run(run_folder(config))
+    trained = made.config
     names = {n for n, p in made.network.named_parameters() if p.requires_grad}
     assert trained == config
     for name, tensor in made.network.state_dict().items():
@@ -89,7 +90,7 @@ def test_checkpoints_hold_the_trainable_tensors_and_not_the_base(
     train(config)
     file = run_folder(config) / "checkpoints" / "best.ckpt"
     kept = torch.load(file, weights_only=True)["state_dict"]
-    network = assemble(config, ("ham", "spam")).network
+    network = build_model(config, ("ham", "spam")).network
     assert kept.keys() == adapter_tensors(network).keys()
 
 

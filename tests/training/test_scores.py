@@ -13,7 +13,7 @@ from torchmetrics.classification import AUROC, F1Score, Precision, Recall
 from loraexp.config.schema import Optim
 from loraexp.data.batching import Batch
 from loraexp.errors import UserError
-from loraexp.training.classifier_module import FineTuning
+from loraexp.training.classifier_module import ClassifierModule
 
 MACRO = {"f1": F1Score, "precision": Precision, "recall": Recall, "auroc": AUROC}
 ORACLE = {"f1": f1_score, "precision": precision_score, "recall": recall_score}
@@ -31,7 +31,7 @@ class Told(nn.Module):
 
 
 def measured(logits: Tensor, classes: Tensor) -> dict[str, Any]:
-    module = FineTuning(Told(logits), Optim(), logits.shape[1])
+    module = ClassifierModule(Told(logits), Optim(), logits.shape[1])
     n = len(classes)
     module.measure(Batch(torch.zeros(n, 1, dtype=torch.long), torch.ones(n).long(), classes))
     return module.summary()

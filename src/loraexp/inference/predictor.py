@@ -4,6 +4,7 @@ Nothing here needs Lightning, which takes two seconds to import.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -15,62 +16,41 @@ from loraexp.adapters.inject import fresh_branches
 from loraexp.adapters.methods import find_method, nothing
 from loraexp.adapters.targets import HEAD
 from loraexp.config.schema import TrainConfig
-from loraexp.data.batching import LengthGrouped, collate
 from loraexp.errors import UserError
 from loraexp.inference.multi_adapter import ManyAdapters
 from loraexp.inference.writers import Prediction
 from loraexp.model.gpt2 import GPT2Classifier, Linear
 from loraexp.model.weights import base_hash, load_classifier, load_tokenizer
-from loraexp.runs.load import ADAPTER, Assembled, longest, read_config, restore
+from loraexp.runs.load import ADAPTER, LoadedModel, load_run, read_config
 from loraexp.runs.name import distinct_names
 from loraexp.runtime.hardware import DTYPES, uses_gpu
-
-
-def encode(
-    made: Assembled, config: TrainConfig, texts: Sequence[str], batch_size: int
-) -> Iterator[tuple[list[int], torch.Tensor, torch.Tensor]]:
-    """Batches of like length: which texts, their tokens (B, T) and lengths (B,).
-
-    Texts are stripped if those that the run learnt from were.
-    """
-    read = [text.strip() for text in texts] if config.data.strip else [*texts]
-    rows = made.tokenizer.encode(read, made.max_length)
-    for batch in LengthGrouped([len(row) for row in rows], batch_size, seed=None):
-        items = [(rows[index], 0) for index in batch]
-        tokens, lengths, _ = collate(items, made.tokenizer.pad, config.data.pad_to)
-        yield batch, tokens, lengths
 
 
 class Predictor:
     """Labels texts with a finished run."""
 
     def __init__(self, run: Path | str, batch_size: int = 32) -> None:
-        self.config, self.made = restore(Path(run))
+        self.model = load_run(Path(run))
         self.batch_size = batch_size
-        self.device = "cuda" if uses_gpu(self.config.trainer.accelerator) else "cpu"
-        self.made.network.eval().to(self.device)
+        self.device = "cuda" if uses_gpu(self.model.config.trainer.accelerator) else "cpu"
+        self.network.eval().to(self.device)
 
     @property
     def labels(self) -> tuple[str, ...]:
-        return self.made.labels
+        return self.model.labels
 
     @property
     def network(self) -> GPT2Classifier:
-        return self.made.network
+        return self.model.network
 
-    @torch.inference_mode()
-    def chances(self, texts: list[str]) -> torch.Tensor:
-        """Probabilities (N, C) of each label for N texts, in their order."""
-        result = torch.empty(len(texts), len(self.labels))
-        for batch, tokens, lengths in encode(self.made, self.config, texts, self.batch_size):
-            logits = self.made.network(tokens.to(self.device), lengths.to(self.device))
-            result[batch] = logits.float().softmax(-1).cpu()
-        return result
+    def probabilities(self, texts: list[str]) -> torch.Tensor:
+        """(N, C): of each label for N texts, in their order."""
+        return self.model.logits(texts, self.batch_size).softmax(-1)
 
     def stream(self, chunks: Iterable[list[str]]) -> Iterator[tuple[str, str, float]]:
         """(text, label, its probability) for each text, a chunk in memory at a time."""
         for texts in chunks:
-            best = self.chances(texts).max(-1)
+            best = self.probabilities(texts).max(-1)
             for text, index, chance in zip(
                 texts, best.indices.tolist(), best.values.tolist(), strict=True
             ):
@@ -117,10 +97,8 @@ class Predictors:
         self.batch_size = batch_size
         self.device = "cuda" if uses_gpu(first.trainer.accelerator) else "cpu"
         self.many.eval().to(self.device)
-        self.made = [
-            Assembled(
-                network, tokenizer, tuple(card["labels"]), found["base"], precision, longest(c)
-            )
+        self.models = [
+            LoadedModel(c, network, tokenizer, tuple(card["labels"]), found["base"], precision)
             for card, c in zip(cards, self.configs, strict=True)
         ]
 
@@ -128,24 +106,19 @@ class Predictors:
     def names(self) -> list[str]:
         return self.many.names
 
-    @torch.inference_mode()
-    def chances(self, name: str, texts: Sequence[str]) -> Tensor:
-        """Probabilities (N, C) of the run called `name`, as `Predictor` gives them."""
-        number = self.many.find(name)
-        made, config = self.made[number], self.configs[number]
-        result = torch.empty(len(texts), len(made.labels))
-        for batch, tokens, lengths in encode(made, config, texts, self.batch_size):
-            logits = self.many(tokens.to(self.device), lengths.to(self.device), name)
-            result[batch] = logits.float().softmax(-1).cpu()
-        return result
+    def probabilities(self, name: str, texts: Sequence[str]) -> Tensor:
+        """(N, C) of the run called `name`, as `Predictor` gives them."""
+        forward = partial(self.many, adapter=name)
+        model = self.models[self.many.find(name)]
+        return model.logits(texts, self.batch_size, forward).softmax(-1)
 
     def stream(self, chunks: Iterable[list[str]]) -> Iterator[Prediction]:
         """Each text with the verdict of every run, a chunk in memory at a time."""
         for texts in chunks:
             columns = []
-            for name, made in zip(self.names, self.made, strict=True):
-                best = self.chances(name, texts).max(-1)
-                labels = [made.labels[index] for index in best.indices.tolist()]
+            for name, model in zip(self.names, self.models, strict=True):
+                best = self.probabilities(name, texts).max(-1)
+                labels = [model.labels[index] for index in best.indices.tolist()]
                 columns.append(list(zip(labels, best.values.tolist(), strict=True)))
             for text, *verdicts in zip(texts, *columns, strict=True):
                 yield text, verdicts

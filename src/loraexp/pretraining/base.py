@@ -26,7 +26,7 @@ from loraexp.model.checkpoint import save_base
 from loraexp.model.tokenizer import Tokenizer, from_folder
 from loraexp.model.weights import base_state, load_tokenizer, weights_file
 from loraexp.pretraining.bpe import train_bpe
-from loraexp.pretraining.causal_lm_module import CorpusModule, LanguageModelling
+from loraexp.pretraining.causal_lm_module import CausalLMModule, CorpusModule
 from loraexp.pretraining.corpus import Blocks, corpus_files, documents, stream
 from loraexp.runs.lock import claimed
 from loraexp.runtime import hardware
@@ -93,7 +93,7 @@ def run(
     network = fresh(config)
     precision = hardware.pick_precision(config.trainer.precision, config.trainer.accelerator)
     network.compute_in(hardware.DTYPES[precision])
-    module = LanguageModelling(network, config.optim, steps)
+    module = CausalLMModule(network, config.optim, steps)
     texts = CorpusModule(blocks, config.data, config.seed, checks.tolist())
     trainer = build_trainer(config, folder, loggers, progress, len(checks) - 1)
     seed_everything(config.seed, verbose=False)

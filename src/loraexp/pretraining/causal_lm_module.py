@@ -25,7 +25,7 @@ def as_list(given: Any) -> list[Any]:
     return given if isinstance(given, list) else [given]
 
 
-class LanguageModelling(LightningModule):
+class CausalLMModule(LightningModule):
     """A network and how it learns to foretell the next token.
 
     Args:

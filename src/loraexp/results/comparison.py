@@ -9,11 +9,10 @@ from loraexp.records.record import Failure, Record
 from loraexp.results.arm_keys import naming
 from loraexp.results.arms import Arm, Comparison, arms, compare
 from loraexp.results.fairness import doubts, repeats, runs
-from loraexp.results.notes import score_notes
+from loraexp.results.notes import failed_lines, score_notes
 from loraexp.results.settings import conditions, flat, heading, is_typed
 from loraexp.results.stats import Interval
 from loraexp.results.tables import Cell, Column, Ends, Table, ends, narrowed, percent
-from loraexp.sweeps.collect import failed_lines
 
 # For a terminal; files have all.
 BRIEF = (

@@ -1,17 +1,20 @@
 """A network with its method attached and its tokenizer: fresh from a config, or back from a run."""
 
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from loraexp.adapters.adapter_files import load_adapter, read_card
 from loraexp.adapters.inject import inject
 from loraexp.config.keys import keys
 from loraexp.config.rules import check
 from loraexp.config.schema import TrainConfig
-from loraexp.config.stored import completed, from_dict, plain
+from loraexp.config.stored import completed, from_dict
+from loraexp.data.batching import LengthGrouped, collate
 from loraexp.data.splits import TextData, load_data
 from loraexp.errors import UserError, unknown
 from loraexp.model.base_folder import RUN
@@ -20,36 +23,62 @@ from loraexp.model.tokenizer import Tokenizer
 from loraexp.model.weights import base_hash, load_classifier, load_tokenizer
 from loraexp.records.typed_json import fits, found
 from loraexp.runs.memory import check_memory
-from loraexp.runtime.hardware import DTYPES, pick_precision, versions
+from loraexp.runtime.hardware import DTYPES, pick_precision
 
 ADAPTER = "adapter"
 TRAINED = "train"  # the one verb that leaves a record
-# What every adapter is asked when it is saved, and again by `verify`.
-GOLDEN = (
-    "",
-    "ok",
-    "See you at seven, love x",
-    "WINNER!! You have won a prize. Call 09061701461 now to claim",
-    "How do I top up my card with another currency?",
-    "the cat sat on the mat and the mat was flat " * 3,
-    "£1,000 — naïve café 😀",
-    "<|endoftext|> is seven letters and some signs",
-)
 
 
 @dataclass(frozen=True)
-class Assembled:
+class LoadedModel:
     """A network ready to train or to predict, and what it was made of."""
 
+    config: TrainConfig
     network: GPT2Classifier
     tokenizer: Tokenizer
     labels: tuple[str, ...]
     base_sha256: str
     precision: str
-    max_length: int  # longest text in tokens
+
+    @property
+    def max_length(self) -> int:
+        """Of the longest text, in tokens."""
+        data = self.config.data
+        limits = (self.config.model.context, data.max_length, data.pad_to)
+        return min(limit for limit in limits if limit is not None)
+
+    def batches(
+        self, texts: Sequence[str], batch_size: int
+    ) -> Iterator[tuple[list[int], Tensor, Tensor]]:
+        """Batches of like length: which texts, their tokens (B, T) and lengths (B,).
+
+        Texts are stripped if those that the run learnt from were.
+        """
+        read = [text.strip() for text in texts] if self.config.data.strip else [*texts]
+        rows = self.tokenizer.encode(read, self.max_length)
+        for batch in LengthGrouped([len(row) for row in rows], batch_size, seed=None):
+            items = [(rows[index], 0) for index in batch]
+            tokens, lengths, _ = collate(items, self.tokenizer.pad, self.config.data.pad_to)
+            yield batch, tokens, lengths
+
+    @torch.inference_mode()
+    def logits(
+        self, texts: Sequence[str], batch_size: int, forward: Callable[..., Tensor] | None = None
+    ) -> Tensor:
+        """(N, C) in float32, in the texts' order.
+
+        Args:
+            forward: of tokens and lengths, in place of the network's own.
+        """
+        device = self.network.wte.weight.device
+        result = torch.empty(len(texts), len(self.labels))
+        for batch, tokens, lengths in self.batches(texts, batch_size):
+            logits = (forward or self.network)(tokens.to(device), lengths.to(device))
+            result[batch] = logits.float().cpu()
+        return result
 
 
-def assemble(config: TrainConfig, labels: tuple[str, ...]) -> Assembled:
+def build_model(config: TrainConfig, labels: tuple[str, ...]) -> LoadedModel:
     """Base, head and a fresh adapter as `config` says."""
     check_memory(config, len(labels))
     tokenizer = load_tokenizer(config.model)
@@ -59,52 +88,7 @@ def assemble(config: TrainConfig, labels: tuple[str, ...]) -> Assembled:
     inject(network, config, config.seed).compute_in(DTYPES[precision])
     network.checkpointing = config.trainer.gradient_checkpointing
     network.compiled = config.trainer.compile
-    return Assembled(network, tokenizer, labels, base_sha256, precision, longest(config))
-
-
-def longest(config: TrainConfig) -> int:
-    limits = (config.model.context, config.data.max_length, config.data.pad_to)
-    return min(limit for limit in limits if limit is not None)
-
-
-def adapter_card(
-    config: TrainConfig, made: Assembled, data: TextData | None, made_by: str
-) -> dict[str, Any]:
-    """What adapter.json says: all that is needed to put the adapter back on its base, and to see
-    that it does there what it did here. Of an imported adapter nobody knows the data; by the verb
-    that made it, one knows whether there is a record."""
-    return {
-        "made_by": made_by,
-        "method": config.method,
-        "config": plain(config),
-        "labels": list(made.labels),
-        "pooling": config.head.pooling,
-        "pad_id": made.tokenizer.pad,
-        "precision": made.precision,
-        "base": config.model.name,
-        "base_sha256": made.base_sha256,
-        "tokenizer_sha256": made.tokenizer.sha256,
-        "data_sha256": data and data.source_sha256,
-        "split_sha256": data and data.sha256,
-        "versions": versions(),
-        "golden": {"texts": list(GOLDEN), "logits": golden_logits(made)},
-    }
-
-
-def golden_logits(made: Assembled) -> list[list[float]]:
-    """Logits (8, C) of the golden texts, computed in float32 whatever the run computed in."""
-    network, rows = made.network, made.tokenizer.encode([*GOLDEN], made.max_length)
-    device, training = network.wte.weight.device, network.training
-    computed, network.compute_dtype = network.compute_dtype, torch.float32
-    network.eval()
-    with torch.inference_mode():
-        logits = [
-            network(torch.tensor([row or [made.tokenizer.pad]], device=device)).float().cpu()[0]
-            for row in rows
-        ]
-    network.compute_dtype = computed
-    network.train(training)
-    return [row.tolist() for row in logits]
+    return LoadedModel(config, network, tokenizer, labels, base_sha256, precision)
 
 
 def read_config(card: dict[str, Any], run: Path) -> TrainConfig:
@@ -138,32 +122,41 @@ def placed(config: TrainConfig, run: Path) -> TrainConfig:
     return replace(config, model=replace(config.model, weights=str(run.resolve())))
 
 
-def rebuild(card: dict[str, Any], run: Path) -> tuple[TrainConfig, Assembled]:
-    """The config and the network that a card describes, with a fresh adapter.
+def model_from_card(card: dict[str, Any], run: Path, precision: str | None = None) -> LoadedModel:
+    """The network that a card describes, with a fresh adapter.
+
+    Args:
+        precision: of its products, in place of the run's own.
 
     Raises:
         UserError: a damaged card, or a base that is not there.
     """
     config = read_config(card, run)
-    return config, assemble(config, tuple(card["labels"]))
+    trainer = replace(config.trainer, precision=precision or config.trainer.precision)
+    model = build_model(replace(config, trainer=trainer), tuple(card["labels"]))
+    return replace(model, config=config)
 
 
-def restore(run: Path) -> tuple[TrainConfig, Assembled]:
-    """The config and the trained network of a finished run.
+def load_run(run: Path, precision: str | None = None) -> LoadedModel:
+    """The trained network of a finished run.
+
+    Args:
+        precision: of its products, in place of the run's own.
 
     Raises:
         UserError: no adapter there, a damaged one, or not the base or tokenizer it was trained on.
     """
     card = read_card(run / ADAPTER)
-    config, made = rebuild(card, run)
-    for part, now in (("base", made.base_sha256), ("tokenizer", made.tokenizer.sha256)):
+    model = model_from_card(card, run, precision)
+    for part, now in (("base", model.base_sha256), ("tokenizer", model.tokenizer.sha256)):
         if (digest := card[f"{part}_sha256"]) != now:
             raise UserError(
-                f"run={run}: trained on another {part} than model.weights={config.model.weights} "
-                f"gives now (sha256 {digest[:12]} then, {now[:12]} now)"
+                f"run={run}: trained on another {part} than model.weights="
+                f"{model.config.model.weights} gives now (sha256 {digest[:12]} then, "
+                f"{now[:12]} now)"
             )
-    load_adapter(made.network, run / ADAPTER)
-    return config, made
+    load_adapter(model.network, run / ADAPTER)
+    return model
 
 
 def own_data(run: Path, config: TrainConfig) -> TextData:

@@ -18,8 +18,8 @@ from loraexp.records.record import (
     read_failure,
     read_record,
 )
+from loraexp.results.notes import failed_lines
 from loraexp.results.settings import chosen, flat
-from loraexp.runtime.escape import printable
 from loraexp.sweeps.sweep_folder import named_in
 
 
@@ -72,17 +72,3 @@ def candidates(folder: Path) -> set[Path]:
     below = {Path(at) for at, *names in os.walk(folder) if {FILE, FAILED} & {*chain(*names)}}
     jobs = {named_in(job) for job in folder.glob("jobs/*.txt")}
     return {run.resolve() for run in below | jobs}
-
-
-def failed_lines(failures: Sequence[Failure]) -> list[str]:
-    """How many jobs failed and why, same reasons together."""
-    if not failures:
-        return []
-    reasons: dict[str, list[str]] = {}
-    for failure in failures:
-        reasons.setdefault(printable(failure.reason), []).append(failure.name)
-    told = "; ".join(
-        f"{names[0]}{f' and {len(names) - 1} more' if len(names) > 1 else ''}: {reason}"
-        for reason, names in reasons.items()
-    )
-    return [f"{len(failures)} job{'s' if len(failures) > 1 else ''} failed: {told}"]

@@ -10,7 +10,7 @@ from loraexp.adapters.algebra import change_of, truncate, weighted_sum
 from loraexp.adapters.inject import saved_tensors
 from loraexp.adapters.targets import HEAD
 from loraexp.errors import UserError
-from loraexp.runs.load import restore
+from loraexp.runs.load import load_run
 from loraexp.tools.write_run import check_free, lora_of, write_run
 
 
@@ -42,15 +42,15 @@ def combine(runs: Sequence[str], weights: Sequence[float], rank: int | None, out
     weights = weights or [1.0] * len(folders)
     if len(weights) != len(folders):
         raise UserError(f"weights must be {len(folders)} numbers, one a run, got {weights}")
-    (first, made), *others = [restore(run) for run in folders]
-    for run, (_, other) in zip(folders[1:], others, strict=True):
+    made, *others = [load_run(run) for run in folders]
+    for run, other in zip(folders[1:], others, strict=True):
         for what, own, wanted in (
             ("base", other.base_sha256, made.base_sha256),
             ("labels", other.labels, made.labels),
         ):
             if own != wanted:
                 raise UserError(f"run={run} and run={folders[0]} differ in their {what}")
-    changes = [change_of(one.network) for one in (made, *(other for _, other in others))]
+    changes = [change_of(one.network) for one in (made, *others)]
     change, lost = weighted_sum(changes, weights), 0.0
     if rank is not None:
         cut = truncate(change, rank)
@@ -63,8 +63,8 @@ def combine(runs: Sequence[str], weights: Sequence[float], rank: int | None, out
     for path, part in change.items():
         tensors |= {f"{path}.lora_A": part.A, f"{path}.lora_B": part.B}
     ranks = {path: part.rank for path, part in change.items()}
-    lora = lora_of(ranks, dict.fromkeys(ranks, 1.0), first.model.n_layer)
-    config_of_sum = replace(first, method="lora", lora=lora)
+    lora = lora_of(ranks, dict.fromkeys(ranks, 1.0), made.config.model.n_layer)
+    config_of_sum = replace(made.config, method="lora", lora=lora)
     try:
         write_run(target, config_of_sum, made.labels, tensors, made_by="combine")
     except ValueError as error:

@@ -4,19 +4,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import torch
 from torch import Tensor
 
-from loraexp.adapters.adapter_files import load_adapter, read_card
 from loraexp.adapters.counts import in_head
 from loraexp.adapters.inject import merge
 from loraexp.adapters.methods import as_method
 from loraexp.config.schema import TrainConfig
 from loraexp.errors import UserError
-from loraexp.inference.predictor import encode
 from loraexp.model.base_folder import RUN
 from loraexp.model.checkpoint import save_classifier
-from loraexp.runs.load import ADAPTER, Assembled, own_data, rebuild, restore
+from loraexp.runs.load import load_run, own_data
 from loraexp.runtime.hardware import DTYPES
 from loraexp.tools.write_run import check_free, write_run
 
@@ -51,18 +48,17 @@ def merge_run(run: str, out: str, dtype: str, tolerance: float, force: bool) -> 
     """
     folder, target = Path(run), Path(out)
     check_free(target)
-    restore(folder)  # all its checks
-    card = read_card(folder / ADAPTER)
-    trained, made = rebuild({**card, "precision": "fp32"}, folder)
+    made = load_run(folder, "fp32")
+    trained = made.config
     check_expressible(trained)
-    load_adapter(made.network, folder / ADAPTER)
     data = own_data(folder, trained)
     texts = data.validation.texts
-    before = logits(trained, made, texts)
+    made.network.eval()
+    before = made.logits(texts, BATCH)
     merge(made.network)
     stored = {name: t.to(DTYPES[dtype]) for name, t in made.network.state_dict().items()}
     made.network.load_state_dict(stored)  # as the file will give them back
-    certificate = compare(before, logits(trained, made, texts))
+    certificate = compare(before, made.logits(texts, BATCH))
     # Not `> tolerance`: a NaN is no proof of anything.
     if not certificate.logit_change <= tolerance and not force:
         raise UserError(
@@ -71,18 +67,16 @@ def merge_run(run: str, out: str, dtype: str, tolerance: float, force: bool) -> 
             f"tolerance={tolerance:g}; nothing was written (force=true writes it)"
         )
     save_classifier(stored, trained.model, made.tokenizer, made.labels, target)
-    merged = on_itself(trained, card["precision"])
-    write_run(target, merged, made.labels, head_of(stored), data, made_by="merge")
+    write_run(target, on_itself(trained), made.labels, head_of(stored), data, made_by="merge")
     return certificate
 
 
-def on_itself(config: TrainConfig, precision: str) -> TrainConfig:
+def on_itself(config: TrainConfig) -> TrainConfig:
     """The config under which a merged folder is a run, wherever it lies: its weights are the base,
     and all that is left to adapt is the head."""
     model = replace(config.model, weights=RUN, tokenizer="auto", repo="", revision="", sha256="")
-    trainer = replace(config.trainer, precision=precision)
     merged: TrainConfig = as_method(
-        replace(config, model=model, trainer=trainer, output_dir=TrainConfig.output_dir), "head"
+        replace(config, model=model, output_dir=TrainConfig.output_dir), "head"
     )
     return merged
 
@@ -104,16 +98,6 @@ def check_expressible(config: TrainConfig) -> None:
                 f"transformers' classifier cannot do {key}={value} (only {wanted}), so this run "
                 "cannot be written as one"
             )
-
-
-@torch.inference_mode()
-def logits(config: TrainConfig, made: Assembled, texts: list[str]) -> Tensor:
-    """(N, C) in float32."""
-    made.network.eval()
-    result = torch.empty(len(texts), len(made.labels))
-    for batch, tokens, lengths in encode(made, config, texts, BATCH):
-        result[batch] = made.network(tokens, lengths).float()
-    return result
 
 
 def compare(before: Tensor, after: Tensor) -> Certificate:

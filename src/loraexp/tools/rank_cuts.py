@@ -10,11 +10,9 @@ from loraexp.adapters.algebra import LowRankChange, change_of, truncate
 from loraexp.adapters.branches import Adapted, LowRank
 from loraexp.adapters.inject import replace
 from loraexp.model.gpt2 import GPT2Classifier
-from loraexp.runs.load import own_data, restore
-from loraexp.training.classifier_module import FineTuning
-from loraexp.training.evaluate import Evaluation, evaluate
-from loraexp.training.fit import build_trainer, datamodule
-from loraexp.training.lightning_environment import quiet
+from loraexp.runs.load import load_run, own_data
+from loraexp.training.evaluate import Evaluation
+from loraexp.training.measure import Evaluator
 
 
 @dataclass(frozen=True)
@@ -62,26 +60,22 @@ def rank_curve(run: Path) -> RankCurve:
     Raises:
         UserError: a run that cannot be restored, or whose method has no ranks to cut.
     """
-    config, made = restore(run)
+    made = load_run(run)
     change = change_of(made.network)
-    data = own_data(run, config)
-    texts = datamodule(config, data, made)
-    module = FineTuning(made.network, config.optim, len(made.labels))
-    with quiet():
-        trainer = build_trainer(config, texts, [], [])
+    evaluator = Evaluator(made, own_data(run, made.config))
 
-        def measure(rank: int, split: str) -> tuple[float, Evaluation]:
-            cut = truncate(change, rank)
-            put(made.network, cut.change)
-            return cut.error, evaluate(trainer, module, texts, split)
+    def measure(rank: int, split: str) -> tuple[float, Evaluation]:
+        cut = truncate(change, rank)
+        put(made.network, cut.change)
+        return cut.error, evaluator.measure(split)
 
-        cuts = []
-        for rank in range(1, max(part.rank for part in change.values()) + 1):
-            error, found = measure(rank, "validation")
-            scores = found.metrics
-            cuts.append(Cut(rank, error, scores["accuracy"], scores["loss"], scores["n"]))
-        enough = smallest(cuts)
-        _, test = measure(enough, "test")
+    cuts = []
+    for rank in range(1, max(part.rank for part in change.values()) + 1):
+        error, found = measure(rank, "validation")
+        scores = found.metrics
+        cuts.append(Cut(rank, error, scores["accuracy"], scores["loss"], scores["n"]))
+    enough = smallest(cuts)
+    _, test = measure(enough, "test")
     return RankCurve(cuts, enough, test.metrics["accuracy"])
 
 

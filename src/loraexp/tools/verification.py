@@ -17,13 +17,14 @@ from loraexp.errors import UserError
 from loraexp.records.record import FILE, Record, is_finished, read_record, seal_holds
 from loraexp.records.record_types import Scores
 from loraexp.records.typed_json import hints_of
-from loraexp.runs.load import ADAPTER, GOLDEN, TRAINED, Assembled, golden_logits, rebuild
+from loraexp.runs.card import GOLDEN, golden_logits
+from loraexp.runs.load import ADAPTER, TRAINED, LoadedModel, model_from_card
 from loraexp.runtime.atomic import read_text
 from loraexp.runtime.escape import printable
 from loraexp.tools.checks import Check, close, distance, same
 from loraexp.training.evaluate import MISTAKES
 from loraexp.training.fit import datamodule, steps_an_epoch
-from loraexp.training.measure import measured, relabelled
+from loraexp.training.measure import Evaluator, relabelled
 from loraexp.training.run import describe
 
 TOLERANCE = 1e-4  # of golden logits in float32, between machines
@@ -43,25 +44,26 @@ def verify(run: Path) -> Iterator[Check]:
     card = read_card(run / ADAPTER)
     yield Check("format, digests of all fields")
     yield config_file(card, run / "config.yaml")
-    config, made = rebuild(card, run)
+    model = model_from_card(card, run)
+    config = model.config
     for field, now in (
-        ("base_sha256", made.base_sha256),
-        ("tokenizer_sha256", made.tokenizer.sha256),
-        ("pad_id", made.tokenizer.pad),
+        ("base_sha256", model.base_sha256),
+        ("tokenizer_sha256", model.tokenizer.sha256),
+        ("pad_id", model.tokenizer.pad),
         ("method", config.method),
         ("pooling", config.head.pooling),
         ("base", config.model.name),
     ):
         yield same(field, card[field], now)
-    load_adapter(made.network, run / ADAPTER)
+    load_adapter(model.network, run / ADAPTER)
     yield Check("adapter_sha256, file_sha256, names and shapes of all tensors")
-    yield golden(card["golden"], golden_logits(made))
+    yield golden(card["golden"], golden_logits(model))
     data, why = readable(card, config)
     yield from data_checks(card, data, why)
     if record is None:
         yield from without_record(card)
     else:
-        yield from record_checks(record, seal_holds(run), card, config, made, data, why)
+        yield from record_checks(record, seal_holds(run), card, model, data, why)
 
 
 def without_record(card: dict[str, Any]) -> Iterator[Check]:
@@ -124,8 +126,7 @@ def record_checks(
     record: Record,
     holds: bool | None,
     card: dict[str, Any],
-    config: TrainConfig,
-    made: Assembled,
+    model: LoadedModel,
     data: TextData | None,
     why: str | None,
 ) -> Iterator[Check]:
@@ -143,14 +144,14 @@ def record_checks(
     yield same("record: config", completed(record.config), completed(card["config"]))
     for field in ("versions", "precision"):
         yield same(field, card[field], getattr(record, field))
-    yield same("record: counts", record.counts, count(made.network).as_dict())
-    if data is None or not {*data.labels} <= {*made.labels}:
+    yield same("record: counts", record.counts, count(model.network).as_dict())
+    if data is None or not {*data.labels} <= {*model.labels}:
         for field in ("metrics.validation", "metrics.test", "predictions", "mistakes"):
             yield Check(f"record: {field}", skipped=why or "its labels are not the data's")
         return
-    data = relabelled(data, made.labels)
-    yield course(record, config, data)
-    yield from metric_checks(record, config, made, data, holds is not None)
+    data = relabelled(data, model.labels)
+    yield course(record, model.config, data)
+    yield from metric_checks(record, model, data, holds is not None)
 
 
 def course(record: Record, config: TrainConfig, data: TextData) -> Check:
@@ -166,17 +167,18 @@ def course(record: Record, config: TrainConfig, data: TextData) -> Check:
 
 
 def metric_checks(
-    record: Record, config: TrainConfig, made: Assembled, data: TextData, sealed: bool
+    record: Record, model: LoadedModel, data: TextData, sealed: bool
 ) -> Iterator[Check]:
     """All splits measured again, as `eval` does. Records of before say less of the data, and their
     train metrics may be of other texts."""
-    facts = describe(data, datamodule(config, data, made))
+    facts = describe(data, datamodule(model.config, data, model))
     known = facts.keys() - {"note"} if sealed else {"n"}  # a note may name a folder of today
     said = {key: value for key, value in record.data.items() if key in known or sealed}
     said.pop("note", None)
     yield same("record: data", said, {key: facts[key] for key in facts if key in known})
     splits = [split for split in SPLITS if sealed or split != "train"]
-    now, tolerance = measured(config, made, data, splits), METRICS[made.precision]
+    evaluator, tolerance = Evaluator(model, data), METRICS[model.precision]
+    now = {split: evaluator.measure(split) for split in splits}
     for split in splits:
         then, again = record.metrics[split], now[split].metrics
         if not sealed:

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -14,7 +15,8 @@ from loraexp.config.schema import Lora, TrainConfig
 from loraexp.config.stored import to_yaml
 from loraexp.data.splits import TextData
 from loraexp.errors import UserError
-from loraexp.runs.load import ADAPTER, adapter_card, assemble, placed
+from loraexp.runs.card import adapter_card
+from loraexp.runs.load import ADAPTER, build_model, placed
 from loraexp.runtime.atomic import write_whole
 
 
@@ -46,11 +48,11 @@ def write_run(
         ValueError: tensors that are not those of `config`, another base or tokenizer, or logits
             that are not finite.
     """
-    made = assemble(placed(config, out), labels)
-    own = saved_tensors(made.network)
+    model = build_model(placed(config, out), labels)
+    own = saved_tensors(model.network)
     load_tensors(own, tensors)
     load_tensors(own, dict(own))  # finite in float32 too
-    card = adapter_card(config, made, data, made_by)
+    card = adapter_card(replace(model, config=config), data, made_by)
     for field, digest in hashes.items():
         if card[field] != digest:
             part = field.removesuffix("_sha256")
@@ -60,7 +62,7 @@ def write_run(
     if not all(math.isfinite(logit) for row in card["golden"]["logits"] for logit in row):
         raise ValueError("gives logits that are not finite")
     write_whole(out / "config.yaml", to_yaml(config))
-    save_adapter(made.network, out / ADAPTER, card)
+    save_adapter(model.network, out / ADAPTER, card)
 
 
 def lora_of(ranks: Mapping[str, int], scalings: Mapping[str, float], n_layer: int) -> Lora:

@@ -23,10 +23,10 @@ from loraexp.data.batching import Batch
 from loraexp.data.datamodule import TextDataModule
 from loraexp.data.splits import TextData
 from loraexp.errors import UserError
-from loraexp.runs.load import Assembled
+from loraexp.runs.load import LoadedModel
 from loraexp.runtime import hardware
 from loraexp.runtime.atomic import regular, whole, write_whole
-from loraexp.training.classifier_module import FineTuning
+from loraexp.training.classifier_module import ClassifierModule
 
 log = logging.getLogger("loraexp")
 LAST, BEST = "last", "best"
@@ -113,7 +113,7 @@ def own(made_of: Any) -> Any:
 
 
 def fit(
-    trainer: Trainer, module: FineTuning, texts: TextDataModule, checkpoint: Path | None
+    trainer: Trainer, module: ClassifierModule, texts: TextDataModule, checkpoint: Path | None
 ) -> None:
     """Train, from a checkpoint on if there is one.
 
@@ -135,10 +135,10 @@ def fit(
         ) from None
 
 
-def fingerprint(made: Assembled, data: TextData) -> dict[str, Any]:
+def fingerprint(model: LoadedModel, data: TextData) -> dict[str, Any]:
     """All that decides the result and is not in the config."""
-    hashes = {"base": made.base_sha256, "tokenizer": made.tokenizer.sha256, "split": data.sha256}
-    return {**hashes, "precision": made.precision, "versions": hardware.versions()}
+    hashes = {"base": model.base_sha256, "tokenizer": model.tokenizer.sha256, "split": data.sha256}
+    return {**hashes, "precision": model.precision, "versions": hardware.versions()}
 
 
 def forget(config: TrainConfig, folder: Path) -> None:

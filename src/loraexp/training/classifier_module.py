@@ -26,7 +26,7 @@ from loraexp.errors import UserError
 from loraexp.training.schedule import schedule
 
 
-class FineTuning(LightningModule):
+class ClassifierModule(LightningModule):
     """A network with an injected method, and how it is trained.
 
     Args:

@@ -9,7 +9,7 @@ from lightning.pytorch import Trainer
 from torch import Tensor
 
 from loraexp.data.datamodule import TextDataModule
-from loraexp.training.classifier_module import FineTuning
+from loraexp.training.classifier_module import ClassifierModule
 
 MISTAKES = 20  # kept in a record
 
@@ -19,7 +19,7 @@ class Evaluation:
     """Metrics of N texts and the chances they were computed from.
 
     Args:
-        metrics: as `FineTuning.summary` gives them.
+        metrics: as `ClassifierModule.summary` gives them.
         places: which texts of the split were measured, ascending: all N unless batches are limited.
         true: their classes.
         chances: (N, C), float32.
@@ -45,7 +45,9 @@ class Evaluation:
         return sorted(wrong, key=lambda mistake: -mistake["chance"])[:most]
 
 
-def evaluate(trainer: Trainer, module: FineTuning, texts: TextDataModule, split: str) -> Evaluation:
+def evaluate(
+    trainer: Trainer, module: ClassifierModule, texts: TextDataModule, split: str
+) -> Evaluation:
     """Measure one split, of a large training set a sample; under DDP every process gets the whole.
 
     Raises:

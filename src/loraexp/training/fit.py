@@ -25,7 +25,7 @@ from loraexp.data.datamodule import TextDataModule
 from loraexp.data.files import SPLITS
 from loraexp.data.splits import TextData, load_data
 from loraexp.errors import UserError
-from loraexp.runs.load import Assembled, assemble
+from loraexp.runs.load import LoadedModel, build_model
 from loraexp.runtime import hardware
 from loraexp.runtime.ranks import is_main_process
 from loraexp.training.callbacks.prefix_cache import PrefixCaching
@@ -42,7 +42,7 @@ from loraexp.training.checkpoints import (
     fit,
     resumable,
 )
-from loraexp.training.classifier_module import FineTuning
+from loraexp.training.classifier_module import ClassifierModule
 from loraexp.training.evaluate import Evaluation, evaluate
 from loraexp.training.lightning_environment import NOWHERE, cluster_environment
 from loraexp.training.schedule import warmup_steps
@@ -57,9 +57,9 @@ class Fitted:
 
     config: TrainConfig
     data: TextData
-    made: Assembled
+    model: LoadedModel
     texts: TextDataModule
-    module: FineTuning
+    module: ClassifierModule
     trainer: Trainer
     meter: Meter
     clock: Clock
@@ -81,17 +81,17 @@ def fit_adapter(
     hardware.reset_peak_memory()
     data = load_data(config.data)
     check_sizes(data, config)
-    made = assemble(config, data.labels)
-    texts = datamodule(config, data, made)
-    announce(config, made, texts)
-    module = FineTuning(
-        made.network,
+    model = build_model(config, data.labels)
+    texts = datamodule(config, data, model)
+    announce(config, model, texts)
+    module = ClassifierModule(
+        model.network,
         config.optim,
         len(data.labels),
         config.lora.lr_ratio,
         config.adalora.orthogonality,
     )
-    marks = fingerprint(made, data)
+    marks = fingerprint(model, data)
     meter, clock, keepers = Meter(), Clock(), checkpoints(config, folder)
     callbacks = [Guards(), meter, clock, EpochSeeds(config.seed), Resumption(marks), *keepers]
     callbacks += [PrefixCaching(texts), Together()]
@@ -104,7 +104,7 @@ def fit_adapter(
     kept = torch.load(keepers[0].best_model_path, weights_only=True, map_location="cpu")
     module.load_state_dict(kept["state_dict"])
     best, load_seconds = int(kept["epoch"]) + 1, loaded - started
-    return Fitted(config, data, made, texts, module, trainer, meter, clock, best, load_seconds)
+    return Fitted(config, data, model, texts, module, trainer, meter, clock, best, load_seconds)
 
 
 def check_sizes(data: TextData, config: TrainConfig) -> None:
@@ -176,25 +176,25 @@ class LearningRates(LearningRateMonitor):
             super().on_train_batch_start(trainer, pl_module, batch, index)
 
 
-def datamodule(config: TrainConfig, data: TextData, made: Assembled) -> TextDataModule:
-    encode, pad = made.tokenizer.encode, made.tokenizer.pad
-    return TextDataModule(data, config.data, encode, pad, made.max_length, config.seed)
+def datamodule(config: TrainConfig, data: TextData, model: LoadedModel) -> TextDataModule:
+    encode, pad = model.tokenizer.encode, model.tokenizer.pad
+    return TextDataModule(data, config.data, encode, pad, model.max_length, config.seed)
 
 
-def announce(config: TrainConfig, made: Assembled, texts: TextDataModule) -> None:
+def announce(config: TrainConfig, model: LoadedModel, texts: TextDataModule) -> None:
     """What a user wants to know before the first step."""
     if not is_main_process():
         return
-    data, counts, model = texts.data, count(made.network), config.model.name
+    data, counts, base = texts.data, count(model.network), config.model.name
     if config.model.weights == "random":
-        model += " with RANDOM weights (it has learnt nothing yet)"
+        base += " with RANDOM weights (it has learnt nothing yet)"
     sizes = " + ".join(f"{len(data[name]):,}" for name in SPLITS)
     log.info(f"{config.data.name}: {data.note}; {sizes} texts (train + validation + test)")
     log.info(data.classes())
     for warning in (*data.warnings(), *warnings(config, texts)):
         log.warning(f"warning: {warning}")
     log.info(
-        f"{config.method} on {model}: {counts.trainable:,} of {counts.total:,} parameters train "
+        f"{config.method} on {base}: {counts.trainable:,} of {counts.total:,} parameters train "
         f"({counts.percent:.2f} %), adapter {counts.adapter_bytes:,} bytes"
     )
 

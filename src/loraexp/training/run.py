@@ -24,8 +24,9 @@ from loraexp.records.record import (
     read_trial,
 )
 from loraexp.results.report.plots import plot_loss
+from loraexp.runs.card import adapter_card
 from loraexp.runs.content import make_way, present
-from loraexp.runs.load import ADAPTER, TRAINED, Assembled, adapter_card
+from loraexp.runs.load import ADAPTER, TRAINED
 from loraexp.runs.lock import claimed
 from loraexp.runs.name import run_folder
 from loraexp.runtime import hardware
@@ -106,17 +107,17 @@ def score(
 
 def record_of(fitted: Fitted, folder: Path) -> Record:
     """Measure and save the adapter; what it returns is the record, not yet written."""
-    config, data, made = fitted.config, fitted.data, fitted.made
+    config, data, model = fitted.config, fitted.data, fitted.model
     fit_seconds, started = fitted.clock.seconds, time.perf_counter()
     measured = {name: fitted.measure(name) for name in SPLITS}
-    adapter_sha256 = save(folder, config, made, data) if fitted.trainer.is_global_zero else ""
+    adapter_sha256 = save(folder, fitted) if fitted.trainer.is_global_zero else ""
     evaluate_seconds = time.perf_counter() - started
     return Record(
         name=folder.name,
         config=plain(config),
         labels=list(data.labels),
         data=describe(data, fitted.texts),
-        counts=count(made.network).as_dict(),
+        counts=count(model.network).as_dict(),
         metrics={name: evaluation.metrics for name, evaluation in measured.items()},
         predictions={"test": measured["test"].predictions()},
         mistakes=measured["test"].mistakes(data.test.texts),
@@ -131,7 +132,7 @@ def record_of(fitted: Fitted, folder: Path) -> Record:
         },
         texts_per_second=fitted.meter.texts_per_second,
         peak_memory_bytes=hardware.peak_memory_bytes(config.trainer.accelerator),
-        precision=made.precision,
+        precision=model.precision,
         device=hardware.device_name(config.trainer.accelerator, config.trainer.devices),
         versions=hardware.versions(),
         git_commit=hardware.git_commit(),
@@ -143,8 +144,8 @@ def record_of(fitted: Fitted, folder: Path) -> Record:
 def hashes_of(fitted: Fitted) -> dict[str, str]:
     """What names the content that a run was made of, part by part."""
     return {
-        "base": fitted.made.base_sha256,
-        "tokenizer": fitted.made.tokenizer.sha256,
+        "base": fitted.model.base_sha256,
+        "tokenizer": fitted.model.tokenizer.sha256,
         "data": fitted.data.source_sha256,
         "split": fitted.data.sha256,
     }
@@ -154,10 +155,11 @@ def now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
-def save(folder: Path, config: TrainConfig, made: Assembled, data: TextData) -> str:
+def save(folder: Path, fitted: Fitted) -> str:
     """config.yaml and adapter/; returns the adapter's sha256."""
-    write_whole(folder / "config.yaml", to_yaml(config))
-    return save_adapter(made.network, folder / ADAPTER, adapter_card(config, made, data, TRAINED))
+    write_whole(folder / "config.yaml", to_yaml(fitted.config))
+    card = adapter_card(fitted.model, fitted.data, TRAINED)
+    return save_adapter(fitted.model.network, folder / ADAPTER, card)
 
 
 def describe(data: TextData, texts: TextDataModule) -> dict[str, Any]:

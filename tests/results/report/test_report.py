@@ -100,9 +100,9 @@ def test_the_command_writes_a_page_or_markdown_with_its_figures(
     runs: dict[Path, Record], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     given: dict[str, Any] = {"runs": [str(tmp_path / "train")], "by": ["lora.rank"]}
-    command(ReportConfig(**given, out=str(tmp_path / "a.html"), question="Q?"), None)
+    command(ReportConfig(**given, out=str(tmp_path / "a.html"), question="Q?"))
     assert "<h1>Q?</h1>" in (tmp_path / "a.html").read_text(encoding="utf-8")
-    command(ReportConfig(**given, out=str(tmp_path / "a.md"), format="markdown"), None)
+    command(ReportConfig(**given, out=str(tmp_path / "a.md"), format="markdown"))
     text = (tmp_path / "a.md").read_text(encoding="utf-8")
     linked = re.findall(r"\]\(([^)]+\.svg)\)", text)
     assert len(linked) == 3 + 1
@@ -110,7 +110,7 @@ def test_the_command_writes_a_page_or_markdown_with_its_figures(
     assert "Which rank is enough?" in text
     assert "Best on the test texts" in capsys.readouterr().out
     with pytest.raises(UserError, match="no finished run there with seed=9"):
-        command(ReportConfig(**given, where=["seed=9"]), None)
+        command(ReportConfig(**given, where=["seed=9"]))
 
 
 def test_the_same_records_give_the_same_page(runs: dict[Path, Record]) -> None:

@@ -32,7 +32,7 @@ def make(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Make:
     monkeypatch.chdir(folder)
 
     def report(out: str | Path, **given: Any) -> None:
-        run(ReportConfig(runs=["train"], out=str(out), **given), None)
+        run(ReportConfig(runs=["train"], out=str(out), **given))
 
     return report
 

@@ -15,12 +15,11 @@ from loraexp.results.arm_keys import naming, varied
 from loraexp.results.arms import Arm, Comparison, arms, compare
 from loraexp.results.comparison import Findings, findings
 from loraexp.results.fairness import doubts
-from loraexp.results.notes import apart, of_label
+from loraexp.results.notes import apart, failed_lines, of_label
 from loraexp.results.report.figures import figures, label
 from loraexp.results.report.plots import CURVES, loss_figure
 from loraexp.results.settings import heading
 from loraexp.results.tables import Column, Table, percent, runs_table
-from loraexp.sweeps.collect import failed_lines
 
 QUESTIONS: dict[tuple[str, ...], str] = {
     ("lora.rank",): "Which rank is enough?",

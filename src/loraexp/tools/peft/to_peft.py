@@ -19,12 +19,11 @@ from loraexp.adapters.branches import Adapted
 from loraexp.adapters.methods import find_method
 from loraexp.adapters.targets import HEAD
 from loraexp.adapters.variants import Dora
-from loraexp.config.schema import TrainConfig
 from loraexp.errors import UserError
 from loraexp.model.checkpoint import QKV, RENAMED, save_base, save_tokenizer
 from loraexp.model.gpt2 import GPT2Classifier
 from loraexp.model.weights import base_state
-from loraexp.runs.load import Assembled, restore
+from loraexp.runs.load import LoadedModel, load_run
 from loraexp.runtime.atomic import whole, write_whole
 from loraexp.tools.merging import check_expressible
 from loraexp.tools.peft.note import BASE, Note, note_model, readme
@@ -57,7 +56,8 @@ def export(run: Path, out: Path) -> int:
             `out` that is taken.
     """
     check_free(out)
-    config, made = restore(run)
+    made = load_run(run)
+    config = made.config
     if find_method(config.method).branch is None:
         raise UserError(
             f"method={config.method} trains tensors of the base, which no PEFT adapter holds; "
@@ -74,13 +74,14 @@ def export(run: Path, out: Path) -> int:
         state = {name: tensor.float() for name, tensor in base_state(model).items()}
         save_base(state, model, made.tokenizer.pad, out / BASE, made.labels)
         save_tokenizer(made.tokenizer, made.max_length, out / BASE)
-    note(config, made).write(out)
+    note(made).write(out)
     write_whole(out / "README.md", readme(config.model, made.tokenizer.pad, config.data.strip))
     save_to(out, settings, tensors)
     return len(tensors)
 
 
-def note(config: TrainConfig, made: Assembled) -> Note:
+def note(made: LoadedModel) -> Note:
+    config = made.config
     return Note(
         labels=list(made.labels),
         model=note_model(config.model),

@@ -7,7 +7,7 @@ from loraexp.data.batching import LengthGrouped, collate
 from loraexp.data.datamodule import TextDataModule
 from loraexp.model.gpt2 import GPT2Classifier
 from loraexp.model.prefix_states import Prefix
-from loraexp.training.classifier_module import FineTuning
+from loraexp.training.classifier_module import ClassifierModule
 
 BATCH = 32
 
@@ -34,7 +34,7 @@ class PrefixCaching(Callback):
         self.texts = texts
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        assert isinstance(pl_module, FineTuning)
+        assert isinstance(pl_module, ClassifierModule)
         network = pl_module.network
         assert isinstance(network, GPT2Classifier)
         blocks = frozen_blocks(network)
@@ -47,7 +47,7 @@ class PrefixCaching(Callback):
         network.prefix.filling = False
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        assert isinstance(pl_module, FineTuning)
+        assert isinstance(pl_module, ClassifierModule)
         pl_module.network.prefix = None  # type: ignore[assignment]
 
 

@@ -13,7 +13,7 @@ from loraexp.adapters.inject import adapter_tensors
 from loraexp.adapters.targets import HEAD
 from loraexp.data.batching import Batch
 from loraexp.errors import UserError
-from loraexp.training.classifier_module import FineTuning
+from loraexp.training.classifier_module import ClassifierModule
 
 # Of a branch: with these at their start, all else has no gradient or only a small one.
 MOVE_FIRST = (".lora_B", ".vera_lambda_b", ".lora_E")
@@ -106,5 +106,5 @@ class Meter(Callback):
 
 
 def network(module: LightningModule) -> torch.nn.Module:
-    assert isinstance(module, FineTuning)
+    assert isinstance(module, ClassifierModule)
     return module.network
