@@ -65,10 +65,16 @@ def test_a_mistake_that_only_the_command_can_see_is_one_line_too(tmp_path: Path)
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("module", ["predictors", "merge", "peft_format", "peft_import", "combine"])
+@pytest.mark.parametrize(
+    "module",
+    [
+        "inference.predictor",
+        *("tools.merging", "tools.combining", "tools.peft.to_peft", "tools.peft.from_peft"),
+    ],
+)
 def test_only_what_trains_or_measures_waits_for_lightning(module: str) -> None:
     script = (
-        f"import sys, loraexp.training.{module}; "
+        f"import sys, loraexp.{module}; "
         "sys.exit(', '.join(sys.modules.keys() & {'lightning', 'torchmetrics', 'scipy'}) or 0)"
     )
     ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)

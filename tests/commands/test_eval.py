@@ -111,7 +111,7 @@ def test_all_measures_every_text_of_other_data_and_reads_no_split(
     ]
     file = tmp_path / "other.jsonl"
     file.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
-    command.run(EvalConfig(str(finished), Data(name="csv", path=str(file)), "all"), None)
+    command.run(EvalConfig(str(finished), Data(name="csv", path=str(file)), "all"))
     shown = json.loads(capsys.readouterr().out)
     wanted = {"run": str(finished), "split": "all"} | read_record(finished).metrics["test"]
     assert shown == wanted

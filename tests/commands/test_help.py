@@ -9,7 +9,8 @@ from omegaconf import OmegaConf
 from verbs import SCHEMAS, SUMMARIES, default_options, groups_of, verb_help
 
 from loraexp.cli import overview
-from loraexp.config.compose import composed, register_schema
+from loraexp.commands import find_verb
+from loraexp.config.compose import composed, register
 from loraexp.config.help import as_started
 from loraexp.config.keys import keys
 from loraexp.sweeps.plan import conf_dir
@@ -78,10 +79,10 @@ def test_help_shows_defaults_as_they_are_typed(verb: str, line: str) -> None:
 
 def test_help_shows_what_a_plain_run_is_composed_to(verb: str) -> None:
     GlobalHydra.instance().clear()
-    register_schema(verb)
+    register(find_verb(verb))
     with initialize_config_dir(str(conf_dir()), version_base="1.3"):
         made = composed(verb, [])
-    shown = as_started(verb)
+    shown = as_started(find_verb(verb))
     for key, _ in keys(SCHEMAS[verb]):
         group, _, name = key.rpartition(".")
         inside = OmegaConf.select(made, group) if group else made

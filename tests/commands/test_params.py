@@ -8,9 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
-from verbs import plan, typed
+from verbs import plan
 
 from loraexp.adapters.methods import METHODS
 from loraexp.commands.params import COLUMNS, ParamsConfig, classes_of, params_table, read_model, run
@@ -34,9 +33,8 @@ def fresh_hydra() -> Iterator[None]:
 
 
 def typed_in(*written: str) -> ParamsConfig:
-    planned = plan("params", list(written))
-    with initialize_config_dir(str(planned.conf), version_base="1.3"):
-        config: ParamsConfig = typed("params", compose("params", planned.arguments[1:]))
+    (config,) = plan("params", list(written)).jobs
+    assert isinstance(config, ParamsConfig)
     return config
 
 

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from loraexp import endings
 from loraexp.errors import UserError
+from loraexp.runtime import endings
 from loraexp.runtime.endings import SIGNALS, line_of, outcome
 
 LOCALES = [{"LC_ALL": "C"}, {"PYTHONIOENCODING": "latin-1"}, {"PYTHONUTF8": "0", "LC_ALL": "POSIX"}]

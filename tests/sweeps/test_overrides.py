@@ -15,9 +15,10 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hypothesis import example, given, settings
 from verbs import plan, typed
 
+from loraexp.config.compose import conf_dir
 from loraexp.config.keys import keys
 from loraexp.config.schema import TrainConfig
-from loraexp.sweeps import plan as overrides
+from loraexp.sweeps import plan as planning
 
 
 @pytest.fixture(autouse=True)
@@ -29,10 +30,8 @@ def fresh_hydra() -> Iterator[None]:
 
 
 def arrives(verb: str, *written: str) -> Any:
-    """The typed config that Hydra makes of what plan() hands to it."""
-    planned = plan(verb, list(written))
-    with initialize_config_dir(str(planned.conf), version_base="1.3"):
-        return typed(verb, compose(verb, [a for a in planned.arguments[1:] if a != "-m"]))
+    """The typed config of what is written, a job without -m."""
+    return plan(verb, [a for a in written if a != "-m"]).jobs[0]
 
 
 def values(config: Any, *names: str) -> dict[str, Any]:
@@ -159,7 +158,7 @@ def test_params_takes_lists_with_and_without_brackets() -> None:
 
 
 def test_what_plan_hands_on_means_the_same_when_it_is_planned_again() -> None:
-    # A process started for DDP gets the arguments of the first one.
+    # What Hydra is given, where it launches the jobs.
     written = ["data=csv", "lora.rank_pattern={v_proj:16}", "data.path=a[1] \\ ${x", "name=2026_11"]
     again = plan("train", written).arguments[1:]
     assert arrives("train", *again) == arrives("train", *written)
@@ -181,8 +180,8 @@ def test_a_text_to_predict_arrives_exactly_as_typed(text: str) -> None:
 def checked(monkeypatch: pytest.MonkeyPatch) -> list[TrainConfig]:
     """The configs that plan() checks."""
     seen: list[TrainConfig] = []
-    real = overrides.check
-    monkeypatch.setattr(overrides, "check", lambda config: (seen.append(config), real(config)))
+    real = planning.check
+    monkeypatch.setattr(planning, "check", lambda config: (seen.append(config), real(config)))
     return seen
 
 
@@ -205,14 +204,6 @@ def test_a_typed_value_replaces_the_one_an_experiment_sweeps(checked: list[Train
     assert [(config.lora.rank, config.seed) for config in checked] == [(3, 7)]
 
 
-def test_a_process_started_for_one_job_of_a_sweep_runs_that_job_alone() -> None:
-    # what job_arguments() leaves for it, and what Lightning adds
-    job = ["experiment=rank_sweep", "lora.rank=4", "hydra.mode=RUN"]
-    added = ['hydra.run.dir="."', "hydra.job.name=process_1", "hydra.output_subdir=null"]
-    assert plan("train", [*job, *added]).sweep is None
-    assert arrives("train", *job, *added).lora.rank == 4
-
-
 def test_one_run_is_no_sweep() -> None:
     assert plan("train", ["lora.rank=4"]).sweep is None
 
@@ -220,9 +211,10 @@ def test_one_run_is_no_sweep() -> None:
 def test_the_jobs_that_are_checked_are_the_jobs_that_hydra_runs(checked: list[TrainConfig]) -> None:
     planned = plan("train", ["seed=range(2)", "lora.target_modules=[q_proj],'h.(0|1).*'", "-m"])
     configs = list(checked)
+    assert planned.jobs == configs
     given = OverridesParser.create().parse_overrides(planned.arguments[2:-1])
     (grid,) = BasicSweeper.split_arguments(given, None)
-    with initialize_config_dir(str(planned.conf), version_base="1.3"):
+    with initialize_config_dir(str(conf_dir()), version_base="1.3"):
         assert [typed("train", compose("train", job)) for job in grid] == configs
     assert len(configs) == 4
 
