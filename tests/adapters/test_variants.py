@@ -13,6 +13,7 @@ from layers import (
     NAMES,
     OUT,
     RANK,
+    TARGET,
     adapted,
     base_layer,
     disturbed,
@@ -22,12 +23,13 @@ from layers import (
 )
 from torch import Tensor, nn
 
-from loraexp.adapters.branches import Adapted, Branch
+from loraexp.adapters.branches.base import Adapted, Branch
+from loraexp.adapters.branches.dora import Dora
+from loraexp.adapters.branches.from_start import olora, pissa
+from loraexp.adapters.branches.vera import endless
 from loraexp.adapters.inject import adapter_tensors, inject, saved_tensors
 from loraexp.adapters.methods import METHODS, as_method
-from loraexp.adapters.starts import olora, pissa
-from loraexp.adapters.variants import Dora, endless
-from loraexp.config.schema import Adaptation, LastBlock, Lora
+from loraexp.config.schema import Adaptation, LastBlock
 from loraexp.model.gpt2 import GPT2Classifier
 
 
@@ -49,7 +51,7 @@ def test_dora_on_a_row_of_zeros_changes_nothing_at_first_and_trains(dtype: torch
     base = base_layer()
     base.weight[1] = 0.0
     base.to(dtype)
-    branch = Dora.create(base, Lora(rank=RANK), RANK, ALPHA, torch.Generator())
+    branch = Dora.create(base, Adaptation(), TARGET, torch.Generator())
     layer, x = Adapted(base, branch), random(3, IN, seed=5, dtype=dtype)
     assert torch.equal(layer(x), base(x))
     assert torch.equal(branch.merged(base.weight), base.weight)

@@ -48,14 +48,14 @@ class Assembled:
     max_length: int  # longest text in tokens
 
 
-def assemble(config: TrainConfig, labels: tuple[str, ...]) -> Assembled:
-    """Base, head and a fresh adapter as `config` says."""
+def assemble(config: TrainConfig, labels: tuple[str, ...], *, empty: bool = False) -> Assembled:
+    """Base, head and a fresh adapter as `config` says, or an empty one for a file to fill."""
     check_memory(config, len(labels))
     tokenizer = load_tokenizer(config.model)
     network = load_classifier(config.model, config.head, len(labels), config.seed)
     base_sha256 = base_hash(network)
     precision = pick_precision(config.trainer.precision, config.trainer.accelerator)
-    inject(network, config, config.seed).compute_in(DTYPES[precision])
+    inject(network, config, None if empty else config.seed).compute_in(DTYPES[precision])
     network.checkpointing = config.trainer.gradient_checkpointing
     network.compiled = config.trainer.compile
     return Assembled(network, tokenizer, labels, base_sha256, precision, longest(config))
@@ -138,13 +138,13 @@ def placed(config: TrainConfig, run: Path) -> TrainConfig:
 
 
 def rebuild(card: dict[str, Any], run: Path) -> tuple[TrainConfig, Assembled]:
-    """The config and the network that a card describes, with a fresh adapter.
+    """The config and the network that a card describes, with an empty adapter.
 
     Raises:
         UserError: a damaged card, or a base that is not there.
     """
     config = read_config(card, run)
-    return config, assemble(config, tuple(card["labels"]))
+    return config, assemble(config, tuple(card["labels"]), empty=True)
 
 
 def restore(run: Path) -> tuple[TrainConfig, Assembled]:

@@ -7,7 +7,8 @@ from pathlib import Path
 import torch
 
 from loraexp.adapters.algebra import LowRankChange, change_of, truncate
-from loraexp.adapters.branches import Adapted, LowRank
+from loraexp.adapters.branches.base import Adapted
+from loraexp.adapters.branches.lora import LowRank
 from loraexp.adapters.inject import replace
 from loraexp.model.gpt2 import GPT2Classifier
 from loraexp.runs.load import own_data, restore
@@ -66,7 +67,7 @@ def rank_curve(run: Path) -> RankCurve:
     change = change_of(made.network)
     data = own_data(run, config)
     texts = datamodule(config, data, made)
-    module = FineTuning(made.network, config.optim, len(made.labels))
+    module = FineTuning(made.network, config, len(made.labels))
     with quiet():
         trainer = build_trainer(config, texts, [], [])
 

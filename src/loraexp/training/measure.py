@@ -58,7 +58,7 @@ def measured(
     """Splits of `data` measured with a restored network, in one process."""
     config = replace(config, trainer=replace(config.trainer, devices=1))
     texts = datamodule(config, relabelled(data, made.labels), made)
-    module = FineTuning(made.network, config.optim, len(made.labels))
+    module = FineTuning(made.network, config, len(made.labels))
     with quiet():
         trainer = build_trainer(config, texts, [], [])
         return {split: evaluate(trainer, module, texts, split) for split in splits}
