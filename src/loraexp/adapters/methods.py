@@ -30,6 +30,10 @@ def biases(names: Names, config: Adaptation) -> Names:
     return [name for name in names if name.endswith(".bias")]
 
 
+def norms(names: Names, config: Adaptation) -> Names:
+    return [name for name in names if name.rpartition(".")[0].endswith(("ln_1", "ln_2", "ln_f"))]
+
+
 def last_blocks(names: Names, config: Adaptation) -> Names:
     """The last `last_block.n` blocks and the last layer norm (the tutorial's chapter 6)."""
     blocks = {name: int(m[1]) for name in names if (m := re.match(r"h\.(\d+)\.", name))}
@@ -57,7 +61,7 @@ class Method:
         frozen: tensors of the branch that do not train.
         branch_trains, branch_holds: numbers that train, and that do not, in one branch.
         has_rank: whether `lora.rank` and all that goes with it mean anything.
-        peft: PEFT's name for the type of adapter, or why PEFT has none.
+        peft: PEFT's name for what `export` writes, or why it writes nothing.
     """
 
     summary: str
@@ -69,7 +73,7 @@ class Method:
     branch_trains: Numbers = none
     branch_holds: Numbers = none
     has_rank: bool = False
-    peft: str = "trains tensors of the base, which no PEFT adapter holds"
+    peft: str = "trains tensors of the base, which no adapter that export writes holds"
 
 
 def ranked(summary: str, branch: str = "LowRank", **more: Any) -> Method:
@@ -137,6 +141,10 @@ METHODS = {
     # W x + b with b trained, those of the layer norms too; PEFT has no counterpart (its `bias` goes
     # along with an adapter). The paper's BitFit(b_q, b_m2) trains fewer.
     "bitfit": Method("every bias of the base (Ben Zaken et al. 2021, section 3)", trains=biases),
+    # W x + b with the norms' weight and bias trained, as PEFT's LN Tuning; the last one's too.
+    "ln_tuning": Method(
+        "every layer norm of the base (Zhao et al. 2023, Tuning LayerNorm, section 3)", trains=norms
+    ),
     # W itself: no formula but the network's. Embeddings train too.
     "full": Method(
         "every tensor of the base (Radford et al. 2018, section 3.2)", trains=everything
