@@ -24,6 +24,7 @@ NAMES: dict[str, dict[str, str]] = {
     "lora_fa": {"lora_B": "lora_B.default.weight"},
     "dora": {**PLAIN, "lora_magnitude_vector": "lora_magnitude_vector.default.weight"},
     "vera": {name: f"{name}.default" for name in ("vera_lambda_d", "vera_lambda_b")},
+    "ia3": {"ia3_l": "ia3_l.default"},
     "adalora": {name: f"{name}.default" for name in ("lora_A", "lora_B", "lora_E")},
 }
 
@@ -73,6 +74,8 @@ def settings(method: str, **more: Any) -> peft.PeftConfig:
     """peft's configuration of a method."""
     if method == "vera":
         return peft.VeraConfig(r=RANK, target_modules=["proj"], save_projection=True, **more)
+    if method == "ia3":
+        return peft.IA3Config(target_modules=["proj"], feedforward_modules=[], **more)
     if method == "adalora":  # peft divides by r + 1e-5
         alpha: Any = ALPHA / RANK * (RANK + 1e-5)
         steps = {"total_step": 10, "tinit": 2, "tfinal": 2}

@@ -100,8 +100,9 @@ def test_a_fresh_branch_changes_no_output_at_all(method: str) -> None:
 @pytest.mark.parametrize("method", BRANCHED)
 def test_merged_weight_does_what_the_branch_does(method: str) -> None:
     layer, x = disturbed(method), random(3, IN, seed=5)
-    weight = layer.branch.merged(layer.base.weight)
-    assert (F.linear(x, weight, layer.base.bias) - layer(x)).abs().max() <= 1e-12
+    weight, bias = layer.base.weight, layer.base.bias
+    weight, bias = layer.branch.merged(weight), layer.branch.merged_bias(bias)
+    assert (F.linear(x, weight, bias) - layer(x)).abs().max() <= 1e-12
     assert (F.linear(x, layer.base.weight, layer.base.bias) - layer(x)).abs().max() > 1e-3
 
 

@@ -138,6 +138,13 @@ METHODS = {
         "AdaLora",
         branch_trains=lambda into, out, target: target.rank * (into + out + 1),
     ),
+    # l * (W x + b), of fc2 W (l * x) + b, as PEFT's (Ia3).
+    "ia3": Method(
+        "vectors that scale keys, values and the MLP's inside (Liu et al. 2022, section 3.3)",
+        "Ia3",
+        branch_trains=lambda into, out, target: into if target.closes_mlp else out,
+        peft="IA3",
+    ),
     # W x + b with b trained, those of the layer norms too; PEFT has no counterpart (its `bias` goes
     # along with an adapter). The paper's BitFit(b_q, b_m2) trains fewer.
     "bitfit": Method("every bias of the base (Ben Zaken et al. 2021, section 3)", trains=biases),

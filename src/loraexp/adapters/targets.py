@@ -20,6 +20,11 @@ class Target(NamedTuple):
     rank: int
     alpha: float
 
+    @property
+    def closes_mlp(self) -> bool:
+        """Its input is the MLP's inner activation."""
+        return self.path.endswith("mlp.fc2")
+
 
 # What other code calls our modules: transformers' fused Conv1D names, and the source tutorial's.
 ALIASES = {

@@ -109,10 +109,10 @@ class Branch(nn.Module, ABC):
     def delta(self, weight: Tensor) -> Tensor:
         """What merging adds to the base's weight (out, in), in float64."""
 
-    @abstractmethod
     def factors(self) -> tuple[Tensor, Tensor, float]:
         """A (k, in), B (out, k) and s in float64, so that s B A is the low-rank part of the change:
-        all of it, if the branch is additive."""
+        all of it, if the branch is additive. A branch without ranks has none."""
+        raise NotImplementedError
 
     def magnitude(self) -> Tensor | None:
         """(out,) in float64, where the branch gives each output's row a length of its own."""

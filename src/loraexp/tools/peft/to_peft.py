@@ -176,5 +176,25 @@ def magnitude_of(part: nn.Module) -> Tensor:
     return torch.linalg.vector_norm(part.get_parameter("weight").detach().double(), dim=1)
 
 
+def ia3(layers: Layers) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """Settings and vectors of PEFT's IA3, with ones for the part of a layer that is not adapted."""
+    inputs, tensors = [], {}
+    for name, parts in layers.items():
+        vectors = [
+            p.branch.get_parameter("ia3_l").detach().double()
+            if isinstance(p, Adapted)
+            else torch.ones(len(p.get_parameter("weight")), dtype=torch.float64)
+            for p in parts
+        ]
+        closes_mlp = name.endswith("mlp.c_proj")
+        inputs += [name] if closes_mlp else []
+        shape = (1, -1) if closes_mlp else (-1, 1)
+        tensors[f"{name}.ia3_l"] = torch.cat(vectors).view(shape)
+    return {"feedforward_modules": inputs}, tensors
+
+
 # PEFT's types of adapter -> its settings and tensors for these layers.
-WRITERS: dict[str, Callable[[Layers], tuple[dict[str, Any], dict[str, Tensor]]]] = {"LORA": lora}
+WRITERS: dict[str, Callable[[Layers], tuple[dict[str, Any], dict[str, Tensor]]]] = {
+    "LORA": lora,
+    "IA3": ia3,
+}
