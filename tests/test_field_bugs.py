@@ -13,10 +13,11 @@ import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from loraexp.adapters.branches import Adapted
+from loraexp.adapters.branches import BRANCHES
+from loraexp.adapters.branches.base import Adapted
 from loraexp.adapters.inject import adapter_tensors, inject, merge
 from loraexp.adapters.methods import METHODS, as_method
-from loraexp.adapters.variants import BRANCHES
+from loraexp.adapters.targets import Target
 from loraexp.config.schema import Adaptation, Head, Lora, Model
 from loraexp.model.weights import load_classifier
 
@@ -147,9 +148,10 @@ class Operations(TorchDispatchMode):
 def test_a_scaling_of_one_runs_the_operations_of_any_other(method: str) -> None:
     def operations(alpha: float) -> list[str]:
         base = nn.Linear(6, 5).requires_grad_(False)
-        lora = as_method(Adaptation(lora=Lora(rank=4, alpha=alpha)), method).lora
+        config = as_method(Adaptation(lora=Lora(rank=4, alpha=alpha)), method)
         kind = BRANCHES[METHODS[method].branch or ""]
-        layer = Adapted(base, kind.create(base, lora, 4, alpha, torch.Generator()))
+        target = Target("proj", 4, alpha)
+        layer = Adapted(base, kind.create(base, config, target, torch.Generator()))
         x: Tensor = torch.ones(3, 6)
         with Operations() as mode:
             layer(x).sum().backward()

@@ -7,7 +7,7 @@ import torch
 from layers import BRANCHED, IN, OneLinear, disturbed, random
 from torch import Tensor, nn
 
-from loraexp.adapters.branches import Folded
+from loraexp.adapters.branches.base import Folded
 from loraexp.adapters.inject import adapter_tensors, fold, inject, merge, unfold
 from loraexp.adapters.methods import as_method
 from loraexp.config.schema import Adaptation, Lora

@@ -16,7 +16,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 from transformers import AutoModelForSequenceClassification
 
-from loraexp.adapters.branches import Adapted
+from loraexp.adapters.branches.base import Adapted
 from loraexp.adapters.counts import count_shapes
 from loraexp.adapters.inject import adapter_tensors, inject, merge
 from loraexp.adapters.methods import METHODS, as_method
@@ -70,7 +70,7 @@ def in_peft(method: str, folded: bool) -> float:
         base, adapter = Path(name) / "base", Path(name) / "adapter"
         plain = load_classifier(tiny(), Head(), 2, seed=0)
         save_classifier(plain.state_dict(), tiny(), from_bytes(), ("a", "b"), base)
-        settings, tensors = to_peft(network, str(base))
+        settings, tensors = to_peft(network, method, str(base))
         save_to(adapter, settings, tensors)
         exact = {name: tensor.contiguous() for name, tensor in tensors.items()}
         save_file(exact, adapter / "adapter_model.safetensors")

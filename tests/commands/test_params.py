@@ -92,7 +92,7 @@ def test_the_tutorials_table_is_met_but_for_its_wrong_row(
 @pytest.mark.parametrize("method", METHODS)
 def test_only_methods_with_a_rank_have_a_row_for_each_rank(method: str) -> None:
     rows = records(ParamsConfig(models=["nano"], methods=[method], ranks=RANKS))
-    ranked = METHODS[method].branch is not None
+    ranked = METHODS[method].has_rank
     assert [row["rank"] for row in rows] == (RANKS if ranked else [None])
 
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from loraexp.adapters.branches import Adapted, Branch
+from loraexp.adapters.branches.base import Adapted, Branch
 from loraexp.adapters.inject import adapter_tensors, inject
 from loraexp.adapters.methods import METHODS, as_method
 from loraexp.config.schema import Adaptation, Head, Lora, Model
@@ -22,6 +22,7 @@ GUESTS = [
     ("lora", 3, ["q_proj", "v_proj"], "last_token", 2),
     ("dora", 2, ["q_proj", "fc1", "fc2"], "mean", 3),
     ("vera", 4, ["all-linear"], "first", 2),
+    ("ia3", 1, ["k_proj", "v_proj", "fc2"], "mean", 2),
     ("head", 1, [], "last_position", 4),
 ]
 TOLERANCE = 1e-12
@@ -63,9 +64,9 @@ def networks(tiny: Model) -> dict[str, GPT2Classifier]:
 
 @pytest.fixture
 def batch() -> tuple[Tensor, Tensor]:
-    """Seven texts of at most eleven tokens."""
-    tokens = torch.randint(0, 257, (7, 11), generator=torch.Generator().manual_seed(3))
-    return tokens, torch.tensor([11, 3, 1, 8, 5, 5, 2])
+    """Eight texts of at most eleven tokens."""
+    tokens = torch.randint(0, 257, (8, 11), generator=torch.Generator().manual_seed(3))
+    return tokens, torch.tensor([11, 3, 1, 8, 5, 5, 2, 4])
 
 
 def test_each_adapter_alone_is_what_it_was(
@@ -116,7 +117,7 @@ def test_every_method_mixes_and_learns_in_a_mixed_batch(
         for seed, name in enumerate("ab")
     }
     many, (tokens, lengths) = together(tiny, pair), batch
-    names = ["a", "b", "b", "a", "b", "a", "a"]
+    names = ["a", "b", "b", "a", "b", "a", "a", "b"]
     found = many.mixed(tokens, lengths, names)
     sum(logits.square().sum() for logits in found.values()).backward()  # type: ignore[union-attr]
     for number, (name, network) in enumerate(pair.items()):

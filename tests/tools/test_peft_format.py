@@ -49,9 +49,9 @@ def trained(model: Model, config: Adaptation) -> GPT2Classifier:
     return network.eval()
 
 
-def in_peft(network: GPT2Classifier, base: Path, folder: Path) -> PeftModel:
+def in_peft(network: GPT2Classifier, method: str, base: Path, folder: Path) -> PeftModel:
     """What peft makes of the exported files, with their tensors in float64."""
-    settings, tensors = to_peft(network, str(base))
+    settings, tensors = to_peft(network, method, str(base))
     save_to(folder, settings, tensors)
     save_file({k: t.contiguous() for k, t in tensors.items()}, folder / "adapter_model.safetensors")
     plain: PreTrainedModel = AutoModelForSequenceClassification.from_pretrained(base).double()
@@ -67,12 +67,11 @@ def difference(network: GPT2Classifier, other: torch.nn.Module) -> float:
     return float((network(TOKENS) - logits).abs().max())
 
 
-def in_memory(network: GPT2Classifier, plain: PreTrainedModel) -> PeftModel:
+def in_memory(network: GPT2Classifier, method: str, plain: PreTrainedModel) -> PeftModel:
     """As in_peft, without files."""
-    settings, tensors = to_peft(network, plain.name_or_path)
-    del settings["peft_type"]
+    settings, tensors = to_peft(network, method, plain.name_or_path)
     other = peft.get_peft_model(
-        copy.deepcopy(plain), peft.LoraConfig(**settings), autocast_adapter_dtype=False
+        copy.deepcopy(plain), peft.get_peft_config(settings), autocast_adapter_dtype=False
     )
     found = peft.set_peft_model_state_dict(other, tensors)
     assert not found.unexpected_keys
@@ -89,7 +88,7 @@ def test_every_subset_of_targets_gives_pefts_logits_merged_or_not(
     for targets in SUBSETS:
         lora = Lora(rank=3, alpha=5.0, target_modules=targets)
         network = trained(model, as_method(Adaptation(lora=lora), method))
-        theirs = in_memory(network, plain)
+        theirs = in_memory(network, method, plain)
         assert difference(network, theirs) <= TOLERANCE, targets
         assert difference(network, theirs.merge_and_unload()) <= TOLERANCE, targets
 
@@ -119,7 +118,7 @@ def test_patterns_single_blocks_and_an_adapted_head_give_pefts_logits_from_files
 ) -> None:
     model, folder = base
     network = trained(model, as_method(Adaptation(lora=lora), method))
-    theirs = in_peft(network, folder, tmp_path)
+    theirs = in_peft(network, method, folder, tmp_path)
     assert difference(network, theirs) <= TOLERANCE
     assert difference(network, theirs.merge_and_unload()) <= TOLERANCE
 
@@ -127,7 +126,7 @@ def test_patterns_single_blocks_and_an_adapted_head_give_pefts_logits_from_files
 def test_an_adapter_of_the_head_alone_is_refused(base: tuple[Model, Path]) -> None:
     network = trained(base[0], Adaptation(lora=Lora(target_modules=["score"])))
     with pytest.raises(UserError, match="the head alone is adapted, which PEFT keeps whole"):
-        to_peft(network, "here")
+        to_peft(network, "lora", "here")
 
 
 def test_another_alpha_in_pefts_settings_gives_other_logits(
@@ -135,8 +134,8 @@ def test_another_alpha_in_pefts_settings_gives_other_logits(
 ) -> None:
     model, folder = base
     network = trained(model, Adaptation("lora"))
-    in_peft(network, folder, tmp_path)
-    settings, tensors = to_peft(network, str(folder))
+    in_peft(network, "lora", folder, tmp_path)
+    settings, tensors = to_peft(network, "lora", str(folder))
     settings["alpha_pattern"] = {k: 1.01 * v for k, v in settings["alpha_pattern"].items()}
     save_to(tmp_path, settings, tensors)
     plain = AutoModelForSequenceClassification.from_pretrained(folder).double()

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from loraexp.adapters.adapter_files import TENSORS
 from loraexp.adapters.inject import adapter_tensors
+from loraexp.adapters.learning import optimizer_groups
 from loraexp.adapters.methods import METHODS, as_method
 from loraexp.config.schema import TrainConfig
 from loraexp.runs.load import ADAPTER, build_model
@@ -24,10 +25,10 @@ def after_two_steps(config: TrainConfig) -> tuple[list[dict[str, Tensor]], dict[
     """The gradients of each step, and of every tensor that trains whether it has moved."""
     network = build_model(config, ("ham", "spam")).network.train()
     assert network.checkpointing == config.trainer.gradient_checkpointing
-    module = ClassifierModule(network, config.optim, 2, config.lora.lr_ratio)
+    module, groups = ClassifierModule(network, config, 2), optimizer_groups(network, config)
     tensors = adapter_tensors(network)
     starts = {name: tensor.detach().clone() for name, tensor in tensors.items()}
-    optimizer = torch.optim.AdamW(module.groups(), lr=config.optim.lr, weight_decay=0.0)
+    optimizer = torch.optim.AdamW(groups, lr=config.optim.lr, weight_decay=0.0)
     steps = []
     for _ in range(2):  # in the first one adalora's e of zero holds P and Q back
         optimizer.zero_grad()

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 import torch
 
-from loraexp.adapters.branches import LowRank
+from loraexp.adapters import learning
+from loraexp.adapters.branches.lora import LowRank
 from loraexp.config.schema import Model, Optim, TrainConfig
 from loraexp.errors import UserError
 from loraexp.runs.load import build_model
@@ -53,12 +54,12 @@ def test_a_validation_loss_that_is_not_finite_stops_the_run(
 def test_head_that_is_missing_from_the_optimizer_stops_the_run(
     small: TrainConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole = module.adapter_tensors
+    whole = learning.adapter_tensors
 
     def headless(network: torch.nn.Module) -> dict[str, torch.nn.Parameter]:
         return {name: p for name, p in whole(network).items() if not name.startswith("score")}
 
-    monkeypatch.setattr(module, "adapter_tensors", headless)
+    monkeypatch.setattr(learning, "adapter_tensors", headless)
     with pytest.raises(UserError, match=re.escape("score.weight is missing from the optimizer")):
         train(small)
 

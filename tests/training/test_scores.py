@@ -10,7 +10,7 @@ from sklearn.metrics import f1_score, precision_score, recall_score, roc_auc_sco
 from torch import Tensor, nn
 from torchmetrics.classification import AUROC, F1Score, Precision, Recall
 
-from loraexp.config.schema import Optim
+from loraexp.config.schema import TrainConfig
 from loraexp.data.batching import Batch
 from loraexp.errors import UserError
 from loraexp.training.classifier_module import ClassifierModule
@@ -31,7 +31,7 @@ class Told(nn.Module):
 
 
 def measured(logits: Tensor, classes: Tensor) -> dict[str, Any]:
-    module = ClassifierModule(Told(logits), Optim(), logits.shape[1])
+    module = ClassifierModule(Told(logits), TrainConfig(), logits.shape[1])
     n = len(classes)
     module.measure(Batch(torch.zeros(n, 1, dtype=torch.long), torch.ones(n).long(), classes))
     return module.summary()

@@ -55,7 +55,7 @@ def params_table(config: ParamsConfig) -> Table:
         sizes, linears = shapes(model, config.head, classes), list(linear_shapes(model))
         for method in config.methods or [config.method]:
             chosen = replace(as_method(config, method) if config.methods else config, model=model)
-            ranked = find_method(method).branch is not None
+            ranked = find_method(method).has_rank
             for rank in config.ranks or [config.lora.rank] if ranked else [None]:
                 lora = chosen.lora if rank is None else replace(chosen.lora, rank=rank)
                 n = count_shapes(sizes, linears, replace(chosen, lora=lora))

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
-from loraexp.adapters.branches import Branch
+from loraexp.adapters.branches.base import Branch
 from loraexp.adapters.inject import replace
 from loraexp.adapters.targets import HEAD
 from loraexp.errors import UserError

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from loraexp.adapters.adapter_files import fill, read_card
-from loraexp.adapters.branches import Adapted, Branch
-from loraexp.adapters.inject import fresh_branches
+from loraexp.adapters.branches.base import Adapted, Branch
+from loraexp.adapters.inject import new_branches
 from loraexp.adapters.methods import find_method, nothing
 from loraexp.adapters.targets import HEAD
 from loraexp.config.schema import TrainConfig
@@ -134,9 +134,9 @@ def guest(
         )
     score = Linear(config.model.d_model, classes, bias=config.head.bias)
     bare, network.score = network.score, score  # the head may be a target of its own
-    fresh = fresh_branches(network, config, config.seed)
+    empty = new_branches(network, config, seed=None)
     network.score = bare
-    branches = {path: branch for path, (_, branch) in fresh.items()}
+    branches = {path: branch for path, (_, branch) in empty.items()}
     own = {
         f"{path}.{name}": parameter
         for path, branch in branches.items()

@@ -78,14 +78,16 @@ class LoadedModel:
         return result
 
 
-def build_model(config: TrainConfig, labels: tuple[str, ...]) -> LoadedModel:
-    """Base, head and a fresh adapter as `config` says."""
+def build_model(
+    config: TrainConfig, labels: tuple[str, ...], *, empty: bool = False
+) -> LoadedModel:
+    """Base, head and a fresh adapter as `config` says, or an empty one for a file to fill."""
     check_memory(config, len(labels))
     tokenizer = load_tokenizer(config.model)
     network = load_classifier(config.model, config.head, len(labels), config.seed)
     base_sha256 = base_hash(network)
     precision = pick_precision(config.trainer.precision, config.trainer.accelerator)
-    inject(network, config, config.seed).compute_in(DTYPES[precision])
+    inject(network, config, None if empty else config.seed).compute_in(DTYPES[precision])
     network.checkpointing = config.trainer.gradient_checkpointing
     network.compiled = config.trainer.compile
     return LoadedModel(config, network, tokenizer, labels, base_sha256, precision)
@@ -123,7 +125,7 @@ def placed(config: TrainConfig, run: Path) -> TrainConfig:
 
 
 def model_from_card(card: dict[str, Any], run: Path, precision: str | None = None) -> LoadedModel:
-    """The network that a card describes, with a fresh adapter.
+    """The network that a card describes, with an empty adapter.
 
     Args:
         precision: of its products, in place of the run's own.
@@ -133,7 +135,7 @@ def model_from_card(card: dict[str, Any], run: Path, precision: str | None = Non
     """
     config = read_config(card, run)
     trainer = replace(config.trainer, precision=precision or config.trainer.precision)
-    model = build_model(replace(config, trainer=trainer), tuple(card["labels"]))
+    model = build_model(replace(config, trainer=trainer), tuple(card["labels"]), empty=True)
     return replace(model, config=config)
 
 

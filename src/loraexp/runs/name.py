@@ -20,7 +20,7 @@ def run_folder(config: TrainConfig) -> Path:
 
 
 def run_name(config: TrainConfig) -> str:
-    rank = f"-r{config.lora.rank}" if find_method(config.method).branch else ""
+    rank = f"-r{config.lora.rank}" if find_method(config.method).has_rank else ""
     parts = f"{config.data.name}-{config.model.name}-{config.method}{rank}-seed{config.seed}"
     prefix = f"{config.name}-" if config.name else ""
     return f"{prefix}{parts}-{config_hash(config)}"
@@ -42,11 +42,13 @@ def distinct_names(folders: Sequence[Path]) -> list[str]:
 
 def config_hash(config: TrainConfig) -> str:
     """Eight hex digits over every key but those that only say where results go, and those of
-    `lora` where the method attaches nothing: a sweep over ranks trains method=head once."""
-    content = asdict(config)
-    unused = () if find_method(config.method).branch else ("lora", "adalora")
+    `lora` that mean nothing to the method: a sweep over ranks trains method=head once."""
+    content, method = asdict(config), find_method(config.method)
+    unused = () if method.has_rank else ("lora", "adalora")
     for key in ("output_dir", "rerun", "logger", "name", *unused):
         del content[key]
+    if method.branch and not method.has_rank:
+        content["lora"] = {"target_modules": config.lora.target_modules}
     # Keys that came later are silent at their default: earlier runs keep their names.
     for name, default in DEFAULTS.items():
         group, _, key = name.rpartition(".")

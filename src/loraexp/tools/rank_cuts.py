@@ -7,7 +7,8 @@ from pathlib import Path
 import torch
 
 from loraexp.adapters.algebra import LowRankChange, change_of, truncate
-from loraexp.adapters.branches import Adapted, LowRank
+from loraexp.adapters.branches.base import Adapted
+from loraexp.adapters.branches.lora import LowRank
 from loraexp.adapters.inject import replace
 from loraexp.model.gpt2 import GPT2Classifier
 from loraexp.runs.load import load_run, own_data

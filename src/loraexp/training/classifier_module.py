@@ -19,8 +19,8 @@ from torchmetrics.classification import (
 )
 
 from loraexp.adapters.inject import adapter_tensors, load_tensors
-from loraexp.adapters.variants import AdaLora
-from loraexp.config.schema import Optim
+from loraexp.adapters.learning import optimizer_groups, penalty
+from loraexp.config.schema import TrainConfig
 from loraexp.data.batching import Batch
 from loraexp.errors import UserError
 from loraexp.training.schedule import schedule
@@ -31,24 +31,14 @@ class ClassifierModule(LightningModule):
 
     Args:
         network: token ids (B, T) and lengths (B,) to logits (B, C).
-        optim: optimizer and schedule.
-        lr_ratio: learning rate of lora_B over that of all else.
-        orthogonality: weight of what AdaLoRA's branches add to the loss.
+        config: optimizer, schedule, and what the method asks of them.
         n_classes: C; with two, precision, recall, F1 and AUROC are those of the second class, with
             more their means over the classes that have a text among those measured.
     """
 
-    def __init__(
-        self,
-        network: nn.Module,
-        optim: Optim,
-        n_classes: int,
-        lr_ratio: float = 1.0,
-        orthogonality: float = 0.0,
-    ) -> None:
+    def __init__(self, network: nn.Module, config: TrainConfig, n_classes: int) -> None:
         super().__init__()
-        self.lr_ratio, self.orthogonality = lr_ratio, orthogonality
-        self.network, self.optim, self.n_classes = network, optim, n_classes
+        self.network, self.config, self.n_classes = network, config, n_classes
         self.loss, self.scores = MeanMetric(), classification_metrics(n_classes)
         self.tested: list[Tensor] = []  # chances (B, C) of the test batches of this process
         self.measuring = "validation"  # the split, for messages
@@ -63,11 +53,7 @@ class ClassifierModule(LightningModule):
         accuracy = (logits.argmax(-1) == batch.classes).float().mean()
         self.log("train_loss", loss, prog_bar=True, batch_size=len(batch.classes))
         self.log("train_accuracy", accuracy, prog_bar=True, batch_size=len(batch.classes))
-        return loss + self.penalty()
-
-    def penalty(self) -> Tensor | float:
-        branches = [m for m in self.network.modules() if isinstance(m, AdaLora)]
-        return sum((self.orthogonality * branch.penalty() for branch in branches), start=0.0)
+        return loss + penalty(self.network)
 
     def validation_step(self, batch: Batch, index: int) -> None:
         self.measure(batch)
@@ -103,7 +89,7 @@ class ClassifierModule(LightningModule):
         after = f" after step {self.global_step}" if self.global_step else ""
         return UserError(
             f"the {what} of {self.measuring} texts {'are' if what == 'logits' else 'is'} NaN or "
-            f"infinite{after}; try a lower optim.lr (it is {self.optim.lr:g}) or "
+            f"infinite{after}; try a lower optim.lr (it is {self.config.optim.lr:g}) or "
             "trainer.precision=fp32"
         )
 
@@ -126,22 +112,13 @@ class ClassifierModule(LightningModule):
         return {"n": int(confusion.sum()), **numbers, "confusion": confusion.tolist()}
 
     def configure_optimizers(self) -> Any:
+        optim, groups = self.config.optim, optimizer_groups(self.network, self.config)
         optimizer = torch.optim.AdamW(
-            self.groups(), lr=self.optim.lr, weight_decay=self.optim.weight_decay, fused=True
+            groups, lr=optim.lr, weight_decay=optim.weight_decay, fused=True
         )
-        factor = schedule(self.optim, int(self.trainer.estimated_stepping_batches))
+        factor = schedule(optim, int(self.trainer.estimated_stepping_batches))
         lr = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": lr, "interval": "step"}}
-
-    def groups(self) -> list[dict[str, Any]]:
-        """Of the optimizer: all that trains, lora_B at a rate of its own if one is asked for
-        (Hayou et al. 2024, "LoRA+", section 4)."""
-        tensors = adapter_tensors(self.network)
-        if self.lr_ratio == 1.0:
-            return [{"params": [*tensors.values()]}]
-        fast = [p for name, p in tensors.items() if name.endswith(".lora_B")]
-        slow = [p for name, p in tensors.items() if not name.endswith(".lora_B")]
-        return [{"params": slow}, {"params": fast, "lr": self.lr_ratio * self.optim.lr}]
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Trainable tensors only: never the frozen base, never its 500 MB."""

@@ -19,6 +19,7 @@ from lightning.pytorch.callbacks import (
 from lightning.pytorch.loggers import Logger
 
 from loraexp.adapters.inject import count
+from loraexp.adapters.learning import controller
 from loraexp.config.schema import TrainConfig
 from loraexp.data.batching import Batch
 from loraexp.data.datamodule import TextDataModule
@@ -28,8 +29,8 @@ from loraexp.errors import UserError
 from loraexp.runs.load import LoadedModel, build_model
 from loraexp.runtime import hardware
 from loraexp.runtime.ranks import is_main_process
+from loraexp.training.callbacks.method_hooks import MethodHooks
 from loraexp.training.callbacks.prefix_cache import PrefixCaching
-from loraexp.training.callbacks.rank_budget import RankBudget
 from loraexp.training.callbacks.sanity import Guards, Meter
 from loraexp.training.checkpoints import (
     Clock,
@@ -84,18 +85,13 @@ def fit_adapter(
     model = build_model(config, data.labels)
     texts = datamodule(config, data, model)
     announce(config, model, texts)
-    module = ClassifierModule(
-        model.network,
-        config.optim,
-        len(data.labels),
-        config.lora.lr_ratio,
-        config.adalora.orthogonality,
-    )
+    module = ClassifierModule(model.network, config, len(data.labels))
     marks = fingerprint(model, data)
     meter, clock, keepers = Meter(), Clock(), checkpoints(config, folder)
     callbacks = [Guards(), meter, clock, EpochSeeds(config.seed), Resumption(marks), *keepers]
     callbacks += [PrefixCaching(texts), Together()]
-    callbacks += [RankBudget(config.adalora)] if config.method == "adalora" else []
+    between = controller(module, config)
+    callbacks += [MethodHooks(between)] if between else []
     callbacks += [progress] if progress else []
     trainer = build_trainer(config, texts, loggers, callbacks)
     loaded = time.perf_counter()

@@ -61,7 +61,7 @@ class Evaluator:
         config = config or model.config  # with other data than the run's own
         config = replace(config, trainer=replace(config.trainer, devices=1))
         self.texts = datamodule(config, relabelled(data, model.labels), model)
-        self.module = ClassifierModule(model.network, config.optim, len(model.labels))
+        self.module = ClassifierModule(model.network, config, len(model.labels))
         with quiet():
             self.trainer = build_trainer(config, self.texts, [], [])
 

@@ -6,19 +6,17 @@ below each other, the B's on a block diagonal, rows of zeros for what is not ada
 
 import json
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors.torch import save_file
-from torch import Tensor
+from torch import Tensor, nn
 
-from loraexp.adapters.branches import Adapted
+from loraexp.adapters.branches.base import Adapted, adapted_layers
 from loraexp.adapters.methods import find_method
 from loraexp.adapters.targets import HEAD
-from loraexp.adapters.variants import Dora
 from loraexp.errors import UserError
 from loraexp.model.checkpoint import QKV, RENAMED, save_base, save_tokenizer
 from loraexp.model.gpt2 import GPT2Classifier
@@ -32,21 +30,6 @@ from loraexp.tools.write_run import check_free
 PREFIX = "base_model.model"
 
 
-@dataclass(frozen=True)
-class Update:
-    """What one of PEFT's layers adds: s B A, and for DoRA the magnitude.
-
-    Args:
-        A: (k, in), B: (out, k), both float64.
-        magnitude: (out,) or None.
-    """
-
-    A: Tensor
-    B: Tensor
-    scaling: float
-    magnitude: Tensor | None
-
-
 def export(run: Path, out: Path) -> int:
     """Write PEFT's two files, the tokenizer, a note for `import`, a README, and the base beside
     them unless it is on the hub; returns the number of the adapter's tensors.
@@ -58,16 +41,16 @@ def export(run: Path, out: Path) -> int:
     check_free(out)
     made = load_run(run)
     config = made.config
-    if find_method(config.method).branch is None:
+    if (kind := find_method(config.method).peft) not in WRITERS:
         raise UserError(
-            f"method={config.method} trains tensors of the base, which no PEFT adapter holds; "
-            "python -m loraexp merge writes it as a checkpoint"
+            f"method={config.method} {kind}; python -m loraexp merge writes it as a checkpoint"
         )
     check_expressible(config)
     model, hub = config.model, config.model.weights == "hub"
     # peft looks for a path from where it runs, not from where the adapter lies: it takes a whole
     # one, and the README says how to open an export that was moved.
-    settings, tensors = to_peft(made.network, model.repo if hub else str((out / BASE).resolve()))
+    base = model.repo if hub else str((out / BASE).resolve())
+    settings, tensors = to_peft(made.network, config.method, base)
     settings["revision"] = model.revision or None if hub else None
     save_tokenizer(made.tokenizer, made.max_length, out)
     if not hub:
@@ -98,13 +81,18 @@ def save_to(out: Path, settings: Mapping[str, Any], tensors: Mapping[str, Tensor
     write_whole(out / "adapter_config.json", json.dumps(settings, indent=2) + "\n")
 
 
-def to_peft(network: GPT2Classifier, base: str) -> tuple[dict[str, Any], dict[str, Tensor]]:
+Layers = Mapping[str, Sequence[nn.Module]]
+
+
+def to_peft(
+    network: GPT2Classifier, method: str, base: str
+) -> tuple[dict[str, Any], dict[str, Tensor]]:
     """The settings, and the tensors under PEFT's names in float64.
 
     Raises:
         UserError: a network of which no layer but the head is adapted.
     """
-    found = updates(network)
+    found = layers(network)
     if not found:
         raise UserError(
             "the head alone is adapted, which PEFT keeps whole, so there is nothing to export; "
@@ -114,86 +102,100 @@ def to_peft(network: GPT2Classifier, base: str) -> tuple[dict[str, Any], dict[st
     weight = (
         head.branch.merged(head.base.weight.double()) if isinstance(head, Adapted) else head.weight
     )
-    tensors = {f"{PREFIX}.score.weight": weight.detach().double()}
-    ranks, alphas = {}, {}
-    for path, update in found.items():
-        name = f"transformer.{path}"
-        tensors[f"{PREFIX}.{name}.lora_A.weight"] = update.A.contiguous()
-        tensors[f"{PREFIX}.{name}.lora_B.weight"] = update.B.contiguous()
-        if update.magnitude is not None:
-            tensors[f"{PREFIX}.{name}.lora_magnitude_vector"] = update.magnitude
-        # A key of a pattern is a regular expression to PEFT.
-        ranks[re.escape(name)] = len(update.A)
-        alphas[re.escape(name)] = update.scaling * len(update.A)
-    first = next(iter(ranks))
+    kind = find_method(method).peft
+    own, tensors = WRITERS[kind](found)
     settings = {
-        "peft_type": "LORA",
+        "peft_type": kind,
         "task_type": "SEQ_CLS",
         "base_model_name_or_path": base,
         "inference_mode": True,
+        "fan_in_fan_out": True,
+        "target_modules": [*found],
+        "modules_to_save": ["score"],
+        **own,
+    }
+    named = {f"{PREFIX}.{name}": tensor.contiguous() for name, tensor in tensors.items()}
+    return settings, {f"{PREFIX}.score.weight": weight.detach().double(), **named}
+
+
+def layers(network: GPT2Classifier) -> dict[str, list[nn.Module]]:
+    """PEFT's layers that change, by their paths in transformers, in model order; each with ours
+    that it consists of: q, k and v for c_attn, one for any other."""
+    found: dict[str, list[nn.Module]] = {}
+    for name, layer in adapted_layers(network).items():
+        stem, _, last = name.rpartition(".")
+        if last in QKV:
+            parts = [network.get_submodule(f"{stem}.{q}") for q in QKV]
+            found[f"transformer.{stem}.c_attn"] = parts
+        elif name != HEAD:
+            block, _, kind = stem.rpartition(".")
+            found[f"transformer.{block}.{RENAMED[f'{kind}.{last}']}"] = [layer]
+    return found
+
+
+def lora(layers: Layers) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """Settings and tensors of PEFT's LoRA, and of its DoRA where a branch has a magnitude."""
+    tensors, ranks, alphas, magnitudes = {}, {}, {}, {}
+    for name, parts in layers.items():
+        A, B, scaling = fused(parts)
+        tensors[f"{name}.lora_A.weight"], tensors[f"{name}.lora_B.weight"] = A, B
+        if any(isinstance(p, Adapted) and p.branch.magnitude() is not None for p in parts):
+            magnitudes[f"{name}.lora_magnitude_vector"] = torch.cat([*map(magnitude_of, parts)])
+        # A key of a pattern is a regular expression to PEFT.
+        ranks[re.escape(name)], alphas[re.escape(name)] = len(A), scaling * len(A)
+    first = next(iter(ranks))
+    settings = {
         "r": ranks[first],
         "lora_alpha": alphas[first],
         "rank_pattern": ranks,
         "alpha_pattern": alphas,
         "lora_dropout": 0.0,
         "use_rslora": False,
-        "use_dora": any(update.magnitude is not None for update in found.values()),
-        "fan_in_fan_out": True,
+        "use_dora": bool(magnitudes),
         "bias": "none",
-        "target_modules": [f"transformer.{path}" for path in found],
-        "modules_to_save": ["score"],
     }
-    return settings, tensors
+    return settings, tensors | magnitudes
 
 
-def updates(network: GPT2Classifier) -> dict[str, Update]:
-    """PEFT's layers that change, by their paths, in model order."""
-    found: dict[str, Update] = {}
-    for name, module in network.named_modules():
-        if not isinstance(module, Adapted) or name == HEAD:
-            continue
-        stem, _, last = name.rpartition(".")
-        if last not in QKV:
-            kind = f"{stem.rpartition('.')[2]}.{last}"
-            path = f"{stem.rpartition('.')[0]}.{RENAMED[kind]}"
-            found[path] = update_of(module)
-        elif f"{stem}.c_attn" not in found:
-            found[f"{stem}.c_attn"] = fused([network.get_submodule(f"{stem}.{q}") for q in QKV])
-    return found
+def fused(parts: Sequence[nn.Module]) -> tuple[Tensor, Tensor, float]:
+    """A (k, in), B (out, k) in float64 and s of one layer that does what these do side by side."""
+    known = {row: p.branch.factors() for row, p in enumerate(parts) if isinstance(p, Adapted)}
+    (_, first, scaling), *_ = known.values()
+    d, column = len(first), 0
+    B = torch.zeros(len(parts) * d, sum(len(A) for A, _, _ in known.values()), dtype=torch.float64)
+    for row, (A, own, s) in known.items():
+        # The ratio is 1 unless a pattern gives targets their own.
+        B[row * d : (row + 1) * d, column : column + len(A)] = own * (s / scaling)
+        column += len(A)
+    return torch.cat([A for A, _, _ in known.values()]), B, scaling
 
 
-def update_of(module: Adapted) -> Update:
-    branch = module.branch
-    A, B, scaling = branch.factors()
-    magnitude = branch.lora_magnitude_vector if isinstance(branch, Dora) else None
-    return Update(A, B, scaling, None if magnitude is None else magnitude.detach().double())
+def magnitude_of(part: nn.Module) -> Tensor:
+    """(out,): the trained one, or that of a weight that is not adapted."""
+    if isinstance(part, Adapted) and (magnitude := part.branch.magnitude()) is not None:
+        return magnitude
+    return torch.linalg.vector_norm(part.get_parameter("weight").detach().double(), dim=1)
 
 
-def fused(projections: list[torch.nn.Module]) -> Update:
-    """q, k and v as one layer of three times the width."""
-    parts = [update_of(p) if isinstance(p, Adapted) else None for p in projections]
-    known = [part for part in parts if part is not None]
-    scaling = known[0].scaling
-    d = known[0].B.shape[0]
-    B = torch.zeros(len(parts) * d, sum(len(part.A) for part in known), dtype=torch.float64)
-    column = 0
-    for row, part in enumerate(parts):
-        if part is not None:
-            width = part.B.shape[1]
-            ratio = part.scaling / scaling  # 1 unless a pattern gives targets their own
-            B[row * d : (row + 1) * d, column : column + width] = part.B * ratio
-            column += width
-    magnitude = None
-    if any(part.magnitude is not None for part in known):
-        magnitude = torch.cat(
-            [magnitude_of(p, part) for p, part in zip(projections, parts, strict=True)]
-        )
-    return Update(torch.cat([part.A for part in known]), B, scaling, magnitude)
+def ia3(layers: Layers) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """Settings and vectors of PEFT's IA3, with ones for the part of a layer that is not adapted."""
+    inputs, tensors = [], {}
+    for name, parts in layers.items():
+        vectors = [
+            p.branch.get_parameter("ia3_l").detach().double()
+            if isinstance(p, Adapted)
+            else torch.ones(len(p.get_parameter("weight")), dtype=torch.float64)
+            for p in parts
+        ]
+        closes_mlp = name.endswith("mlp.c_proj")
+        inputs += [name] if closes_mlp else []
+        shape = (1, -1) if closes_mlp else (-1, 1)
+        tensors[f"{name}.ia3_l"] = torch.cat(vectors).view(shape)
+    return {"feedforward_modules": inputs}, tensors
 
 
-def magnitude_of(projection: torch.nn.Module, part: Update | None) -> Tensor:
-    """(d,): the trained one, or that of a weight that is not adapted."""
-    if part is not None and part.magnitude is not None:
-        return part.magnitude
-    weight = projection.get_parameter("weight").detach().double()
-    return torch.linalg.vector_norm(weight, dim=1)
+# PEFT's types of adapter -> its settings and tensors for these layers.
+WRITERS: dict[str, Callable[[Layers], tuple[dict[str, Any], dict[str, Tensor]]]] = {
+    "LORA": lora,
+    "IA3": ia3,
+}

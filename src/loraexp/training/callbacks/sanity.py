@@ -10,13 +10,11 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 
 from loraexp.adapters.inject import adapter_tensors
+from loraexp.adapters.learning import moving_first
 from loraexp.adapters.targets import HEAD
 from loraexp.data.batching import Batch
 from loraexp.errors import UserError
 from loraexp.training.classifier_module import ClassifierModule
-
-# Of a branch: with these at their start, all else has no gradient or only a small one.
-MOVE_FIRST = (".lora_B", ".vera_lambda_b", ".lora_E")
 
 
 class Guards(Callback):
@@ -34,7 +32,7 @@ class Guards(Callback):
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         tensors = adapter_tensors(network(pl_module))
         if trainer.global_step == 0:
-            moving = {name: p for name, p in tensors.items() if moves_first(name, tensors)}
+            moving = moving_first(network(pl_module))
             self.starts = {name: p.detach().clone() for name, p in moving.items()}
         groups = trainer.optimizers[0].param_groups
         held = {id(parameter) for group in groups for parameter in group["params"]}
@@ -67,12 +65,6 @@ def check_moved(tensors: Mapping[str, Tensor], starts: Mapping[str, Tensor]) -> 
             f"{still[0]} did not move in the first step ({len(still)} such tensors): "
             "no gradient reaches it"
         )
-
-
-def moves_first(name: str, tensors: Mapping[str, Tensor]) -> bool:
-    path, _, kind = name.rpartition(".")
-    held_back = kind == "lora_B" and f"{path}.lora_E" in tensors  # by an e of zero
-    return name.endswith(MOVE_FIRST) and not held_back
 
 
 class Meter(Callback):

@@ -1,15 +1,73 @@
-"""AdaLoRA's budget of ranks: how it falls, and what it cuts (Zhang et al. 2023)."""
+"""Singular triplets of an update, and the budget of ranks that cuts them (Zhang et al. 2023)."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar, Self
 
 import torch
-from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor, nn
 
-from loraexp.adapters.variants import AdaLora
+from loraexp.adapters.branches.base import Controller
+from loraexp.adapters.branches.lora import LowRank, LowRankSum
+from loraexp.adapters.targets import Target
 from loraexp.config.schema import AdaLora as Settings
-from loraexp.data.batching import Batch
+from loraexp.config.schema import Adaptation
+
+
+class AdaLora(LowRank):
+    """y + s P (e * (Q dropout(x))): an SVD-like update whose e can be cut (Zhang et al. 2023,
+    "AdaLoRA", section 3.1, eq. 3).
+
+    Q is lora_A (r, in), P is lora_B (out, r), both normal with deviation 0.02 as in the authors'
+    code and PEFT; s is alpha / r, where PEFT has alpha / (r + 1e-5).
+
+    Args:
+        lora_E: (r,) e; starts at zero, and holds P and Q back until it has moved.
+    """
+
+    moves_first: ClassVar[tuple[str, ...]] = ("lora_E",)
+    orthogonality = 1.0  # weight of the penalty
+    DEVIATION: ClassVar[float] = 0.02
+
+    def __init__(self, lora_A: Tensor, lora_B: Tensor, scaling: float, dropout: float) -> None:
+        super().__init__(lora_A, lora_B, scaling, dropout)
+        self.lora_E = nn.Parameter(torch.zeros_like(lora_A[:, 0]))
+
+    @classmethod
+    def empty(cls, base: nn.Linear, config: Adaptation, target: Target) -> Self:
+        branch = super().empty(base, config, target)
+        branch.orthogonality = config.adalora.orthogonality
+        return branch
+
+    def start(self, base: nn.Linear, config: Adaptation, generator: torch.Generator) -> None:
+        super().start(base, config, generator)
+        self.lora_A.normal_(0.0, self.DEVIATION, generator=generator)
+        self.lora_B.normal_(0.0, self.DEVIATION, generator=generator)
+
+    def forward(self, x: Tensor, y: Tensor, base: nn.Linear) -> Tensor:
+        x, Q = self.dropout(x).flatten(0, -2), self.lora_E[:, None] * self.lora_A
+        out: Tensor = LowRankSum.apply(  # type: ignore[no-untyped-call]
+            y.flatten(0, -2), x, Q, self.lora_B, self.scaling
+        )
+        return out.view(y.shape)
+
+    def delta(self, weight: Tensor) -> Tensor:
+        A, B, s = self.factors()
+        return s * (B @ A)
+
+    def factors(self) -> tuple[Tensor, Tensor, float]:
+        A, B, s = super().factors()
+        return self.lora_E.detach().double()[:, None] * A, B, s
+
+    def penalty(self) -> Tensor:
+        """|P'P - I|^2 + |QQ' - I|^2 (eq. 4); PEFT takes the roots, and their mean."""
+        P, Q = self.lora_B, self.lora_A
+        unit = torch.eye(len(Q), dtype=Q.dtype, device=Q.device)
+        apart = (P.t() @ P - unit).square().sum() + (Q @ Q.t() - unit).square().sum()
+        return self.orthogonality * apart
+
+    @classmethod
+    def controller(cls, branches: Mapping[str, Self], config: Adaptation) -> "RankBudget":
+        return RankBudget(branches, config.adalora)
 
 
 def budget(step: int, steps: int, start: int, end: int, settings: Settings) -> int:
@@ -65,66 +123,46 @@ class Importance:
         }
 
 
-class RankBudget(Callback):
+class RankBudget(Controller):
     """Cut the least important singular values after a step, down to what the budget allows.
 
     A value that was cut can come back as long as the budget falls: its triplet still learns. When
     the budget has reached its end, what is cut stays cut.
     """
 
-    def __init__(self, settings: Settings) -> None:
-        self.settings = settings
-        self.importance: Importance | None = None
+    def __init__(self, branches: Mapping[str, AdaLora], settings: Settings) -> None:
+        self.branches, self.settings = branches, settings
+        self.importance = Importance(branches, settings)
         self.kept: dict[str, Tensor] = {}  # (r,) of every target, once the budget is at its end
-        self.loaded: dict[str, Any] | None = None
-        self.step = 0
-
-    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        branches = {n: m for n, m in pl_module.named_modules() if isinstance(m, AdaLora)}
-        self.importance, self.step = Importance(branches, self.settings), trainer.global_step
-        if self.loaded is not None:
-            self.importance.sensitivity = self.loaded["sensitivity"]
-            self.importance.uncertainty = self.loaded["uncertainty"]
-            self.kept = self.loaded["kept"]
 
     def state_dict(self) -> dict[str, Any]:
-        assert self.importance is not None
+        importance = self.importance
         return {
-            "sensitivity": self.importance.sensitivity,
-            "uncertainty": self.importance.uncertainty,
+            "sensitivity": importance.sensitivity,
+            "uncertainty": importance.uncertainty,
             "kept": self.kept,
         }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        self.loaded = state_dict
-
-    def on_train_batch_end(
-        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Batch, index: int
-    ) -> None:
-        if trainer.global_step == self.step:
-            return  # gradients still add up
-        self.step = trainer.global_step
-        steps = int(trainer.estimated_stepping_batches)
-        assert self.importance is not None
-        self.after_step(self.importance, self.step, steps)
+        self.importance.sensitivity = state_dict["sensitivity"]
+        self.importance.uncertainty = state_dict["uncertainty"]
+        self.kept = state_dict["kept"]
 
     @torch.no_grad()
-    def after_step(self, importance: Importance, step: int, steps: int) -> None:
-        branches, settings = importance.branches, self.settings
-        if not self.kept:
+    def after_step(self, step: int, steps: int) -> None:
+        importance, settings, kept = self.importance, self.settings, self.kept
+        if not kept:
             last = (1 - settings.final) * steps
             if step < last or not importance.sensitivity:
                 importance.update()
-            start = sum(len(branch.lora_E) for branch in branches.values())
+            start = sum(len(branch.lora_E) for branch in self.branches.values())
             end = max(1, round(settings.budget * start))
             left = budget(step, steps, start, end, settings)
             if left == start or (step % settings.interval and step < last):
                 return
             kept = most_important(importance.scores(), left)
             self.kept = kept if step >= last else {}
-        else:
-            kept = self.kept
-        for path, branch in branches.items():
+        for path, branch in self.branches.items():
             branch.lora_E.mul_(kept[path])
 
 

@@ -6,8 +6,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from loraexp.adapters.branches import SCALINGS, LowRank
-from loraexp.config.schema import Lora
+from loraexp.adapters.branches.lora import LowRank
+from loraexp.adapters.targets import Target
+from loraexp.config.schema import Adaptation
 
 
 class FromStart(LowRank):
@@ -31,18 +32,19 @@ class FromStart(LowRank):
         self.start_B = nn.Parameter(lora_B.clone(), requires_grad=False)
 
     @classmethod
-    def create(
-        cls, base: nn.Linear, config: Lora, rank: int, alpha: float, generator: torch.Generator
-    ) -> Self:
-        scaling = SCALINGS[config.scaling](alpha, rank)
-        if base.weight.is_meta:
-            lora_A = base.weight.new_empty(rank, base.in_features, dtype=torch.float32)
-            lora_B = base.weight.new_empty(base.out_features, rank, dtype=torch.float32)
-        else:
-            B, A = FACTORS[config.init](base.weight.detach().double(), rank, scaling)
-            kind = torch.promote_types(base.weight.dtype, torch.float32)
-            lora_A, lora_B = A.to(kind), B.to(kind)
-        return cls(lora_A.contiguous(), lora_B.contiguous(), scaling, config.dropout)
+    def empty(cls, base: nn.Linear, config: Adaptation, target: Target) -> Self:
+        kind = torch.promote_types(base.weight.dtype, torch.float32)
+        return super().empty(base, config, target).to(kind)
+
+    def start(self, base: nn.Linear, config: Adaptation, generator: torch.Generator) -> None:
+        weight, rank = base.weight.detach().double(), len(self.lora_A)
+        B, A = FACTORS[config.lora.init](weight, rank, self.scaling)
+        for lora, start, value in (
+            (self.lora_A, self.start_A, A),
+            (self.lora_B, self.start_B, B),
+        ):
+            lora.copy_(value)
+            start.copy_(value)
 
     def forward(self, x: Tensor, y: Tensor, base: nn.Linear) -> Tensor:
         x = self.dropout(x)
