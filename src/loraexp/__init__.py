@@ -20,7 +20,7 @@ _WHERE = {
     "fold": "loraexp.adapters.inject",
     "unfold": "loraexp.adapters.inject",
     "Predictors": "loraexp.inference.predictor",
-    "ManyAdapters": "loraexp.inference.multi_adapter",
+    "MultiAdapter": "loraexp.inference.multi_adapter",
     "save_adapter": "loraexp.adapters.adapter_files",
     "load_adapter": "loraexp.adapters.adapter_files",
     "train": "loraexp.training.run",

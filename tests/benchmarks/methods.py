@@ -22,7 +22,7 @@ from loraexp.adapters.inject import adapter_tensors, inject, merge
 from loraexp.adapters.methods import METHODS, as_method
 from loraexp.config.schema import Adaptation, Head, Lora, Model
 from loraexp.errors import UserError
-from loraexp.inference.multi_adapter import ManyAdapters
+from loraexp.inference.multi_adapter import MultiAdapter
 from loraexp.model.checkpoint import save_classifier
 from loraexp.model.gpt2 import GPT2Classifier
 from loraexp.model.shapes import linear_shapes, shapes
@@ -91,7 +91,7 @@ def packs(method: str) -> float:
     if METHODS[method].trains(["h.0.x.bias", "h.0.x.weight"], Adaptation()):
         raise UserError("trains the base")
     pair = {name: trained(method, seed) for seed, name in enumerate("ab")}
-    many = ManyAdapters(load_classifier(tiny(), Head(), 1, seed=0).double()).eval()
+    many = MultiAdapter(load_classifier(tiny(), Head(), 1, seed=0).double()).eval()
     for name, network in pair.items():
         own = copy.deepcopy(network)
         branches = {n: m.branch for n, m in own.named_modules() if isinstance(m, Adapted)}

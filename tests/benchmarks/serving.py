@@ -17,7 +17,7 @@ from torch import nn
 from loraexp.adapters.inject import fold, fresh_branches, inject, merge
 from loraexp.api import configure
 from loraexp.config.schema import Adaptation, Head, Lora
-from loraexp.inference.multi_adapter import ManyAdapters
+from loraexp.inference.multi_adapter import MultiAdapter
 from loraexp.model.gpt2 import GPT2Classifier
 from loraexp.model.weights import load_classifier
 from loraexp.results.tables import Column, Table, to_terminal
@@ -108,7 +108,7 @@ def memories(model: str, counts: list[int]) -> list[dict[str, float]]:
     """Bytes of all tensors of one base with N adapters, each with a head."""
     network = base(model)
     fresh = [fresh_branches(network, LORA, seed) for seed in range(max(counts))]
-    many = ManyAdapters(network)
+    many = MultiAdapter(network)
     alone = held(many)
     found: list[dict[str, float]] = []
     for seed, branches in enumerate(fresh):

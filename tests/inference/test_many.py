@@ -12,7 +12,7 @@ from loraexp.adapters.inject import adapter_tensors, inject
 from loraexp.adapters.methods import METHODS, as_method
 from loraexp.config.schema import Adaptation, Head, Lora, Model
 from loraexp.errors import UserError
-from loraexp.inference.multi_adapter import ManyAdapters
+from loraexp.inference.multi_adapter import MultiAdapter
 from loraexp.model.gpt2 import GPT2Classifier
 from loraexp.model.weights import load_classifier
 
@@ -47,8 +47,8 @@ def branches_of(network: nn.Module) -> Mapping[str, Branch]:
     return {n: m.branch for n, m in network.named_modules() if isinstance(m, Adapted)}
 
 
-def together(model: Model, networks: Mapping[str, GPT2Classifier]) -> ManyAdapters:
-    many = ManyAdapters(load_classifier(model, Head(), 1, seed=0).double())
+def together(model: Model, networks: Mapping[str, GPT2Classifier]) -> MultiAdapter:
+    many = MultiAdapter(load_classifier(model, Head(), 1, seed=0).double())
     for name, network in networks.items():
         other = copy.deepcopy(network)
         many.add(name, other.pooling, other.score, branches_of(other))

@@ -9,7 +9,7 @@ import pytest
 
 from loraexp.records.record import Record, Trial
 from loraexp.sweeps.collect import collect
-from loraexp.sweeps.sweep_folder import Sweep, telling
+from loraexp.sweeps.sweep_folder import Sweep
 
 MakeRecord = Callable[..., Record]
 
@@ -18,8 +18,8 @@ def test_a_job_is_told_by_what_varies(make_record: MakeRecord) -> None:
     made = [
         make_record({"seed": s, "optim.lr_factor": f}, name="a") for s in (0, 1) for f in (1.0, 3.0)
     ]
-    assert telling(made[3], made) == "seed=1, lr_factor=3.0: a"
-    assert telling(made[0], made[:1]) == "a"
+    assert describe_job(made[3], made) == "seed=1, lr_factor=3.0: a"
+    assert describe_job(made[0], made[:1]) == "a"
 
 
 def test_a_search_says_how_long_is_left(make_record: MakeRecord, tmp_path: Path) -> None:

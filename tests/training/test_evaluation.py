@@ -44,10 +44,12 @@ def test_predictions_make_the_metrics_confusion(uneven: TrainConfig) -> None:
 def test_mistakes_are_the_wrong_texts_with_their_chances(uneven: TrainConfig) -> None:
     record = train(uneven)
     test = load_data(uneven.data).test
-    chances = Predictor(run_folder(uneven)).probabilities(test.texts).max(-1).values
+    probabilities = Predictor(run_folder(uneven)).probabilities(test.texts).max(-1).values
     kept = record.predictions["test"]
-    rows = zip(test.texts, kept["true"], kept["predicted"], chances.tolist(), strict=True)
-    wrong = {text: (true, said, chance) for text, true, said, chance in rows if true != said}
+    rows = zip(test.texts, kept["true"], kept["predicted"], probabilities.tolist(), strict=True)
+    wrong = {
+        text: (true, said, probability) for text, true, said, probability in rows if true != said
+    }
     assert len(record.mistakes) == min(MISTAKES, len(wrong)) > 0
     for mistake in record.mistakes:
         true, said, chance = wrong[str(mistake["text"])]
@@ -71,9 +73,9 @@ def test_train_metrics_of_a_sample_are_of_its_texts(
     data = load_data(uneven.data)
     assert data.sample is not None
     train_texts = data.train.only(data.sample)
-    chances = Predictor(run_folder(uneven)).probabilities(train_texts.texts)
+    probabilities = Predictor(run_folder(uneven)).probabilities(train_texts.texts)
     confusion = [[0, 0], [0, 0]]
-    for true, predicted in zip(train_texts.classes, chances.argmax(-1).tolist(), strict=True):
+    for true, predicted in zip(train_texts.classes, probabilities.argmax(-1).tolist(), strict=True):
         confusion[true][predicted] += 1
     assert record.metrics["train"]["n"] == 10
     assert record.metrics["train"]["confusion"] == confusion
@@ -86,9 +88,9 @@ def test_train_metrics_of_a_sample_are_of_its_texts(
 
 
 def test_mistakes_come_most_confident_first_and_no_more_than_twenty() -> None:
-    chances = torch.tensor([[0.5 + i / 100, 0.5 - i / 100] for i in range(1, 41)])
-    right_too = Evaluation({}, list(range(40)), [i % 2 for i in range(40)], chances)
+    probabilities = torch.tensor([[0.5 + i / 100, 0.5 - i / 100] for i in range(1, 41)])
+    right_too = Evaluation({}, list(range(40)), [i % 2 for i in range(40)], probabilities)
     mistakes = right_too.mistakes([f"text {i}" for i in range(40)])
     assert [mistake["text"] for mistake in mistakes] == [f"text {i}" for i in range(39, 0, -2)]
     assert len(mistakes) == MISTAKES
-    assert Evaluation({}, [0], [0], chances[:1]).mistakes(["right"]) == []
+    assert Evaluation({}, [0], [0], probabilities[:1]).mistakes(["right"]) == []

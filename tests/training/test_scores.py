@@ -61,12 +61,12 @@ def test_an_absent_class_is_left_out_of_every_mean(seed: int) -> None:
     for name, oracle in ORACLE.items():
         wanted = oracle(true, said, labels=there, average="macro", zero_division=0)
         assert found[name] == pytest.approx(wanted, abs=1e-6), name
-    chances = logits.softmax(-1)
-    one_against_rest = [roc_auc_score(classes == c, chances[:, c]) for c in there]
+    probabilities = logits.softmax(-1)
+    one_against_rest = [roc_auc_score(classes == c, probabilities[:, c]) for c in there]
     assert found["auroc"] == pytest.approx(sum(one_against_rest) / 3, abs=1e-6)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        as_before = AUROC(task="multiclass", num_classes=5)(chances, classes)
+        as_before = AUROC(task="multiclass", num_classes=5)(probabilities, classes)
     assert float(as_before) < found["auroc"]
 
 

@@ -36,13 +36,13 @@ def read_labelled(
     reading = reading or Reading()
     if not os.path.isdir(path):  # Path's own raises on too long a name
         frame = read_file(path, text_column, label_column, reading)
-        return frame, f"{len(frame):,} rows{doubts(frame, path, reading)}"
+        return frame, f"{len(frame):,} rows{caveats(frame, path, reading)}"
     files, others = split_files(path)
     check_whole(path, files, others)
     parts, told, doubted = [], [], ""
     for split, paths in files.items():
         frames = [read_file(file, text_column, label_column, reading) for file in paths]
-        doubted = doubted or doubts(pd.concat(frames), paths[0], reading)
+        doubted = doubted or caveats(pd.concat(frames), paths[0], reading)
         parts += [frame.assign(split=split) for frame in frames]
         told.append(f"{' + '.join(file.name for file in paths)} {sum(map(len, frames)):,}")
     whole = pd.concat(parts, ignore_index=True)
@@ -66,7 +66,7 @@ def read_file(path: Path, text_column: str, label_column: str, reading: Reading)
     return frame.set_axis(["text", "label"], axis="columns").reset_index(drop=True)
 
 
-def doubts(frame: pd.DataFrame, path: Path, reading: Reading) -> str:
+def caveats(frame: pd.DataFrame, path: Path, reading: Reading) -> str:
     """A remark on texts that show that quotes should have been read in the other way."""
     if reading.quoting != "auto" or path.suffix.lower() not in SEPARATED:
         return ""

@@ -16,7 +16,7 @@ from loraexp.model.packing import Packing
 Route = dict[int, Tensor | None]
 
 
-class Switched(nn.Module):
+class MultiAdapterLinear(nn.Module):
     """A frozen linear layer with a branch of each adapter that has it as a target."""
 
     def __init__(self, base: nn.Linear, route: Route) -> None:
@@ -36,7 +36,7 @@ class Switched(nn.Module):
         return y
 
 
-class ManyAdapters(nn.Module):
+class MultiAdapter(nn.Module):
     """One base and any number of adapters, each with its own method, rank, head and pooling.
 
     Args:
@@ -66,9 +66,9 @@ class ManyAdapters(nn.Module):
             if path == HEAD:
                 continue
             layer = self.network.get_submodule(path)
-            if not isinstance(layer, Switched):
+            if not isinstance(layer, MultiAdapterLinear):
                 assert isinstance(layer, nn.Linear)
-                layer = Switched(layer, self.route)
+                layer = MultiAdapterLinear(layer, self.route)
                 replace(self.network, path, layer)
             layer.branches[str(len(self.names))] = branch
         self.names.append(name)

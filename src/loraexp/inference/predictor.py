@@ -17,7 +17,7 @@ from loraexp.adapters.methods import find_method, nothing
 from loraexp.adapters.targets import HEAD
 from loraexp.config.schema import TrainConfig
 from loraexp.errors import UserError
-from loraexp.inference.multi_adapter import ManyAdapters
+from loraexp.inference.multi_adapter import MultiAdapter
 from loraexp.inference.writers import Prediction
 from loraexp.model.gpt2 import GPT2Classifier, Linear
 from loraexp.model.weights import base_hash, load_classifier, load_tokenizer
@@ -86,8 +86,8 @@ class Predictors:
                         f"run={run} is on another {part} than run={folders[0]} (sha256 "
                         f"{own[:12]} and {digest[:12]}): these cannot share one"
                     )
-            guests.append(guest(network, config, len(card["labels"]), run))
-        self.many = ManyAdapters(network)
+            guests.append(load_shared(network, config, len(card["labels"]), run))
+        self.many = MultiAdapter(network)
         names = distinct_names(folders)
         for name, config, (head, branches) in zip(names, self.configs, guests, strict=True):
             self.many.add(name, config.head.pooling, head, branches)
@@ -124,7 +124,7 @@ class Predictors:
                 yield text, verdicts
 
 
-def guest(
+def load_shared(
     network: GPT2Classifier, config: TrainConfig, classes: int, run: Path
 ) -> tuple[nn.Module, dict[str, Branch]]:
     """Head and branches of a run for this base, filled from its file."""

@@ -10,7 +10,7 @@ from urllib.request import getproxies
 
 from loraexp.config.schema import Model
 from loraexp.errors import UserError
-from loraexp.runtime.quiet import hushed
+from loraexp.runtime.quiet import quieted
 
 WEIGHTS = "model.safetensors"
 # What does without the hub.
@@ -62,7 +62,7 @@ def hub_file(model: Model, name: str) -> Path:
 
     fetch = partial(hf_hub_download, model.repo, name, revision=model.revision or None)
     try:
-        with hushed(logging.getLogger("huggingface_hub"), level=logging.ERROR):
+        with quieted(logging.getLogger("huggingface_hub"), level=logging.ERROR):
             try:
                 return Path(fetch(local_files_only=True))
             except LocalEntryNotFoundError:

@@ -45,7 +45,7 @@ SURROUNDINGS: dict[str, tuple[str, Trait]] = {
 }
 
 
-def doubts(arms: Sequence[Arm], by: Sequence[str]) -> list[str]:
+def caveats(arms: Sequence[Arm], by: Sequence[str]) -> list[str]:
     """Why a comparison is not evidence, a line each; none if it is.
 
     Every arm must have its best learning rate inside its grid, and all the same budget, the same

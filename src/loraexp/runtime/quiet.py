@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def hushed(*loggers: logging.Logger, level: int = logging.WARNING) -> Iterator[None]:
+def quieted(*loggers: logging.Logger, level: int = logging.WARNING) -> Iterator[None]:
     """These loggers pass on nothing below `level`."""
     before = [logger.level for logger in loggers]
     for logger in loggers:

@@ -11,7 +11,7 @@ from loraexp.results.notes import score_notes
 from loraexp.results.tables import FORMATS, Table, narrowed, runs_table
 from loraexp.runtime.atomic import write_whole
 from loraexp.runtime.escape import printable
-from loraexp.sweeps.sweep_folder import telling
+from loraexp.sweeps.sweep_folder import describe_job
 
 # Of the table of runs, where a terminal is narrow.
 EXPENDABLE = ("percent", "adapter_bytes", "alpha", "test_f1", "train_accuracy", "targets")
@@ -69,7 +69,7 @@ class Summary:
         """What failed, and what a reader must know of the data and the base."""
         for outcome in self.outcomes:
             if isinstance(outcome, Failure):
-                told = telling(outcome, self.outcomes)
+                told = describe_job(outcome, self.outcomes)
                 yield printable(f"Failed: {told}: {outcome.reason}")
         records = finished(self.outcomes)
         synthetic = {record.data["note"] for record in records if record.data["synthetic"]}

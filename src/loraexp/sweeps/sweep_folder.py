@@ -98,7 +98,7 @@ class Sweep:
         if records:
             best = max(records, key=lambda record: record.metrics["validation"]["accuracy"])
             accuracy = best.metrics["validation"]["accuracy"]
-            told = telling(best, self.outcomes())
+            told = describe_job(best, self.outcomes())
             line += f"; best validation accuracy so far {accuracy:.1%} ({told})"
         if left := self.seconds_left(planned, len(planned)):
             line += f"; about {duration(left)} left"
@@ -134,7 +134,7 @@ def named_in(job: Path) -> Path:
         raise UserError(f"{job} names no run's folder: {error}") from None
 
 
-def telling(one: Record | Failure, outcomes: Sequence[Record | Failure]) -> str:
+def describe_job(one: Record | Failure, outcomes: Sequence[Record | Failure]) -> str:
     """A job by what varies in its sweep and by its folder: lr_factor=3, seed=1: a-folder."""
     configs, own = [flat(other.config) for other in outcomes], flat(one.config)
     keys = [k for k in own if not k.startswith(("output_dir", "logger.")) and differs(k, configs)]

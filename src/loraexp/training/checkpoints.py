@@ -141,7 +141,7 @@ def fingerprint(model: LoadedModel, data: TextData) -> dict[str, Any]:
     return {**hashes, "precision": model.precision, "versions": hardware.versions()}
 
 
-def forget(config: TrainConfig, folder: Path) -> None:
+def remove_last(config: TrainConfig, folder: Path) -> None:
     """Remove what only an unfinished run needs."""
     if config.trainer.keep != LAST:
         (folder / "checkpoints" / f"{LAST}.ckpt").unlink(missing_ok=True)

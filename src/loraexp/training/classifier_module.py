@@ -40,7 +40,7 @@ class ClassifierModule(LightningModule):
         super().__init__()
         self.network, self.config, self.n_classes = network, config, n_classes
         self.loss, self.scores = MeanMetric(), classification_metrics(n_classes)
-        self.tested: list[Tensor] = []  # chances (B, C) of the test batches of this process
+        self.tested: list[Tensor] = []  # probabilities (B, C) of the test batches of this process
         self.measuring = "validation"  # the split, for messages
 
     def forward(self, tokens: Tensor, lengths: Tensor) -> Tensor:  # -> (B, C)
@@ -56,13 +56,13 @@ class ClassifierModule(LightningModule):
         return loss + penalty(self.network)
 
     def validation_step(self, batch: Batch, index: int) -> None:
-        self.measure(batch)
+        self.eval_step(batch)
 
     def on_test_epoch_start(self) -> None:
         self.tested = []
 
     def test_step(self, batch: Batch, index: int) -> None:
-        self.tested.append(self.measure(batch).cpu())
+        self.tested.append(self.eval_step(batch).cpu())
 
     def on_validation_epoch_end(self) -> None:
         values = self.summary()  # the same in every process already; sync_dist only says so
@@ -71,8 +71,8 @@ class ClassifierModule(LightningModule):
         self.log("val_loss", values["loss"], prog_bar=True, sync_dist=True)
         self.log("val_accuracy", values["accuracy"], prog_bar=True, sync_dist=True)
 
-    def measure(self, batch: Batch) -> Tensor:
-        """Count a batch in the metrics; returns its chances (B, C).
+    def eval_step(self, batch: Batch) -> Tensor:
+        """Count a batch in the metrics; returns its probabilities (B, C).
 
         Raises:
             UserError: logits that are NaN or infinite.
@@ -81,9 +81,11 @@ class ClassifierModule(LightningModule):
         if not logits.isfinite().all():
             raise self.diverged("logits")
         self.loss.update(F.cross_entropy(logits, batch.classes, reduction="none"))
-        chances = logits.softmax(-1)
-        self.scores.update(chances[:, 1] if self.n_classes == 2 else chances, batch.classes)
-        return chances
+        probabilities = logits.softmax(-1)
+        self.scores.update(
+            probabilities[:, 1] if self.n_classes == 2 else probabilities, batch.classes
+        )
+        return probabilities
 
     def diverged(self, what: str) -> UserError:
         after = f" after step {self.global_step}" if self.global_step else ""
@@ -152,8 +154,8 @@ def mean_of(name: str, value: Tensor, there: Tensor) -> Tensor:
 
 
 def classification_metrics(n_classes: int) -> MetricCollection:
-    """What the tables show, of chances (B,) of the second of two classes, or (B, C); with more
-    than two classes scores but accuracy are (C,), one a class."""
+    """What the tables show, of probabilities (B,) of the second of two classes, or (B, C); with
+    more than two classes scores but accuracy are (C,), one a class."""
     task: dict[str, Any] = {"task": "binary"}
     if n_classes > 2:
         task = {"task": "multiclass", "num_classes": n_classes}

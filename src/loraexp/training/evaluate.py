@@ -16,30 +16,30 @@ MISTAKES = 20  # kept in a record
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Metrics of N texts and the chances they were computed from.
+    """Metrics of N texts and the probabilities they were computed from.
 
     Args:
         metrics: as `ClassifierModule.summary` gives them.
         places: which texts of the split were measured, ascending: all N unless batches are limited.
         true: their classes.
-        chances: (N, C), float32.
+        probabilities: (N, C), float32.
     """
 
     metrics: dict[str, Any]
     places: list[int]
     true: list[int]
-    chances: Tensor
+    probabilities: Tensor
 
     def predictions(self) -> dict[str, list[int]]:
-        return {"true": self.true, "predicted": self.chances.argmax(-1).tolist()}
+        return {"true": self.true, "predicted": self.probabilities.argmax(-1).tolist()}
 
     def mistakes(self, texts: Sequence[str], most: int = MISTAKES) -> list[dict[str, Any]]:
         """The wrong texts of the split `texts`, the most confident first."""
-        best = self.chances.max(-1)
+        best = self.probabilities.max(-1)
         rows = zip(self.places, self.true, best.indices.tolist(), best.values.tolist(), strict=True)
         wrong = [
-            {"text": texts[place], "true": true, "predicted": predicted, "chance": chance}
-            for place, true, predicted, chance in rows
+            {"text": texts[place], "true": true, "predicted": predicted, "chance": probability}
+            for place, true, predicted, probability in rows
             if true != predicted
         ]
         return sorted(wrong, key=lambda mistake: -mistake["chance"])[:most]
@@ -62,11 +62,13 @@ def evaluate(
     # Batches come in the sampler's order; with limited batches the last ones were not measured.
     order = [place for batch in loader.batch_sampler for place in batch]
     order = [sample[at] for at in order] if sample else order
-    chances = dict(zip(order, torch.cat(module.tested), strict=False))
+    probabilities = dict(zip(order, torch.cat(module.tested), strict=False))
     if trainer.world_size > 1:
         parts: list[dict[int, Tensor]] = [{} for _ in range(trainer.world_size)]
-        torch.distributed.all_gather_object(parts, chances)
-        chances = {place: chance for part in parts for place, chance in part.items()}
-    places = sorted(chances)
+        torch.distributed.all_gather_object(parts, probabilities)
+        probabilities = {place: p for part in parts for place, p in part.items()}
+    places = sorted(probabilities)
     true = [int(texts.data[split].classes[place]) for place in places]
-    return Evaluation(metrics, places, true, torch.stack([chances[place] for place in places]))
+    return Evaluation(
+        metrics, places, true, torch.stack([probabilities[place] for place in places])
+    )

@@ -31,7 +31,8 @@ from loraexp.runtime import hardware
 from loraexp.runtime.ranks import is_main_process
 from loraexp.training.callbacks.method_hooks import MethodHooks
 from loraexp.training.callbacks.prefix_cache import PrefixCaching
-from loraexp.training.callbacks.sanity import Guards, Meter
+from loraexp.training.callbacks.sanity import SanityChecks
+from loraexp.training.callbacks.throughput import Throughput
 from loraexp.training.checkpoints import (
     Clock,
     EpochSeeds,
@@ -62,7 +63,7 @@ class Fitted:
     texts: TextDataModule
     module: ClassifierModule
     trainer: Trainer
-    meter: Meter
+    meter: Throughput
     clock: Clock
     best_epoch: int
     load_seconds: float
@@ -87,8 +88,8 @@ def fit_adapter(
     announce(config, model, texts)
     module = ClassifierModule(model.network, config, len(data.labels))
     marks = fingerprint(model, data)
-    meter, clock, keepers = Meter(), Clock(), checkpoints(config, folder)
-    callbacks = [Guards(), meter, clock, EpochSeeds(config.seed), Resumption(marks), *keepers]
+    meter, clock, keepers = Throughput(), Clock(), checkpoints(config, folder)
+    callbacks = [SanityChecks(), meter, clock, EpochSeeds(config.seed), Resumption(marks), *keepers]
     callbacks += [PrefixCaching(texts), Together()]
     between = controller(module, config)
     callbacks += [MethodHooks(between)] if between else []

@@ -11,7 +11,7 @@ from lightning.fabric.plugins.environments.cluster_environment import ClusterEnv
 from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 from lightning.fabric.plugins.environments.torchelastic import TorchElasticEnvironment
 
-from loraexp.runtime.quiet import hushed
+from loraexp.runtime.quiet import quieted
 from loraexp.runtime.ranks import MAIN, by_torchrun, is_alone
 
 # Lightning's advice that does not hold for small token lists in memory, or that we follow.
@@ -52,7 +52,7 @@ def cluster_environment() -> ClusterEnvironment:
 def quiet() -> Iterator[None]:
     """Lightning without its banners and the warnings we have dealt with."""
     loggers = (logging.getLogger(f"lightning.{part}") for part in ("pytorch", "fabric"))
-    with hushed(*loggers), warnings.catch_warnings():
+    with quieted(*loggers), warnings.catch_warnings():
         for message in KNOWN_WARNINGS:
             warnings.filterwarnings("ignore", message=message)
         yield

@@ -32,7 +32,7 @@ from loraexp.runs.name import run_folder
 from loraexp.runtime import hardware
 from loraexp.runtime.atomic import write_whole
 from loraexp.runtime.ranks import is_main_process
-from loraexp.training.checkpoints import forget
+from loraexp.training.checkpoints import remove_last
 from loraexp.training.fit import Fitted, fit_adapter
 from loraexp.training.lightning_environment import quiet, restored_environment
 from loraexp.training.loggers import curve_loggers, publish
@@ -75,7 +75,7 @@ def train(
                     plot_loss(folder)
                 publish(loggers, record, folder)
                 record.write(folder)  # last: a folder with a record is a finished run
-                forget(config, folder)
+                remove_last(config, folder)
     return record
 
 

@@ -14,7 +14,7 @@ from loraexp.records.record import Failure, Record
 from loraexp.results.arm_keys import naming, varied
 from loraexp.results.arms import Arm, Comparison, arms, compare
 from loraexp.results.comparison import Findings, findings
-from loraexp.results.fairness import doubts
+from loraexp.results.fairness import caveats
 from loraexp.results.notes import apart, failed_lines, of_label
 from loraexp.results.report.figures import figures, label
 from loraexp.results.report.plots import CURVES, loss_figure
@@ -144,7 +144,7 @@ def answer(
                 lines += best_of(members, by)
         lines.append(
             "This is not evidence of which is better; the reasons are below the table."
-            if doubts(found, by)
+            if caveats(found, by)
             else "Settings were chosen on validation texts, each inside its grid, at equal budgets."
         )
     return [*lines, *(f"{line}." for line in failed_lines(failures))]
@@ -157,10 +157,10 @@ def best_of(members: Sequence[tuple[Arm, Comparison | None]], by: Sequence[str])
     lines = [
         f"Best on the test texts: {label(first, by)}, {first.seeds.mean:.1%}{interval(first)}."
     ]
-    tied = [label(arm, by) for arm, one in pairs if one.p is not None and not one.told_apart]
+    tied = [label(arm, by) for arm, one in pairs if one.p is not None and not one.significant]
     if tied:
         lines.append(f"Not told apart from it: {'; '.join(tied)}.")
-    elif all(one.told_apart for _, one in pairs):
+    elif all(one.significant for _, one in pairs):
         lines.append("All others are worse by more than chance.")
     if any(one.untested == "one seed" for _, one in pairs):
         lines.append("With one seed this may be chance alone: it was not tested.")

@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 
 from loraexp.errors import UserError
 from loraexp.runtime.atomic import read_text, whole
-from loraexp.runtime.quiet import hushed
+from loraexp.runtime.quiet import quieted
 
 CURVES = "metrics.csv"
 MOST = 1e40  # float32, in which it trains, ends before; axes cannot be drawn for all of float64
@@ -36,7 +36,7 @@ def drawing() -> Iterator[None]:
     """Around all that makes or keeps a figure: no random names inside; no LaTeX, to which a text
     could give commands, even if matplotlibrc asks for it; no remarks on the fonts there are."""
     rules: dict[Any, Any] = {"svg.hashsalt": "loraexp", "text.usetex": False}
-    with rc_context(rules), hushed(logging.getLogger("matplotlib"), level=logging.ERROR):
+    with rc_context(rules), quieted(logging.getLogger("matplotlib"), level=logging.ERROR):
         yield
 
 
