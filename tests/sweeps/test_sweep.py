@@ -9,7 +9,7 @@ import pytest
 
 from loraexp.records.record import Record, Trial
 from loraexp.sweeps.collect import collect
-from loraexp.sweeps.sweep_folder import Sweep
+from loraexp.sweeps.sweep_folder import Sweep, describe_job
 
 MakeRecord = Callable[..., Record]
 
