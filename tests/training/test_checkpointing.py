@@ -23,7 +23,7 @@ TOKENS = torch.randint(0, 256, (4, 12), generator=torch.Generator().manual_seed(
 def after_two_steps(config: TrainConfig) -> tuple[list[dict[str, Tensor]], dict[str, bool]]:
     """The gradients of each step, and of every tensor that trains whether it has moved."""
     network = assemble(config, ("ham", "spam")).network.train()
-    assert network.checkpointing == config.trainer.gradient_checkpointing
+    assert network.execution.checkpointing == config.trainer.gradient_checkpointing
     module = FineTuning(network, config.optim, 2, config.lora.lr_ratio)
     tensors = adapter_tensors(network)
     starts = {name: tensor.detach().clone() for name, tensor in tensors.items()}

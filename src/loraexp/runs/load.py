@@ -56,8 +56,8 @@ def assemble(config: TrainConfig, labels: tuple[str, ...]) -> Assembled:
     base_sha256 = base_hash(network)
     precision = pick_precision(config.trainer.precision, config.trainer.accelerator)
     inject(network, config, config.seed).compute_in(DTYPES[precision])
-    network.checkpointing = config.trainer.gradient_checkpointing
-    network.compiled = config.trainer.compile
+    network.execution.checkpointing = config.trainer.gradient_checkpointing
+    network.execution.compiled = config.trainer.compile
     return Assembled(network, tokenizer, labels, base_sha256, precision, longest(config))
 
 
@@ -94,14 +94,14 @@ def golden_logits(made: Assembled) -> list[list[float]]:
     """Logits (8, C) of the golden texts, computed in float32 whatever the run computed in."""
     network, rows = made.network, made.tokenizer.encode([*GOLDEN], made.max_length)
     device, training = network.wte.weight.device, network.training
-    computed, network.compute_dtype = network.compute_dtype, torch.float32
+    computed, network.execution.dtype = network.execution.dtype, torch.float32
     network.eval()
     with torch.inference_mode():
         logits = [
             network(torch.tensor([row or [made.tokenizer.pad]], device=device)).float().cpu()[0]
             for row in rows
         ]
-    network.compute_dtype = computed
+    network.execution.dtype = computed
     network.train(training)
     return [row.tolist() for row in logits]
 
