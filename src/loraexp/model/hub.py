@@ -3,13 +3,13 @@
 import logging
 import socket
 from functools import partial
-from hashlib import sha256
 from pathlib import Path
 from urllib.parse import urlsplit
 from urllib.request import getproxies
 
 from loraexp.config.schema import Model
 from loraexp.errors import UserError
+from loraexp.runtime.atomic import file_hash
 from loraexp.runtime.quiet import hushed
 
 WEIGHTS = "model.safetensors"
@@ -34,15 +34,9 @@ def at_hand(model: Model) -> bool:
 
 
 def check_sha256(file: Path, wanted: str) -> None:
-    if not wanted:
-        return
-    with file.open("rb") as stream:
-        digest = sha256()
-        while chunk := stream.read(1 << 22):
-            digest.update(chunk)
-    if digest.hexdigest() != wanted:
+    if wanted and (found := file_hash(file)) != wanted:
         raise UserError(
-            f"{file} has sha256 {digest.hexdigest()}, not {wanted}: "
+            f"{file} has sha256 {found}, not {wanted}: "
             f"delete {file.resolve()} and retry"  # a cache's file is a link to a blob
         )
 

@@ -3,7 +3,6 @@
 import math
 import os
 from collections.abc import Iterable, Iterator, Mapping
-from hashlib import sha256
 from pathlib import Path
 
 import torch
@@ -16,6 +15,7 @@ from loraexp.model.base_folder import CONFIG, check_geometry, in_folder
 from loraexp.model.gpt2 import GPT2, GPT2Classifier, empty_classifier
 from loraexp.model.hub import WEIGHTS, check_sha256, hub_file
 from loraexp.model.tokenizer import FILES, Tokenizer, from_bytes, from_folder
+from loraexp.runtime.tensors import check_layout, tensors_hash
 
 ASSETS = Path(__file__).parents[1] / "assets"
 # Tensors of published checkpoints that are no part of the base: mask buffers and heads.
@@ -64,12 +64,8 @@ def base_hash(network: GPT2) -> str:
 
 def state_hash(state: Mapping[str, Tensor]) -> str:
     """`base_hash` of a network with these tensors, in float32."""
-    digest = sha256()
-    for name, tensor in sorted((name, tensor.float()) for name, tensor in state.items()):
-        if not name.startswith("score."):
-            digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}\n".encode())
-            digest.update(tensor.contiguous().view(torch.uint8).numpy().data)
-    return digest.hexdigest()
+    base = {name: t.float() for name, t in state.items() if not name.startswith("score.")}
+    return tensors_hash(base)
 
 
 def random_state(model: Model) -> dict[str, Tensor]:
@@ -174,17 +170,10 @@ def check_state(state: Mapping[str, Tensor], model: Model, file: Path) -> None:
         UserError: a missing, unexpected or misshaped tensor, by name.
     """
     with torch.device("meta"):
-        wanted = {name: tensor.shape for name, tensor in GPT2(model).state_dict().items()}
-    for problem, names in (
-        ("lacks", wanted.keys() - state.keys()),
-        ("has an unexpected", state.keys() - wanted.keys()),
-        (
-            "has another shape for",
-            {n for n in wanted if n in state and state[n].shape != wanted[n]},
-        ),
-    ):
-        if names:
-            raise UserError(f"{file} {problem} {min(names)} ({len(names)} such tensors)")
+        try:
+            check_layout(GPT2(model).state_dict(), state)
+        except ValueError as error:
+            raise UserError(f"{file} {error}") from None
 
 
 def embedded(model: Model) -> Path:

@@ -17,7 +17,6 @@ from lightning.pytorch import Trainer, seed_everything
 from lightning.pytorch.callbacks import Callback, LearningRateMonitor, ModelCheckpoint
 from lightning.pytorch.loggers import Logger
 
-from loraexp.adapters.adapter_files import file_hash
 from loraexp.config.schemas import PretrainConfig
 from loraexp.config.stored import from_home, to_yaml
 from loraexp.errors import UserError
@@ -30,7 +29,7 @@ from loraexp.pretraining.causal_lm_module import CorpusModule, LanguageModelling
 from loraexp.pretraining.corpus import Blocks, corpus_files, documents, stream
 from loraexp.runs.lock import claimed
 from loraexp.runtime import hardware
-from loraexp.runtime.atomic import write_whole
+from loraexp.runtime.atomic import file_hash, write_whole
 from loraexp.training.callbacks.progress import Progress
 from loraexp.training.lightning_environment import (
     NOWHERE,
