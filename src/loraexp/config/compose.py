@@ -17,7 +17,7 @@ from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 from loraexp.config.schema import Model
 from loraexp.config.schemas import SCHEMAS, ImportConfig
 from loraexp.errors import UserError, unknown
-from loraexp.model.base_folder import RUN, in_folder, with_folder
+from loraexp.model.locate import RUN, in_folder, with_folder
 from loraexp.tools.peft.note import exported_base
 
 # Launchers and sweepers of others that Hydra's documentation names, and where they are.

@@ -22,8 +22,9 @@ from loraexp.config.stored import from_home, to_yaml
 from loraexp.errors import UserError
 from loraexp.model.causal_lm import GPT2Language
 from loraexp.model.checkpoint import save_base
+from loraexp.model.locate import weights_file
 from loraexp.model.tokenizer import Tokenizer, from_folder
-from loraexp.model.weights import base_state, load_tokenizer, weights_file
+from loraexp.model.weights import base_state, load_tokenizer
 from loraexp.pretraining.bpe import train_bpe
 from loraexp.pretraining.causal_lm_module import CorpusModule, LanguageModelling
 from loraexp.pretraining.corpus import Blocks, corpus_files, documents, stream

@@ -13,8 +13,8 @@ from loraexp.config.schema import TrainConfig
 from loraexp.config.stored import completed, from_dict, plain
 from loraexp.data.splits import TextData, load_data
 from loraexp.errors import UserError, unknown
-from loraexp.model.base_folder import RUN
 from loraexp.model.gpt2 import GPT2Classifier
+from loraexp.model.locate import RUN
 from loraexp.model.tokenizer import Tokenizer
 from loraexp.model.weights import base_hash, load_classifier, load_tokenizer
 from loraexp.records.typed_json import fits, found

@@ -15,8 +15,8 @@ from loraexp.config.schema import TrainConfig
 from loraexp.config.schemas import MergeConfig
 from loraexp.errors import UserError
 from loraexp.inference.predictor import encode
-from loraexp.model.base_folder import RUN
 from loraexp.model.checkpoint import save_classifier
+from loraexp.model.locate import RUN
 from loraexp.runs.load import ADAPTER, Assembled, own_data, rebuild, restore
 from loraexp.runtime.hardware import DTYPES
 from loraexp.tools.write_run import check_free, write_run

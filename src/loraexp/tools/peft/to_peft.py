@@ -21,8 +21,9 @@ from loraexp.adapters.targets import HEAD
 from loraexp.adapters.variants import Dora
 from loraexp.config.schema import TrainConfig
 from loraexp.errors import UserError
-from loraexp.model.checkpoint import QKV, RENAMED, save_base, save_tokenizer
+from loraexp.model.checkpoint import save_base, save_tokenizer
 from loraexp.model.gpt2 import GPT2Classifier
+from loraexp.model.huggingface import our_paths, their_path
 from loraexp.model.weights import base_state
 from loraexp.runs.load import Assembled, restore
 from loraexp.runtime.atomic import whole, write_whole
@@ -151,13 +152,12 @@ def updates(network: GPT2Classifier) -> dict[str, Update]:
     for name, module in network.named_modules():
         if not isinstance(module, Adapted) or name == HEAD:
             continue
-        stem, _, last = name.rpartition(".")
-        if last not in QKV:
-            kind = f"{stem.rpartition('.')[2]}.{last}"
-            path = f"{stem.rpartition('.')[0]}.{RENAMED[kind]}"
+        path = their_path(name)
+        ours = our_paths(path)
+        if len(ours) == 1:
             found[path] = update_of(module)
-        elif f"{stem}.c_attn" not in found:
-            found[f"{stem}.c_attn"] = fused([network.get_submodule(f"{stem}.{q}") for q in QKV])
+        elif path not in found:
+            found[path] = fused([network.get_submodule(own) for own in ours])
     return found
 
 
