@@ -104,7 +104,7 @@ def test_all_linear_leaves_the_embedding_alone_and_there_is_no_second_one(tiny: 
 
 DRAW = """
 import torch
-from loraexp.adapters.adapter_files import tensors_hash
+from loraexp.runtime.tensors import tensors_hash
 from loraexp.adapters.inject import inject, saved_tensors
 from loraexp.config.schema import Adaptation, Head, Model
 from loraexp.model.weights import load_classifier

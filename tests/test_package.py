@@ -91,7 +91,7 @@ def test_an_installed_command_runs_in_an_empty_folder(installed: Path, tmp_path:
 
 def test_an_installed_package_brings_its_base(installed: Path, tmp_path: Path) -> None:
     script = (
-        "from loraexp.api import configure, load_base; from loraexp.model import weights; "
-        "load_base(configure(), ['ham', 'spam']); print(weights.ASSETS)"
+        "from loraexp.api import configure, load_base; from loraexp.model import locate; "
+        "load_base(configure(), ['ham', 'spam']); print(locate.ASSETS)"
     )
     assert Path(python(script, installed, tmp_path)) == installed / "loraexp" / "assets"

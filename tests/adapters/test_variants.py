@@ -136,7 +136,7 @@ def test_checkpointing_gives_the_same_gradients(
 
     plain = gradients()
     assert plain.keys() == adapter_tensors(network).keys()
-    network.checkpointing = True
+    network.execution.checkpointing = True
     calls = 0
     real = network.h[0].forward
 

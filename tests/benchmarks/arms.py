@@ -16,7 +16,8 @@ from loraexp.api import configure
 from loraexp.config.schema import TrainConfig
 from loraexp.data.batching import LengthGrouped, collate
 from loraexp.data.splits import load_data
-from loraexp.model.weights import load_tokenizer, tokenizer_folder
+from loraexp.model.locate import tokenizer_folder
+from loraexp.model.weights import load_tokenizer
 from loraexp.runs.load import build_model
 
 PAD = 50256

@@ -11,10 +11,10 @@ from loraexp.commands import prepare
 from loraexp.commands.eval import EvalConfig
 from loraexp.commands.prepare import PrepareConfig
 from loraexp.config.schema import Data
-from loraexp.data.files import SPLITS
 from loraexp.data.splits import Split, TextData, load_data
 from loraexp.errors import UserError
 from loraexp.records.record import read_record
+from loraexp.records.record_types import SPLITS
 from loraexp.runs import load as assemble
 from loraexp.training import measure
 from loraexp.training.measure import measure_again, relabelled

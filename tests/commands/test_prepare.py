@@ -8,9 +8,9 @@ import pytest
 from loraexp.commands import prepare
 from loraexp.commands.prepare import PrepareConfig
 from loraexp.config.schema import Data
-from loraexp.data.files import SPLITS
 from loraexp.data.splits import TextData, load_data
 from loraexp.errors import UserError
+from loraexp.records.record_types import SPLITS
 
 NASTY = [
     "first\nsecond",

@@ -73,7 +73,7 @@ def test_without_run_the_network_is_not_touched(
     monkeypatch.setattr(command, "experiment", experiment)
     monkeypatch.setattr("loraexp.data.sources.download_sms_spam", call)
     monkeypatch.setattr("loraexp.data.sources.downloads", lambda: tmp_path)
-    monkeypatch.setattr("loraexp.model.weights.hub_file", call)
+    monkeypatch.setattr("loraexp.model.locate.hub_file", call)
     monkeypatch.delenv("LORAEXP_DATA_DIR", raising=False)
     command.run(ReproduceConfig(ledger=str(tmp_path)))
     out = capsys.readouterr().out

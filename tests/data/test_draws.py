@@ -11,9 +11,9 @@ from split_texts import named, texts_of
 from loraexp.config.schema import Data
 from loraexp.data import draws
 from loraexp.data.draws import drawn
-from loraexp.data.files import SPLITS
 from loraexp.data.splits import load_data, load_whole
 from loraexp.errors import UserError
+from loraexp.records.record_types import SPLITS
 
 
 def file_of(path: Path, labels: list[str]) -> Data:

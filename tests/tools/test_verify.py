@@ -24,21 +24,16 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 
-from loraexp.adapters.adapter_files import (
-    CARD,
-    FIELDS,
-    LATER,
-    TENSORS,
-    file_hash,
-    tensors_hash,
-)
+from loraexp.adapters.adapter_files import CARD, FIELDS, LATER, TENSORS
 from loraexp.adapters.methods import METHODS, as_method
 from loraexp.config.schema import TrainConfig
-from loraexp.data.files import SPLITS
 from loraexp.errors import UserError
 from loraexp.records.record import FILE
+from loraexp.records.record_types import SPLITS
 from loraexp.records.typed_json import found as at
 from loraexp.runs.name import run_folder
+from loraexp.runtime.atomic import file_hash
+from loraexp.runtime.tensors import tensors_hash
 from loraexp.tools.checks import same
 from loraexp.tools.verification import config_file, verify
 from loraexp.training.run import train

@@ -24,7 +24,7 @@ TOKENS = torch.randint(0, 256, (4, 12), generator=torch.Generator().manual_seed(
 def after_two_steps(config: TrainConfig) -> tuple[list[dict[str, Tensor]], dict[str, bool]]:
     """The gradients of each step, and of every tensor that trains whether it has moved."""
     network = build_model(config, ("ham", "spam")).network.train()
-    assert network.checkpointing == config.trainer.gradient_checkpointing
+    assert network.execution.checkpointing == config.trainer.gradient_checkpointing
     module, groups = ClassifierModule(network, config, 2), optimizer_groups(network, config)
     tensors = adapter_tensors(network)
     starts = {name: tensor.detach().clone() for name, tensor in tensors.items()}

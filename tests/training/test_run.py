@@ -13,9 +13,9 @@ import yaml
 from loraexp.adapters.inject import adapter_tensors
 from loraexp.adapters.methods import METHODS, as_method
 from loraexp.config.schema import AdaLora, Data, Lora, TrainConfig
-from loraexp.data.files import SPLITS
 from loraexp.errors import UserError
 from loraexp.records.record import Record, read_record
+from loraexp.records.record_types import SPLITS
 from loraexp.runs.load import build_model, load_run
 from loraexp.runs.lock import claimed
 from loraexp.runs.name import run_folder

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Mapping
-from hashlib import file_digest, sha256
 from os.path import lexists
 from pathlib import Path
 from types import NoneType
@@ -15,7 +14,8 @@ from torch import Tensor, nn
 
 from loraexp.adapters.inject import check_tensors, load_tensors, saved_tensors
 from loraexp.errors import UserError
-from loraexp.runtime.atomic import json_hash, read_text, regular, whole, write_whole
+from loraexp.runtime.atomic import file_hash, json_hash, read_text, regular, whole, write_whole
+from loraexp.runtime.tensors import tensors_hash
 
 TENSORS, CARD = "adapter_model.safetensors", "adapter.json"
 FORMAT = 3
@@ -130,17 +130,3 @@ def fill(own: Mapping[str, Tensor], folder: Path) -> None:
         if value != card.get(field):
             raise UserError(f"{file} is not what {CARD} describes: {field} differs")
     load_tensors(own, tensors)
-
-
-def file_hash(file: Path) -> str:
-    with file.open("rb") as stream:
-        return file_digest(stream, "sha256").hexdigest()
-
-
-def tensors_hash(tensors: Mapping[str, Tensor]) -> str:
-    """sha256 over names, shapes, dtypes and bytes, in the order of names."""
-    digest = sha256()
-    for name, tensor in sorted(tensors.items()):
-        digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}\n".encode())
-        digest.update(tensor.detach().contiguous().view(torch.uint8).numpy().data)
-    return digest.hexdigest()

@@ -14,6 +14,7 @@ from loraexp.adapters.methods import check_method
 from loraexp.adapters.targets import HEAD, targeted
 from loraexp.config.schema import Adaptation
 from loraexp.errors import UserError
+from loraexp.runtime.tensors import check_finite, check_layout
 
 N = TypeVar("N", bound=nn.Module)
 
@@ -149,17 +150,8 @@ def check_tensors(own: Mapping[str, Tensor], tensors: Mapping[str, Tensor]) -> N
     Raises:
         ValueError: a missing, unexpected, misshaped or non-finite tensor, by name.
     """
-    for problem, names in (
-        ("lacks", own.keys() - tensors.keys()),
-        ("has an unexpected", tensors.keys() - own.keys()),
-        (
-            "has another shape for",
-            {n for n in own if n in tensors and own[n].shape != tensors[n].shape},
-        ),
-        ("has a non-finite", {n for n, t in tensors.items() if not bool(t.isfinite().all())}),
-    ):
-        if names:
-            raise ValueError(f"{problem} {min(names)} ({len(names)} such tensors)")
+    check_layout(own, tensors)
+    check_finite(tensors)
 
 
 def count(network: nn.Module) -> Counts:

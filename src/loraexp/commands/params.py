@@ -10,7 +10,8 @@ from loraexp.adapters.methods import as_method, find_method
 from loraexp.config.keys import key
 from loraexp.config.schema import Model, TrainConfig
 from loraexp.errors import unknown
-from loraexp.model.base_folder import CONFIG, check_geometry, in_folder
+from loraexp.model.huggingface import CONFIG, check_geometry
+from loraexp.model.locate import in_folder
 from loraexp.model.shapes import linear_shapes, shapes
 from loraexp.results.tables import FORMATS, Column, Table, size
 

@@ -9,9 +9,9 @@ from pathlib import Path
 
 from loraexp.config.keys import key
 from loraexp.config.schema import Data
-from loraexp.data.files import SPLITS
 from loraexp.data.split_files import split_files
 from loraexp.errors import UserError
+from loraexp.records.record_types import SPLITS
 from loraexp.runtime.atomic import check_new, write_whole
 from loraexp.runtime.escape import printable
 

@@ -15,7 +15,6 @@ from loraexp.data.reading import SEPARATED, Reading
 from loraexp.data.split_files import check_whole, split_files
 from loraexp.errors import UserError, cut, listed
 
-SPLITS = ("train", "validation", "test")
 # A row's number and its cells. Rows count from 1 below the header; in JSON lines and plain text the
 # number is the line's.
 Row = tuple[int, list[str]]

@@ -16,5 +16,5 @@ class GPT2Language(GPT2):
         B, T = tokens.shape
         packing = Packing.of(torch.full_like(tokens[:, 0], T), T)
         hidden = self.hidden(tokens, packing)[: B * T]  # (B T, d)
-        dtype = self.compute_dtype or hidden.dtype
+        dtype = self.execution.dtype or hidden.dtype
         return F.linear(hidden.to(dtype), self.wte.weight.to(dtype))

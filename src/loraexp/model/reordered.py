@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 
-class Prepared:
+class ReorderedWeight:
     """A weight in the library's layout for one direction, made anew when the weight has changed."""
 
     def __init__(self, *, transposed: bool = False) -> None:
@@ -21,7 +21,7 @@ class Prepared:
         self.made_of: tuple[int, int] | None = None
         self.layout = self.zeros = torch.empty(0)
 
-    def times(
+    def matmul(
         self, x: Tensor, weight: Tensor, bias: Tensor | None, *, gelu: bool = False
     ) -> Tensor:
         """x W' + b, or x W + b if transposed; weight (out, in)."""
@@ -41,7 +41,7 @@ class Prepared:
         return partial(type(self), transposed=self.transposed), ()
 
 
-def preparable(x: Tensor, weight: Tensor, bias: Tensor | None) -> bool:
+def can_reorder(x: Tensor, weight: Tensor, bias: Tensor | None) -> bool:
     """Whether the functions below take these: bf16 on a CPU that has it, and x alone may train.
     torch.compile has products of its own."""
     return (
@@ -54,21 +54,25 @@ def preparable(x: Tensor, weight: Tensor, bias: Tensor | None) -> bool:
     )
 
 
-class Trained(torch.autograd.Function):
+class FrozenLinearFunction(torch.autograd.Function):
     """x W' + b with a gradient for x."""
 
     @staticmethod
     def forward(
-        ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None, ways: tuple[Prepared, Prepared]
+        ctx: Any,
+        x: Tensor,
+        weight: Tensor,
+        bias: Tensor | None,
+        layouts: tuple[ReorderedWeight, ReorderedWeight],
     ) -> Tensor:
-        forward, ctx.backward = ways
+        forward, ctx.backward = layouts
         ctx.save_for_backward(weight)
-        return forward.times(x, weight, bias)
+        return forward.matmul(x, weight, bias)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None, None]:
         (weight,) = ctx.saved_tensors
-        return ctx.backward.times(gradients[0], weight, None), None, None, None
+        return ctx.backward.matmul(gradients[0], weight, None), None, None, None
 
 
 class Gelu(torch.autograd.Function):

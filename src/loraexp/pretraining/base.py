@@ -17,20 +17,20 @@ from lightning.pytorch import Trainer, seed_everything
 from lightning.pytorch.callbacks import Callback, LearningRateMonitor, ModelCheckpoint
 from lightning.pytorch.loggers import Logger
 
-from loraexp.adapters.adapter_files import file_hash
 from loraexp.config.pretraining import PretrainConfig
 from loraexp.config.stored import from_home, to_yaml
 from loraexp.errors import UserError
 from loraexp.model.causal_lm import GPT2Language
 from loraexp.model.checkpoint import save_base
+from loraexp.model.locate import weights_file
 from loraexp.model.tokenizer import Tokenizer, from_folder
-from loraexp.model.weights import base_state, load_tokenizer, weights_file
+from loraexp.model.weights import base_state, load_tokenizer
 from loraexp.pretraining.bpe import train_bpe
 from loraexp.pretraining.causal_lm_module import CausalLMModule, CorpusModule
 from loraexp.pretraining.corpus import Blocks, corpus_files, documents, stream
 from loraexp.runs.lock import claimed
 from loraexp.runtime import hardware
-from loraexp.runtime.atomic import write_whole
+from loraexp.runtime.atomic import file_hash, write_whole
 from loraexp.training.callbacks.progress import Progress
 from loraexp.training.lightning_environment import (
     NOWHERE,

@@ -11,6 +11,8 @@ from typing import Annotated, Any, NotRequired, TypedDict
 from loraexp.config.schema import TrainConfig
 from loraexp.records.typed_json import ENDS, Within
 
+SPLITS = ("train", "validation", "test")
+
 Count = Annotated[int, Within(0, ENDS[int].high)]
 Positive = Annotated[int, Within(1, ENDS[int].high)]
 Amount = Annotated[float, Within(0, ENDS[float].high)]
@@ -119,7 +121,7 @@ def of_classes(content: Mapping[str, Any], classes: int) -> Iterator[str]:
     if classes < 2 or len({*content["labels"]}) < classes:
         yield "labels are not two or more different names"
     metrics, test = content["metrics"], content["predictions"]["test"]
-    if metrics.keys() != {"train", "validation", "test"}:
+    if metrics.keys() != {*SPLITS}:
         yield "metrics are not of train, validation and test"
         return
     for split, scores in metrics.items():

@@ -12,6 +12,7 @@ from rich.table import Table as RichTable
 from rich.text import Text
 
 from loraexp.records.record import Failure, Record
+from loraexp.records.record_types import SPLITS
 from loraexp.results.settings import differs, flat, heading, short_targets
 from loraexp.runtime.escape import latex_safe, markdown_safe, printable, spreadsheet_safe
 
@@ -239,7 +240,7 @@ def run_cells(record: Record | Failure) -> list[Cell]:
         record.counts["trainable"],
         record.counts["percent"],
         record.counts["adapter_bytes"],
-        *(record.metrics[split]["accuracy"] for split in ("train", "validation", "test")),
+        *(record.metrics[split]["accuracy"] for split in SPLITS),
         record.metrics["test"]["f1"],
         record.seconds["total"],
     ]

@@ -48,13 +48,13 @@ def golden_logits(model: LoadedModel) -> list[list[float]]:
     """Logits (8, C) of the golden texts, computed in float32 whatever the run computed in."""
     network, rows = model.network, model.tokenizer.encode([*GOLDEN], model.max_length)
     device, training = network.wte.weight.device, network.training
-    computed, network.compute_dtype = network.compute_dtype, torch.float32
+    computed, network.execution.dtype = network.execution.dtype, torch.float32
     network.eval()
     with torch.inference_mode():
         logits = [
             network(torch.tensor([row or [model.tokenizer.pad]], device=device)).float().cpu()[0]
             for row in rows
         ]
-    network.compute_dtype = computed
+    network.execution.dtype = computed
     network.train(training)
     return [row.tolist() for row in logits]

@@ -17,8 +17,8 @@ from loraexp.config.stored import completed, from_dict
 from loraexp.data.batching import LengthGrouped, collate
 from loraexp.data.splits import TextData, load_data
 from loraexp.errors import UserError, unknown
-from loraexp.model.base_folder import RUN
 from loraexp.model.gpt2 import GPT2Classifier
+from loraexp.model.locate import RUN
 from loraexp.model.tokenizer import Tokenizer
 from loraexp.model.weights import base_hash, load_classifier, load_tokenizer
 from loraexp.records.typed_json import fits, found
@@ -88,8 +88,8 @@ def build_model(
     base_sha256 = base_hash(network)
     precision = pick_precision(config.trainer.precision, config.trainer.accelerator)
     inject(network, config, None if empty else config.seed).compute_in(DTYPES[precision])
-    network.checkpointing = config.trainer.gradient_checkpointing
-    network.compiled = config.trainer.compile
+    network.execution.checkpointing = config.trainer.gradient_checkpointing
+    network.execution.compiled = config.trainer.compile
     return LoadedModel(config, network, tokenizer, labels, base_sha256, precision)
 
 

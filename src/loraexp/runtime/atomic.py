@@ -5,7 +5,7 @@ import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from hashlib import sha256
+from hashlib import file_digest, sha256
 from pathlib import Path
 from stat import S_ISLNK, S_ISREG
 from typing import Any
@@ -103,6 +103,12 @@ def read_text(folder: Path, name: str, most: int = LARGEST) -> str:
         if size > most:
             raise UserError(f"{folder / name} is too large: {size:,} bytes, at most {most:,}")
         return stream.read().decode("utf-8", "surrogatepass")
+
+
+def file_hash(file: Path) -> str:
+    """sha256 of a file's bytes."""
+    with file.open("rb") as stream:
+        return file_digest(stream, "sha256").hexdigest()
 
 
 def json_hash(value: Any) -> str:

@@ -41,7 +41,7 @@ from loraexp.config.rules import check
 from loraexp.config.schema import Model, TrainConfig
 from loraexp.config.stored import expanded
 from loraexp.errors import UserError
-from loraexp.model.base_folder import RUN, in_folder, with_folder
+from loraexp.model.locate import RUN, in_folder, with_folder
 from loraexp.runs.memory import check_memory
 from loraexp.tools.peft.note import exported_base
 

@@ -1,15 +1,14 @@
 """The published rows run here: each where it can be, and why where it cannot."""
 
 import logging
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from loraexp.config.schema import Model, TrainConfig
+from loraexp.config.schema import TrainConfig
 from loraexp.data.sources import sms_spam_at_hand
 from loraexp.errors import UserError
-from loraexp.model.hub import at_hand
+from loraexp.model.locate import at_hand, tokenizer_at_hand
 from loraexp.records.record import Record, read_file, write
 
 log = logging.getLogger("loraexp")
@@ -44,26 +43,11 @@ def not_here(config: TrainConfig) -> str | None:
     model = config.model
     if not at_hand(model):
         return f"{model.name}'s weights are not here"
-    if model.tokenizer == "auto" and model.weights in ("hub", "random") and not bpe_here(model):
+    if not tokenizer_at_hand(model):
         return f"{model.name}'s tokenizer is not here"
     if config.data.name == "sms_spam" and sms_spam_at_hand(config.data) is None:
         return "the SMS Spam Collection is not here"
     return None
-
-
-def bpe_here(model: Model) -> bool:
-    """GPT-2's two files, in LORAEXP_DATA_DIR or in the hub's cache."""
-    from huggingface_hub import try_to_load_from_cache
-
-    from loraexp.model.tokenizer import FILES
-
-    data_dir = os.environ.get("LORAEXP_DATA_DIR")
-    folders = [Path(data_dir), Path(data_dir) / "gpt2_bpe"] if data_dir else []
-    if any((folder / vocab).is_file() for folder in folders for vocab, _ in FILES):
-        return True
-    revision, names = model.revision or None, ("vocab.json", "merges.txt")
-    found = (try_to_load_from_cache(model.repo, name, revision=revision) for name in names)
-    return bool(model.repo) and all(isinstance(file, str) for file in found)
 
 
 def obstacle(config: TrainConfig) -> str | None:

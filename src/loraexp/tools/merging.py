@@ -11,8 +11,8 @@ from loraexp.adapters.inject import merge
 from loraexp.adapters.methods import as_method
 from loraexp.config.schema import TrainConfig
 from loraexp.errors import UserError
-from loraexp.model.base_folder import RUN
 from loraexp.model.checkpoint import save_classifier
+from loraexp.model.locate import RUN
 from loraexp.runs.load import load_run, own_data
 from loraexp.runtime.hardware import DTYPES
 from loraexp.tools.write_run import check_free, write_run

@@ -11,11 +11,10 @@ from loraexp.adapters.adapter_files import load_adapter, read_card
 from loraexp.adapters.inject import count
 from loraexp.config.schema import TrainConfig
 from loraexp.config.stored import completed
-from loraexp.data.files import SPLITS
 from loraexp.data.splits import TextData, load_data
 from loraexp.errors import UserError
 from loraexp.records.record import FILE, Record, is_finished, read_record, seal_holds
-from loraexp.records.record_types import Scores
+from loraexp.records.record_types import SPLITS, Scores
 from loraexp.records.typed_json import hints_of
 from loraexp.runs.card import GOLDEN, golden_logits
 from loraexp.runs.load import ADAPTER, TRAINED, LoadedModel, model_from_card

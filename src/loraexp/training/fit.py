@@ -23,9 +23,9 @@ from loraexp.adapters.learning import controller
 from loraexp.config.schema import TrainConfig
 from loraexp.data.batching import Batch
 from loraexp.data.datamodule import TextDataModule
-from loraexp.data.files import SPLITS
 from loraexp.data.splits import TextData, load_data
 from loraexp.errors import UserError
+from loraexp.records.record_types import SPLITS
 from loraexp.runs.load import LoadedModel, build_model
 from loraexp.runtime import hardware
 from loraexp.runtime.ranks import is_main_process

@@ -13,7 +13,6 @@ from loraexp.adapters.inject import count
 from loraexp.config.schema import TrainConfig
 from loraexp.config.stored import plain, to_yaml
 from loraexp.data.datamodule import TextDataModule
-from loraexp.data.files import SPLITS
 from loraexp.data.splits import TextData
 from loraexp.records.record import (
     Record,
@@ -23,6 +22,7 @@ from loraexp.records.record import (
     read_record,
     read_trial,
 )
+from loraexp.records.record_types import SPLITS
 from loraexp.results.report.plots import plot_loss
 from loraexp.runs.card import adapter_card
 from loraexp.runs.content import make_way, present

@@ -16,7 +16,7 @@ from torch import Tensor
 from loraexp.adapters.targets import HEAD
 from loraexp.config.schema import Head, Lora, Model, TrainConfig
 from loraexp.errors import UserError
-from loraexp.model.checkpoint import QKV, RENAMED
+from loraexp.model.huggingface import our_paths
 from loraexp.runtime.atomic import read_text, regular
 from loraexp.tools.peft.note import read_note
 from loraexp.tools.peft.refusals import check_base, check_coverage, check_settings, check_shapes
@@ -24,7 +24,6 @@ from loraexp.tools.write_run import check_free, lora_of, write_run
 
 SETTINGS, TENSORS, PICKLE = "adapter_config.json", "adapter_model.safetensors", "adapter_model.bin"
 READABLE = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
-OURS = {theirs: ours for ours, theirs in RENAMED.items()}
 NAME = re.compile(
     r"base_model\.model\.(?:transformer\.)?(.+)\.(lora_A|lora_B)\.weight"
     r"|base_model\.model\.(?:transformer\.)?(.+)\.(lora_magnitude_vector)(?:\.weight)?"
@@ -142,7 +141,8 @@ def from_peft(
         rank, scaling = scaled(settings, path, where)
         if len(parts["lora_A"]) != rank or parts["lora_B"].shape[1] != rank:
             raise UserError(f"{where} is damaged: {path} has not the rank {rank} of its settings")
-        for target, part in split(path, parts) if path.endswith("c_attn") else whole(path, parts):
+        ours = our_paths(path)
+        for target, part in split(ours, parts) if len(ours) > 1 else [(ours[0], parts)]:
             ranks[target], scalings[target] = len(part["lora_A"]), scaling
             found.tensors |= {f"{target}.{kind}": value for kind, value in part.items()}
     found.lora = lora_of(ranks, scalings, n_layer)
@@ -170,30 +170,23 @@ def scaled(settings: Mapping[str, Any], path: str, where: str) -> tuple[int, flo
     return rank, scaling
 
 
-def whole(path: str, parts: dict[str, Tensor]) -> list[tuple[str, dict[str, Tensor]]]:
-    for theirs, ours in OURS.items():
-        if path.endswith(f".{theirs}"):
-            return [(path.removesuffix(theirs) + ours, parts)]
-    return [(path, parts)]
-
-
-def split(path: str, parts: dict[str, Tensor]) -> list[tuple[str, dict[str, Tensor]]]:
+def split(ours: Sequence[str], parts: Mapping[str, Tensor]) -> list[tuple[str, dict[str, Tensor]]]:
     """c_attn's update as one each of q, k and v: A is shared, B cut into three.
 
     Where a third of B is zero its projection is not adapted (unless all are, or a magnitude
     trains), and of ranks that only the others use it has none.
     """
-    stem, A = path.removesuffix("c_attn"), parts["lora_A"]
+    A = parts["lora_A"]
     thirds = parts["lora_B"].tensor_split(3)
     magnitudes = parts["lora_magnitude_vector"].tensor_split(3) if len(parts) == 3 else None
     fresh = not any(bool(B.any()) for B in thirds)
     found = []
-    for number, (name, B) in enumerate(zip(QKV, thirds, strict=True)):
+    for number, (name, B) in enumerate(zip(ours, thirds, strict=True)):
         used = B.any(0) if bool(B.any()) else torch.ones(len(A), dtype=torch.bool)
         if magnitudes is None and not fresh and not bool(B.any()):
             continue
         part = {"lora_A": A[used], "lora_B": B[:, used]}
         if magnitudes is not None:
             part["lora_magnitude_vector"] = magnitudes[number]
-        found.append((f"{stem}{name}", part))
+        found.append((name, part))
     return found

@@ -8,9 +8,8 @@ from torch import Tensor
 
 from loraexp.config.schema import Model
 from loraexp.errors import UserError
+from loraexp.model.huggingface import LINEARS
 
-# PEFT's linear layers of one GPT-2 block.
-LAYERS = ("attn.c_attn", "attn.c_proj", "mlp.c_fc", "mlp.c_proj")
 DIMENSIONS = {"lora_A": 2, "lora_B": 2, "lora_magnitude_vector": 1}
 # Settings that say where an adapter came from, or how it was trained, not what it computes.
 NO_MATTER = {
@@ -89,7 +88,7 @@ def expected(settings: Mapping[str, Any], n_layer: int) -> Iterator[str]:
     blocks = settings.get("layers_to_transform")
     chosen = range(n_layer) if blocks is None else [blocks] if isinstance(blocks, int) else blocks
     for block in range(n_layer):
-        for layer in LAYERS:
+        for layer in LINEARS:
             path = f"h.{block}.{layer}"
             if block in chosen and named(path, targets) and not named(path, without):
                 yield path

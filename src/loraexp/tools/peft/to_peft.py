@@ -18,8 +18,9 @@ from loraexp.adapters.branches.base import Adapted, adapted_layers
 from loraexp.adapters.methods import find_method
 from loraexp.adapters.targets import HEAD
 from loraexp.errors import UserError
-from loraexp.model.checkpoint import QKV, RENAMED, save_base, save_tokenizer
+from loraexp.model.checkpoint import save_base, save_tokenizer
 from loraexp.model.gpt2 import GPT2Classifier
+from loraexp.model.huggingface import our_paths, their_path
 from loraexp.model.weights import base_state
 from loraexp.runs.load import LoadedModel, load_run
 from loraexp.runtime.atomic import whole, write_whole
@@ -122,14 +123,10 @@ def layers(network: GPT2Classifier) -> dict[str, list[nn.Module]]:
     """PEFT's layers that change, by their paths in transformers, in model order; each with ours
     that it consists of: q, k and v for c_attn, one for any other."""
     found: dict[str, list[nn.Module]] = {}
-    for name, layer in adapted_layers(network).items():
-        stem, _, last = name.rpartition(".")
-        if last in QKV:
-            parts = [network.get_submodule(f"{stem}.{q}") for q in QKV]
-            found[f"transformer.{stem}.c_attn"] = parts
-        elif name != HEAD:
-            block, _, kind = stem.rpartition(".")
-            found[f"transformer.{block}.{RENAMED[f'{kind}.{last}']}"] = [layer]
+    for name in adapted_layers(network):
+        if name != HEAD:
+            theirs = their_path(name)
+            found[f"transformer.{theirs}"] = [*map(network.get_submodule, our_paths(theirs))]
     return found
 
 

@@ -40,15 +40,16 @@ class PrefixCaching(Callback):
         blocks = frozen_blocks(network)
         if not blocks or trainer.max_epochs == 1:
             return
-        network.prefix = Prefix(blocks)
-        network.prefix.filling = True
+        prefix = network.execution.prefix = Prefix(blocks)
+        prefix.filling = True
         for split in ("train", "validation"):
             fill(network, self.texts, split, pl_module.device)
-        network.prefix.filling = False
+        prefix.filling = False
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         assert isinstance(pl_module, ClassifierModule)
-        pl_module.network.prefix = None  # type: ignore[assignment]
+        assert isinstance(pl_module.network, GPT2Classifier)
+        pl_module.network.execution.prefix = None
 
 
 @torch.no_grad()

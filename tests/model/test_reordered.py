@@ -10,13 +10,13 @@ from torch import Tensor
 
 from loraexp.adapters.inject import fold, inject, unfold
 from loraexp.config.schema import Adaptation, Head, Lora, Model
-from loraexp.model import reordered as product
+from loraexp.model import reordered
 from loraexp.model.gpt2 import GPT2Classifier, Linear
 from loraexp.model.reordered import Gelu
 from loraexp.model.weights import load_classifier
 
 pytestmark = pytest.mark.skipif(
-    not product.HAS_BF16, reason="this CPU has no bf16 products (avx512), so they are never used"
+    not reordered.HAS_BF16, reason="this CPU has no bf16 products (avx512), so they are never used"
 )
 INTO, OUT, ROWS = 48, 32, 5
 
@@ -65,7 +65,7 @@ def gradient(y: Tensor) -> Tensor:
 def test_predicted_products_are_exact_but_for_rounding() -> None:
     layer, x = frozen(), rows()
     assert off(predicted(layer, x), exact(layer, x)) <= 1.01
-    assert layer.prepared.made_of is not None  # it went this way
+    assert layer.reordered.made_of is not None  # it went this way
     assert off(predicted(layer, x), exact(layer, x.roll(1, 0))) > 10
 
 
@@ -76,7 +76,7 @@ def test_the_gradient_is_exact_but_for_rounding(training: bool) -> None:
     wanted = gradient(y).double() @ layer.weight.double()
     assert off(y, exact(layer, x)) <= 1.01
     assert off(g, wanted) <= 1.01
-    assert layer.prepared_back.made_of is not None
+    assert layer.reordered_back.made_of is not None
     assert off(g, wanted.roll(1, 1)) > 10
 
 
@@ -153,20 +153,20 @@ def test_a_changed_weight_is_seen(how: str, training: bool) -> None:
 def test_a_layout_is_made_only_for_what_is_asked() -> None:
     layer, x = frozen(), rows()
     predicted(layer, x)
-    assert layer.prepared.made_of is not None
-    assert layer.prepared_back.made_of is None
+    assert layer.reordered.made_of is not None
+    assert layer.reordered_back.made_of is None
     trained(layer, x)
-    assert layer.prepared_back.made_of == layer.prepared.made_of
+    assert layer.reordered_back.made_of == layer.reordered.made_of
 
 
 def test_a_layout_is_made_once() -> None:
     layer, x = frozen(), rows()
     trained(layer, x)
-    made = layer.prepared.layout, layer.prepared_back.layout
+    made = layer.reordered.layout, layer.reordered_back.layout
     trained(layer, x)
     predicted(layer, x)
-    assert layer.prepared.layout is made[0]
-    assert layer.prepared_back.layout is made[1]
+    assert layer.reordered.layout is made[0]
+    assert layer.reordered_back.layout is made[1]
 
 
 @pytest.mark.parametrize("copied", [copy.deepcopy, lambda layer: pickle.loads(pickle.dumps(layer))])
@@ -174,7 +174,7 @@ def test_a_copy_prepares_its_own(copied: object) -> None:
     layer, x = frozen(), rows()
     wanted = predicted(layer, x)
     other = copied(layer)  # type: ignore[operator]
-    assert other.prepared is not layer.prepared
+    assert other.reordered is not layer.reordered
     with torch.no_grad():
         layer.weight.zero_()
     assert torch.equal(predicted(other, x), wanted)
@@ -189,8 +189,8 @@ def test_what_trains_or_is_no_bf16_goes_the_plain_way(what: str) -> None:
         layer.get_parameter(what).requires_grad_(True)
         trained(layer, x)
         predicted(layer, x)
-    assert layer.prepared.made_of is None
-    assert layer.prepared_back.made_of is None
+    assert layer.reordered.made_of is None
+    assert layer.reordered_back.made_of is None
 
 
 def adapted(model: Model) -> GPT2Classifier:
@@ -217,7 +217,7 @@ def test_a_network_without_these_names_gives_the_same(
             return [network.eval()(tokens, lengths), *gradients]
 
     ours = logits_and_gradients()
-    monkeypatch.setattr(product, "HAS_BF16", False)
+    monkeypatch.setattr(reordered, "HAS_BF16", False)
     plain = logits_and_gradients()
     for a, b in zip(ours, plain, strict=True):
         assert float((a - b).norm()) <= 0.02 * float(b.norm())
