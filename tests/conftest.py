@@ -1,5 +1,6 @@
 """What the tests share: a tiny model, a run of it, the real data where it is there, quiet."""
 
+import gc
 import os
 from pathlib import Path
 
@@ -14,6 +15,13 @@ os.environ.setdefault("WANDB_MODE", "offline")  # no test reaches the network
 settle()  # as the command line does
 if "PYTEST_XDIST_WORKER" in os.environ:  # one of several: a core each, before torch is imported
     os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def what_is_imported_is_no_garbage() -> None:
+    """statsmodels and Lightning collect garbage each time, 0.2 s of it in what was imported."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture
