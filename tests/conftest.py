@@ -52,7 +52,7 @@ def real_data() -> Path:
 
 @pytest.fixture
 def small(tmp_path: Path) -> TrainConfig:
-    return small_run(tmp_path / "outputs", epochs=2, logger="csv")
+    return small_run(tmp_path / "outputs", epochs=2, logger="none")
 
 
 @pytest.fixture(scope="session")

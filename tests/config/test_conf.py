@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from hydra.core.global_hydra import GlobalHydra
 from omegaconf import OmegaConf
+from small import tiny_model
 
 from loraexp.adapters.methods import METHODS
 from loraexp.cli import VERBS
@@ -147,7 +148,11 @@ def test_the_readme_names_every_option(group: str) -> None:
     assert stems(group) <= set(re.findall(r"[\w-]+", row))
 
 
-@pytest.mark.parametrize("name", sorted(stems("model") - {"nano"}))
+def test_the_tiny_model_is_that_of_the_tests() -> None:
+    assert read_model("tiny") == tiny_model()
+
+
+@pytest.mark.parametrize("name", sorted(stems("model") - {"nano", "tiny"}))
 def test_the_size_a_model_file_names_is_its_own(name: str) -> None:
     model = read_model(name)
     d = model.d_model
