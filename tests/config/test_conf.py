@@ -57,7 +57,19 @@ def test_every_option_of_every_group_composes_and_meets_the_rules(
     GlobalHydra.instance().clear()
     if verb == "params":
         typed = [one for one in typed if one not in SWEEPS]
+    elif {*typed} & SWEEPS:  # of the many jobs those of one seed and one learning rate
+        typed = [*typed, "seed=0", "optim.lr_factor=1"]
+    if "model=tiny" in typed:  # whose context is shorter than what others pad to
+        short = {"pretrain": ["data.block=64"], "import": []}
+        typed = [*typed, *short.get(verb, ["data.pad_to=64"])]
     plan(verb, typed)  # raises if not
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("experiment", sorted(SWEEPS))
+def test_every_job_of_every_experiment_meets_the_rules(experiment: str) -> None:
+    GlobalHydra.instance().clear()
+    plan("train", [experiment])
 
 
 @pytest.mark.parametrize("file", FILES, ids=identity)
