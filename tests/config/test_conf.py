@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from importlib import import_module
 from itertools import zip_longest
 from keyword import iskeyword
 from pathlib import Path
@@ -146,11 +147,10 @@ def test_an_option_is_called_what_its_file_is_called(group: str) -> None:
 
 
 def test_every_verb_has_a_schema_a_config_and_a_command() -> None:
-    commands = Path(__file__).parents[1] / "src" / "loraexp" / "commands"
     for verb in VERBS:
         assert verb in SCHEMAS
         assert (conf_dir() / f"{verb}.yaml").is_file()
-        assert (commands / f"{verb}{'_' * iskeyword(verb)}.py").is_file()
+        assert callable(import_module(f"loraexp.commands.{verb}{'_' * iskeyword(verb)}").run)
     assert set(SCHEMAS) == set(VERBS)
 
 
