@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from hydra.core.global_hydra import GlobalHydra
 from omegaconf import OmegaConf
+from small import tiny_model
 from verbs import SCHEMAS, groups_of, plan
 
 from loraexp.adapters.methods import METHODS
@@ -55,7 +56,19 @@ def test_every_option_of_every_group_composes_and_meets_the_rules(
     GlobalHydra.instance().clear()
     if verb == "params":
         typed = [one for one in typed if one not in SWEEPS]
+    elif {*typed} & SWEEPS:  # of the many jobs those of one seed and one learning rate
+        typed = [*typed, "seed=0", "optim.lr_factor=1"]
+    if "model=tiny" in typed:  # whose context is shorter than what others pad to
+        short = {"pretrain": ["data.block=64"], "import": []}
+        typed = [*typed, *short.get(verb, ["data.pad_to=64"])]
     plan(verb, typed)  # raises if not
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("experiment", sorted(SWEEPS))
+def test_every_job_of_every_experiment_meets_the_rules(experiment: str) -> None:
+    GlobalHydra.instance().clear()
+    plan("train", [experiment])
 
 
 @pytest.mark.parametrize("file", FILES, ids=identity)
@@ -137,7 +150,11 @@ def test_the_readme_names_every_option(group: str) -> None:
     assert stems(group) <= set(re.findall(r"[\w-]+", row))
 
 
-@pytest.mark.parametrize("name", sorted(stems("model") - {"nano"}))
+def test_the_tiny_model_is_that_of_the_tests() -> None:
+    assert read_model("tiny") == tiny_model()
+
+
+@pytest.mark.parametrize("name", sorted(stems("model") - {"nano", "tiny"}))
 def test_the_size_a_model_file_names_is_its_own(name: str) -> None:
     model = read_model(name)
     d = model.d_model

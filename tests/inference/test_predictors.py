@@ -8,13 +8,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from small import trained
 
 from loraexp.commands.predict import PredictConfig, run
 from loraexp.config.schema import Head, TrainConfig
 from loraexp.errors import UserError
 from loraexp.inference.predictor import Predictor, Predictors
 from loraexp.runs.name import distinct_names, run_folder
-from loraexp.training.run import train
 
 TEXTS = ["free prize, call now", "see you at seven", "", "ok"]
 
@@ -28,7 +28,7 @@ def runs(small: TrainConfig) -> list[Path]:
         replace(small, method="head", data=replace(small.data, pad_to=40)),
     ]
     for config in configs:
-        train(config)
+        trained(config)
     return [run_folder(config) for config in configs]
 
 
@@ -62,7 +62,7 @@ def test_csv_and_json_have_every_run_under_its_name(
 def test_runs_of_one_name_in_two_folders_are_told_apart_by_their_parents(
     small: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    train(small)
+    trained(small)
     first, name = run_folder(small), run_folder(small).name
     second = tmp_path / "kept" / "train" / name
     shutil.copytree(first, second)
@@ -89,7 +89,7 @@ def test_names_are_the_shortest_that_differ(folders: list[str], names: list[str]
 
 def test_a_run_that_trained_the_base_cannot_share_it(small: TrainConfig) -> None:
     config = replace(small, method="bitfit")
-    train(config)
+    trained(config)
     with pytest.raises(UserError, match="method=bitfit trains tensors of the base, which it cann"):
         Predictors([run_folder(config)])
 
@@ -97,7 +97,7 @@ def test_a_run_that_trained_the_base_cannot_share_it(small: TrainConfig) -> None
 def test_a_run_on_another_base_is_refused(small: TrainConfig) -> None:
     other = replace(small, model=replace(small.model, init_seed=5))
     for config in (small, other):
-        train(config)
+        trained(config)
     with pytest.raises(UserError, match="is on another base than run="):
         Predictors([run_folder(small), run_folder(other)])
 

@@ -194,8 +194,8 @@ def test_minus_m_may_stand_first_or_last(written: list[str], checked: list[Train
 
 
 def test_an_experiment_can_be_a_sweep_without_minus_m(checked: list[TrainConfig]) -> None:
-    assert plan("train", ["experiment=rank_sweep"]).sweep is not None
-    grid = itertools.product([1, 2, 4, 8, 16], [0.3, 1, 3], range(5))
+    assert plan("train", ["experiment=rank_sweep", "seed=0"]).sweep is not None
+    grid = itertools.product([1, 2, 4, 8, 16], [0.3, 1, 3], [0])
     assert [(c.lora.rank, c.optim.lr_factor, c.seed) for c in checked] == [*grid]
 
 

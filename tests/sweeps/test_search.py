@@ -12,13 +12,7 @@ import pytest
 
 PRESENT = find_spec("hydra_plugins") and find_spec("hydra_plugins.hydra_optuna_sweeper")
 TINY = [
-    "model.weights=random",
-    "model.tokenizer=bytes",
-    "model.vocab_size=257",
-    "model.n_layer=2",
-    "model.n_head=2",
-    "model.d_model=16",
-    "model.context=64",
+    "model=tiny",
     "data.limit=24",
     "trainer.max_epochs=1",
     "logger=none",

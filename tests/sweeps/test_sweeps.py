@@ -15,13 +15,8 @@ import pytest
 from loraexp.records.record import read_failure, read_record
 
 TINY = [
-    "model.weights=random",
-    "model.tokenizer=bytes",
-    "model.n_layer=1",
-    "model.n_head=2",
-    "model.d_model=16",
-    "model.context=64",
-    "model.vocab_size=257",
+    "model=tiny",
+    "logger=none",
     "data.limit=24",
     "trainer.precision=fp32",
     "trainer.accelerator=cpu",
@@ -80,6 +75,7 @@ def wait_for_file(folder: Path, pattern: str) -> None:
 LONG = ("seed=0,1", "trainer.max_epochs=40")
 
 
+@pytest.mark.slow
 def test_ctrl_c_says_how_to_go_on_and_the_same_command_does(tmp_path: Path) -> None:
     # A shell's job in the background ignores Ctrl-C, and so would what the tests start there.
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -100,7 +96,7 @@ def test_ctrl_c_says_how_to_go_on_and_the_same_command_does(tmp_path: Path) -> N
 
 
 def test_two_of_the_same_sweep_at_once_share_the_work(tmp_path: Path) -> None:
-    both = [start("seed=0,1,2", folder=tmp_path) for _ in range(2)]
+    both = [start("seed=0,1", "trainer.max_epochs=1", folder=tmp_path) for _ in range(2)]
     ended = [(process.communicate(timeout=600), process.returncode) for process in both]
     assert [status for _, status in ended] == [0, 0]
     tables = [file.read_text() for file in tmp_path.glob("outputs/sweeps/*/table.csv")]

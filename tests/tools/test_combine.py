@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from small import trained
 
 from loraexp.adapters.algebra import change_of
 from loraexp.commands.combine import CombineConfig
@@ -14,7 +15,6 @@ from loraexp.errors import UserError
 from loraexp.runs.load import load_run
 from loraexp.runs.name import run_folder
 from loraexp.tools.combining import combine
-from loraexp.training.run import train
 
 
 @pytest.fixture
@@ -23,7 +23,7 @@ def runs(small: TrainConfig) -> list[Path]:
     other = replace(small.lora, rank=3, target_modules=["v_proj", "fc1"])
     configs = [small, replace(small, seed=1, lora=other), replace(small, seed=2, method="vera")]
     for config in configs:
-        train(config)
+        trained(config)
     return [run_folder(config) for config in configs]
 
 
@@ -78,7 +78,7 @@ def test_what_cannot_be_added_is_refused(
     dora = replace(small, method="dora")
     elsewhere = replace(small, model=replace(small.model, init_seed=3))
     for config in (dora, elsewhere):
-        train(config)
+        trained(config)
     out = str(tmp_path / "o")
     for folders, weights, words in (
         ([], [], "runs is empty"),

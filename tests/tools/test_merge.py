@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from small import small_run, trained
 from transformers import AutoModelForSequenceClassification, AutoTokenizer, pipeline
 
 from loraexp.adapters.adapter_files import card_text, json_hash
@@ -26,17 +27,18 @@ from loraexp.runs.load import load_run
 from loraexp.runs.name import run_folder
 from loraexp.tools.merging import Certificate, compare, merge_run
 from loraexp.tools.verification import verify
-from loraexp.training.run import train
 
 
-@pytest.fixture
-def merged(small: TrainConfig, tmp_path: Path) -> tuple[TrainConfig, Path]:
+@pytest.fixture(scope="session")
+def merged(tmp_path_factory: pytest.TempPathFactory) -> tuple[TrainConfig, Path]:
     """A run on a BPE of its own, and its checkpoint."""
+    tmp_path = tmp_path_factory.mktemp("merged")
+    small = small_run(tmp_path / "outputs", epochs=2, logger="none")
     texts = load_data(small.data).train.texts
     train_bpe(texts, 300, tmp_path / "bpe")
     model = replace(small.model, tokenizer=str(tmp_path / "bpe"), vocab_size=300)
     config = replace(small, model=model)
-    train(config)
+    trained(config)
     merge_run(**vars(MergeConfig(run=str(run_folder(config)), out=str(tmp_path / "merged"))))
     return config, tmp_path / "merged"
 
@@ -98,7 +100,7 @@ def test_predict_eval_and_verify_take_it_as_a_run_from_any_folder(
 def test_a_merged_folder_that_was_moved_is_the_same_run_also_for_the_next_verb(
     small: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    train(small)
+    trained(small)
     made = tmp_path / "merged"
     merge_run(**vars(MergeConfig(run=str(run_folder(small)), out=str(made))))
     naming = [f.name for f in made.rglob("*") if f.is_file() and str(tmp_path) in as_text(f)]
@@ -127,7 +129,7 @@ def as_text(file: Path) -> str:
 def test_a_merged_folder_of_before_names_its_place_and_is_read_there(
     small: TrainConfig, tmp_path: Path
 ) -> None:
-    train(small)
+    trained(small)
     made = tmp_path / "merged"
     merge_run(**vars(MergeConfig(run=str(run_folder(small)), out=str(made))))
     card = json.loads((made / "adapter" / "adapter.json").read_text())
@@ -155,7 +157,7 @@ def test_it_is_a_base_for_the_next_run(merged: tuple[TrainConfig, Path]) -> None
     config, folder = merged
     model = replace(config.model, weights=str(folder), tokenizer="auto")
     again = replace(config, model=model, method="head")
-    train(again)
+    trained(again)
     made = load_run(run_folder(again))
     before = load_run(run_folder(config))
     weights = merge(before.network).h[0].attn.q_proj.weight
@@ -167,7 +169,7 @@ def test_every_method_merges_within_float32(
     small: TrainConfig, tmp_path: Path, method: str
 ) -> None:
     config = as_method(small, method)
-    train(config)
+    trained(config)
     certificate = merge_run(
         **vars(MergeConfig(run=str(run_folder(config)), out=str(tmp_path / "out")))
     )
@@ -179,7 +181,7 @@ def test_every_method_merges_within_float32(
 def test_a_change_above_the_tolerance_is_refused_unless_forced(
     small: TrainConfig, tmp_path: Path
 ) -> None:
-    train(small)
+    trained(small)
     wanted = MergeConfig(
         run=str(run_folder(small)), out=str(tmp_path / "out"), dtype="bf16", tolerance=1e-9
     )
@@ -195,7 +197,7 @@ def test_a_change_above_the_tolerance_is_refused_unless_forced(
 def test_logits_that_are_no_numbers_certify_nothing(
     small: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    train(small)
+    trained(small)
     broken = Certificate(texts=24, logit_change=math.nan, labels_changed=0)
     monkeypatch.setattr("loraexp.tools.merging.compare", lambda before, after: broken)
     with pytest.raises(UserError, match="changes a logit by nan"):
@@ -209,13 +211,13 @@ def test_what_transformers_cannot_express_is_refused_with_the_key(
     small: TrainConfig, tmp_path: Path
 ) -> None:
     config = replace(small, head=Head(pooling="mean"))
-    train(config)
+    trained(config)
     with pytest.raises(UserError, match=r"cannot do head.pooling=mean \(only last_token\)"):
         merge_run(**vars(MergeConfig(run=str(run_folder(config)), out=str(tmp_path / "out"))))
 
 
 def test_a_folder_that_holds_something_is_left_alone(small: TrainConfig, tmp_path: Path) -> None:
-    train(small)
+    trained(small)
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "mine.txt").write_text("mine")
     with pytest.raises(UserError, match="is not empty; choose a new folder"):

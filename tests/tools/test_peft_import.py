@@ -10,6 +10,7 @@ import pytest
 import torch
 from peft import LoraConfig, PeftModel
 from pefts import theirs
+from small import trained
 from transformers import AutoModelForSequenceClassification
 
 from loraexp.adapters.inject import inject, load_tensors, saved_tensors
@@ -24,7 +25,6 @@ from loraexp.model.weights import load_classifier
 from loraexp.runs.name import run_folder
 from loraexp.tools.peft.from_peft import from_peft, read
 from loraexp.tools.verification import verify
-from loraexp.training.run import train
 
 # peft's own use of transformers
 pytestmark = pytest.mark.filterwarnings("ignore:.is_gradient_checkpointing. is deprecated")
@@ -80,7 +80,7 @@ def test_what_was_exported_comes_back_as_it_was(small: TrainConfig, tmp_path: Pa
     config = replace(
         small, lora=replace(small.lora, target_modules=["q_proj", "fc1"], rank_pattern={"fc1": 3})
     )
-    train(config)
+    trained(config)
     export_command(ExportConfig(run=str(run_folder(config)), out=str(tmp_path / "peft")), None)
     import_command(
         ImportConfig(

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from small import trained
 
 from loraexp.adapters.algebra import change_of, truncate
 from loraexp.adapters.inject import merge
@@ -17,13 +18,12 @@ from loraexp.records.record import read_record
 from loraexp.runs.load import load_run
 from loraexp.runs.name import run_folder
 from loraexp.tools.rank_cuts import Cut, put, rank_curve, smallest
-from loraexp.training.run import train
 
 
 @pytest.fixture
 def run(small: TrainConfig) -> Path:
     small.lora.rank = 4
-    train(small)
+    trained(small)
     return run_folder(small)
 
 
@@ -41,7 +41,7 @@ def test_at_the_trained_rank_it_is_the_run_itself(run: Path) -> None:
 
 def test_a_start_that_is_taken_away_again_has_twice_the_ranks(small: TrainConfig) -> None:
     config = as_method(small, "pissa")
-    train(config)
+    trained(config)
     assert [cut.rank for cut in rank_curve(run_folder(config)).cuts] == [1, 2, 3, 4]
 
 
@@ -71,7 +71,7 @@ def test_the_smallest_rank_within_one_standard_error_is_taken() -> None:
 def test_what_has_no_ranks_is_refused(small: TrainConfig) -> None:
     for method, message in (("head", "no low-rank adapter"), ("dora", "depends on the weight")):
         config = as_method(replace(small, head=Head()), method)
-        train(config)
+        trained(config)
         with pytest.raises(UserError, match=message):
             rank_curve(run_folder(config))
 

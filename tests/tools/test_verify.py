@@ -23,6 +23,7 @@ from forging import (
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
+from small import trained
 
 from loraexp.adapters.adapter_files import CARD, FIELDS, LATER, TENSORS
 from loraexp.adapters.methods import METHODS, as_method
@@ -36,7 +37,6 @@ from loraexp.runtime.atomic import file_hash
 from loraexp.runtime.tensors import tensors_hash
 from loraexp.tools.checks import same
 from loraexp.tools.verification import config_file, verify
-from loraexp.training.run import train
 
 
 @pytest.fixture
@@ -48,7 +48,7 @@ def run(finished: Path, tmp_path: Path) -> Path:
 @pytest.mark.parametrize("method", METHODS)
 def test_an_untouched_run_holds_what_it_says(small: TrainConfig, method: str) -> None:
     config = as_method(small, method)
-    train(config)
+    trained(config)
     checks = list(verify(run_folder(config)))
     assert [check for check in checks if check.off or check.skipped] == []
     assert len(checks) >= 14
@@ -261,16 +261,16 @@ def test_forged_tensors_are_found_by_the_golden_logits_and_by_the_record(run: Pa
 def test_a_run_that_stopped_early_holds_what_it_says(small: TrainConfig, keep: str) -> None:
     small.optim.lr, small.trainer.patience, small.trainer.max_epochs = 1e-12, 1, 4
     small.trainer.keep, small.trainer.accumulate, small.trainer.limit_batches = keep, 2, 3
-    train(small)
+    trained(small)
     run = run_folder(small)
     assert record_of(run)["epochs"] == 2
     assert off(run) == []
 
 
 def test_a_record_of_another_run_is_found(small: TrainConfig) -> None:
-    train(small)
+    trained(small)
     run, small.seed = run_folder(small), 1
-    train(small)
+    trained(small)
     shutil.copy(run_folder(small) / FILE, run / FILE)
     wrong = off(run)
     assert wrong[:2] == ["record: hashes.adapter", "record: config"]
@@ -285,7 +285,7 @@ def test_texts_that_cannot_be_read_any_more_are_skipped_with_the_reason(
     rows = [f"{word} {i},{label}" for i in range(20) for word, label in (("hi", "a"), ("win", "b"))]
     file.write_text("\n".join(["text,label", *rows]) + "\n")
     small.data.name, small.data.path, small.data.limit = "csv", str(file), None
-    train(small)
+    trained(small)
     file.unlink()
     skipped = [check for check in verify(run_folder(small)) if check.skipped]
     assert [check.field for check in skipped] == [

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from small import trained
 
 from loraexp.config.schema import TrainConfig
 from loraexp.data import draws
@@ -23,7 +24,7 @@ def uneven(small: TrainConfig) -> TrainConfig:
 
 
 def test_predictions_are_the_predictors_in_the_splits_order(uneven: TrainConfig) -> None:
-    record = train(uneven)
+    record = trained(uneven)
     test = load_data(uneven.data).test
     predictor = Predictor(run_folder(uneven))
     kept = record.predictions["test"]
@@ -33,7 +34,7 @@ def test_predictions_are_the_predictors_in_the_splits_order(uneven: TrainConfig)
 
 
 def test_predictions_make_the_metrics_confusion(uneven: TrainConfig) -> None:
-    record = train(uneven)
+    record = trained(uneven)
     confusion = [[0, 0], [0, 0]]
     kept = record.predictions["test"]
     for true, predicted in zip(kept["true"], kept["predicted"], strict=True):
@@ -42,7 +43,7 @@ def test_predictions_make_the_metrics_confusion(uneven: TrainConfig) -> None:
 
 
 def test_mistakes_are_the_wrong_texts_with_their_chances(uneven: TrainConfig) -> None:
-    record = train(uneven)
+    record = trained(uneven)
     test = load_data(uneven.data).test
     probabilities = Predictor(run_folder(uneven)).probabilities(test.texts).max(-1).values
     kept = record.predictions["test"]

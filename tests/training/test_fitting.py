@@ -31,12 +31,13 @@ def curve(config: TrainConfig, column: str) -> list[str]:
 def test_one_batch_an_epoch_is_enough_for_a_training_curve(small: TrainConfig) -> None:
     config = replace(small, data=Data(batch_size=4))  # 420 batches, of which one is taken
     config.trainer.limit_batches = config.trainer.max_epochs = 1
+    config.logger.name = "csv"
     assert train(config).steps == steps_an_epoch(config, 1680) == 1
     assert len(curve(config, "train_loss")) == 1
 
 
 def test_learning_rate_is_written_once_a_step(small: TrainConfig) -> None:
-    small.trainer.accumulate, small.trainer.max_epochs = 2, 1
+    small.trainer.accumulate, small.trainer.max_epochs, small.logger.name = 2, 1, "csv"
     assert train(small).steps == steps_an_epoch(small, 24) == 2  # of three batches
     assert len(curve(small, "lr-AdamW")) == 2
 

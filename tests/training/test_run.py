@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
+from small import trained
 
 from loraexp.adapters.inject import adapter_tensors
 from loraexp.adapters.methods import METHODS, as_method
@@ -40,6 +41,7 @@ def files(folder: Path) -> set[str]:
 
 
 def test_run_leaves_its_record_adapter_curves_plots_and_config(small: TrainConfig) -> None:
+    small.logger.name = "csv"
     record = train(small)
     folder = run_folder(small)
     assert files(folder) - {".lock"} == LEFT
@@ -70,14 +72,15 @@ def test_same_seed_gives_bitwise_the_same_adapter_and_another_seed_does_not(
 
 @pytest.mark.parametrize("method", METHODS)
 def test_training_changes_the_adapter_and_nothing_else(small: TrainConfig, method: str) -> None:
-    uncut = replace(small, adalora=AdaLora(budget=1.0))  # what it cuts is zero, as at the start
-    config = as_method(uncut, method)
-    train(config)
+    config = as_method(small, method)
+    if method == "adalora":  # uncut: what it cuts is zero, as at the start
+        config = replace(config, adalora=AdaLora(budget=1.0))
+    trained(config)
     fresh = build_model(config, ("ham", "spam")).network.state_dict()
     made = load_run(run_folder(config))
-    trained = made.config
+    kept = made.config
     names = {n for n, p in made.network.named_parameters() if p.requires_grad}
-    assert trained == config
+    assert replace(kept, output_dir=config.output_dir) == config
     for name, tensor in made.network.state_dict().items():
         assert torch.equal(tensor, fresh[name]) != (name in names), name
 
@@ -87,7 +90,7 @@ def test_checkpoints_hold_the_trainable_tensors_and_not_the_base(
     small: TrainConfig, method: str
 ) -> None:
     config = as_method(small, method)
-    train(config)
+    trained(config)
     file = run_folder(config) / "checkpoints" / "best.ckpt"
     kept = torch.load(file, weights_only=True)["state_dict"]
     network = build_model(config, ("ham", "spam")).network
@@ -102,7 +105,7 @@ def test_adapter_is_the_best_epochs_and_not_the_last_ones(
         rows = [f"{word} {n},{names[i]}" for n in range(8) for i, word in enumerate(("me", "win"))]
         (tmp_path / f"{split}.csv").write_text("\n".join(["text,label", *rows]) + "\n")
     config = replace(small, data=Data(name="csv", path=str(tmp_path)))
-    config.trainer.max_epochs = 6
+    config.trainer.max_epochs, config.logger.name = 6, "csv"
     record = train(config)
     rows = (run_folder(config) / "metrics.csv").read_text().splitlines()
     column = rows[0].split(",").index("val_loss")
@@ -186,8 +189,7 @@ def test_run_folder_differs_whenever_the_result_may(small: TrainConfig) -> None:
 
 
 def test_logger_none_writes_no_curves(small: TrainConfig) -> None:
-    small.logger.name = "none"
-    train(small)
+    trained(small)
     assert files(run_folder(small)) - {".lock"} == LEFT - CURVES
 
 
