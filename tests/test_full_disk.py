@@ -13,7 +13,7 @@ from loraexp.config.schema import TrainConfig
 from loraexp.errors import UserError
 from loraexp.records.record import Failure
 from loraexp.runtime.atomic import whole
-from loraexp.sweeps.jobs import going_on
+from loraexp.sweeps.jobs import disk_full_guard
 from loraexp.sweeps.sweep_folder import Sweep
 
 
@@ -31,7 +31,7 @@ def test_it_says_what_is_complete_and_how_to_go_on(
 
     monkeypatch.setattr("loraexp.records.record.write_whole", full)
     wanted = "^No space left on device: 1 jobs are complete .* the same command goes on from here$"
-    with pytest.raises(UserError, match=wanted), going_on(sweep):
+    with pytest.raises(UserError, match=wanted), disk_full_guard(sweep):
         Failure("a", {"seed": TrainConfig().seed}, "no memory", "").write(tmp_path / "open")
 
 

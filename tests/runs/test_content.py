@@ -9,7 +9,6 @@ import pytest
 
 from loraexp.adapters.adapter_files import read_card
 from loraexp.commands.merge import MergeConfig
-from loraexp.commands.train import begin_sweep
 from loraexp.config.schema import Data, Head, Model, TrainConfig
 from loraexp.errors import UserError
 from loraexp.model.checkpoint import save_base
@@ -19,6 +18,7 @@ from loraexp.records.record import read_record
 from loraexp.runs.content import OtherContent
 from loraexp.runs.load import ADAPTER
 from loraexp.runs.name import run_folder
+from loraexp.sweeps.jobs import check_jobs
 from loraexp.tools.merging import merge_run
 from loraexp.tools.rank_cuts import rank_curve
 from loraexp.training.measure import measure_again
@@ -110,11 +110,11 @@ def test_a_sweep_with_such_a_run_does_not_begin(
 ) -> None:
     train(own)
     configs = [replace(own, seed=seed) for seed in (1, 0)]
-    begin_sweep(tmp_path / "outputs" / "sweeps" / "a", configs)
+    check_jobs(configs)
     change(own)
     with pytest.raises(OtherContent):
-        begin_sweep(tmp_path / "outputs" / "sweeps" / "b", configs)
-    begin_sweep(tmp_path / "outputs" / "sweeps" / "c", [replace(c, rerun=True) for c in configs])
+        check_jobs(configs)
+    check_jobs([replace(c, rerun=True) for c in configs])
 
 
 def test_a_relative_path_from_another_folder_is_other_data(

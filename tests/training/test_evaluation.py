@@ -13,7 +13,7 @@ from loraexp.inference.predictor import Predictor
 from loraexp.runs.load import load_run
 from loraexp.runs.name import run_folder
 from loraexp.training.evaluate import MISTAKES, Evaluation
-from loraexp.training.measure import measured
+from loraexp.training.measure import Evaluator
 from loraexp.training.run import train
 
 
@@ -82,7 +82,7 @@ def test_train_metrics_of_a_sample_are_of_its_texts(
     assert record.metrics["train"]["confusion"] == confusion
     assert "train metrics are of 10 texts, drawn, classes in proportion" in record.data["note"]
     made = load_run(run_folder(uneven))
-    found = measured(uneven, made, data, ["train"])["train"]
+    found = Evaluator(made, data).measure("train")
     assert found.places == data.sample
     assert found.true == train_texts.classes
     assert found.metrics == record.metrics["train"]
