@@ -7,7 +7,7 @@ from pathlib import Path
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
 from loraexp.errors import UserError
-from loraexp.model.huggingface import TOKENIZER_FILES
+from loraexp.model.huggingface import VOCABULARY
 from loraexp.model.tokenizer import END_OF_TEXT
 from loraexp.runtime.atomic import write_whole
 
@@ -40,6 +40,6 @@ def train_bpe(texts: Iterable[str], vocab_size: int, folder: Path) -> None:
             f"instead of {vocab_size}"
         )
     merges = [" ".join(pair) for pair in model["merges"]]
-    names = TOKENIZER_FILES[0]
+    names = VOCABULARY
     write_whole(folder / names[0], json.dumps(vocab, ensure_ascii=False) + "\n")
     write_whole(folder / names[1], "\n".join(["#version: 0.2", *merges]) + "\n")
