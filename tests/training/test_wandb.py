@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from loraexp.commands.train import show
+from loraexp.sweeps.outcome import show
 from loraexp.config.schema import Logger, TrainConfig
 from loraexp.errors import UserError
 from loraexp.runs.name import run_folder
