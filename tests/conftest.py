@@ -30,7 +30,7 @@ def tiny() -> Model:
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a small run."""
-    from loraexp.runs.name import run_folder  # torch: only where a test asks for a run
+    from loraexp.api import run_folder  # torch: only where a test asks for a run
     from loraexp.training.run import train
 
     config = small_run(tmp_path_factory.mktemp("outputs"), epochs=1, logger="none")

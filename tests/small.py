@@ -41,7 +41,7 @@ def small_run(outputs: Path, epochs: int, logger: str) -> TrainConfig:
 def trained(config: TrainConfig) -> Record:
     """Like train(), for tests of what comes after it: a config's run is trained once in a session
     and copied for each test, which may do to its copy what it likes."""
-    from loraexp.runs.name import run_folder  # torch: only where a test asks for a run
+    from loraexp.api import run_folder  # torch: only where a test asks for a run
     from loraexp.training.run import train
 
     assert config.logger.name == "none", "the name of a run does not tell what it logs"

@@ -4,10 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from loraexp.api import configure
+from loraexp.api import configure, run_folder, run_name
 from loraexp.config.stored import completed
 from loraexp.runs.load import read_config
-from loraexp.runs.name import run_folder, run_name
 from loraexp.tools.verification import verify
 from loraexp.training.measure import measure_again
 from loraexp.training.run import read_record

@@ -25,7 +25,7 @@ _WHERE = {
     "load_adapter": "loraexp.adapters.adapter_files",
     "train": "loraexp.training.run",
     "load_run": "loraexp.runs.load",
-    "run_folder": "loraexp.runs.name",
+    "run_folder": "loraexp.api",
     "METHODS": "loraexp.adapters.methods",
     "UserError": "loraexp.errors",
 }

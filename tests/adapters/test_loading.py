@@ -12,10 +12,10 @@ from loraexp.adapters.adapter_files import TENSORS
 from loraexp.adapters.branches.base import INITS
 from loraexp.adapters.inject import saved_tensors
 from loraexp.adapters.methods import METHODS, as_method
+from loraexp.api import run_folder
 from loraexp.config.schema import TrainConfig
 from loraexp.inference.predictor import Predictors
-from loraexp.runs.load import ADAPTER, build_model, load_run
-from loraexp.runs.name import run_folder
+from loraexp.runs.load import build_model, load_run
 from loraexp.tools.write_run import write_run
 
 LABELS = ("ham", "spam")
@@ -56,7 +56,7 @@ def test_no_start_is_computed_and_the_tensors_are_the_files(
         assert fresh.get(method, "kaiming") in [*starts, None]
     starts.clear()
     made = load_run(run)
-    own, file = saved_tensors(made.network), load_file(run / ADAPTER / TENSORS)
+    own, file = saved_tensors(made.network), load_file(run / "adapter" / TENSORS)
     assert own.keys() == file.keys()
     assert all(torch.equal(own[name], file[name]) for name in file)
     if METHODS[method].branch:

@@ -10,11 +10,12 @@ from pathlib import Path
 import pytest
 from small import trained
 
+from loraexp.api import run_folder
 from loraexp.commands.predict import PredictConfig, run
 from loraexp.config.schema import Head, TrainConfig
 from loraexp.errors import UserError
 from loraexp.inference.predictor import Predictor, Predictors
-from loraexp.runs.name import distinct_names, run_folder
+from loraexp.runs.name import distinct_names
 
 TEXTS = ["free prize, call now", "see you at seven", "", "ok"]
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from loraexp.adapters.adapter_files import read_card
+from loraexp.api import run_folder
 from loraexp.commands.merge import MergeConfig
 from loraexp.config.schema import Data, Head, Model, TrainConfig
 from loraexp.errors import UserError
@@ -16,8 +17,6 @@ from loraexp.model.tokenizer import from_bytes
 from loraexp.model.weights import load_classifier
 from loraexp.records.record import read_record
 from loraexp.runs.content import OtherContent
-from loraexp.runs.load import ADAPTER
-from loraexp.runs.name import run_folder
 from loraexp.sweeps.jobs import check_jobs
 from loraexp.tools.merging import merge_run
 from loraexp.tools.rank_cuts import rank_curve
@@ -101,7 +100,7 @@ def test_rerun_trains_anew_and_keeps_the_old_run(
     assert train(again) == train(own) == second
     (kept,) = (Path(own.output_dir) / "replaced").iterdir()
     assert read_record(kept) == first
-    assert read_card(kept / ADAPTER)["adapter_sha256"] == first.hashes["adapter"]
+    assert read_card(kept / "adapter")["adapter_sha256"] == first.hashes["adapter"]
 
 
 @CHANGES

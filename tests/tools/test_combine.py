@@ -8,12 +8,12 @@ import torch
 from small import trained
 
 from loraexp.adapters.algebra import change_of
+from loraexp.api import run_folder
 from loraexp.commands.combine import CombineConfig
 from loraexp.commands.combine import run as command
 from loraexp.config.schema import TrainConfig
 from loraexp.errors import UserError
 from loraexp.runs.load import load_run
-from loraexp.runs.name import run_folder
 from loraexp.tools.combining import combine
 
 

@@ -14,6 +14,7 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer, pipe
 from loraexp.adapters.adapter_files import card_text, json_hash
 from loraexp.adapters.inject import merge
 from loraexp.adapters.methods import METHODS, as_method
+from loraexp.api import run_folder
 from loraexp.commands.eval import EvalConfig
 from loraexp.commands.eval import run as eval_command
 from loraexp.commands.merge import MergeConfig
@@ -24,7 +25,6 @@ from loraexp.inference.predictor import Predictor, Predictors
 from loraexp.pretraining.bpe import train_bpe
 from loraexp.records.record import read_record
 from loraexp.runs.load import load_run
-from loraexp.runs.name import run_folder
 from loraexp.tools.merging import Certificate, compare, merge_run
 from loraexp.tools.verification import verify
 

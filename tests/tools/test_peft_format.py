@@ -16,6 +16,7 @@ from transformers import AutoModelForSequenceClassification, PreTrainedModel
 
 from loraexp.adapters.inject import adapter_tensors, inject, saved_tensors
 from loraexp.adapters.methods import METHODS, as_method
+from loraexp.api import run_folder
 from loraexp.commands.export import ExportConfig
 from loraexp.commands.export import run as export_command
 from loraexp.config.schema import Adaptation, Head, Lora, Model, TrainConfig
@@ -25,7 +26,6 @@ from loraexp.model.gpt2 import GPT2Classifier
 from loraexp.model.tokenizer import from_bytes
 from loraexp.model.weights import load_classifier
 from loraexp.runs.load import build_model
-from loraexp.runs.name import run_folder
 from loraexp.tools.peft.to_peft import save_to, to_peft
 from loraexp.tools.write_run import write_run
 from loraexp.training.run import train

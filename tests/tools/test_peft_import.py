@@ -14,6 +14,7 @@ from small import trained
 from transformers import AutoModelForSequenceClassification
 
 from loraexp.adapters.inject import inject, load_tensors, saved_tensors
+from loraexp.api import run_folder
 from loraexp.commands.export import ExportConfig
 from loraexp.commands.export import run as export_command
 from loraexp.commands.import_ import ImportConfig
@@ -22,7 +23,6 @@ from loraexp.config.schema import Adaptation, Head, Model, TrainConfig
 from loraexp.inference.predictor import Predictor
 from loraexp.model.gpt2 import GPT2Classifier
 from loraexp.model.weights import load_classifier
-from loraexp.runs.name import run_folder
 from loraexp.tools.peft.from_peft import from_peft, read
 from loraexp.tools.verification import verify
 

@@ -10,13 +10,13 @@ from small import trained
 from loraexp.adapters.algebra import change_of, truncate
 from loraexp.adapters.inject import merge
 from loraexp.adapters.methods import as_method
+from loraexp.api import run_folder
 from loraexp.commands.rank_curve import RankCurveConfig
 from loraexp.commands.rank_curve import run as command
 from loraexp.config.schema import Head, TrainConfig
 from loraexp.errors import UserError
 from loraexp.records.record import read_record
 from loraexp.runs.load import load_run
-from loraexp.runs.name import run_folder
 from loraexp.tools.rank_cuts import Cut, put, rank_curve, smallest
 
 

@@ -27,12 +27,12 @@ from small import trained
 
 from loraexp.adapters.adapter_files import CARD, FIELDS, LATER, TENSORS
 from loraexp.adapters.methods import METHODS, as_method
+from loraexp.api import run_folder
 from loraexp.config.schema import TrainConfig
 from loraexp.errors import UserError
 from loraexp.records.record import FILE
 from loraexp.records.record_types import SPLITS
 from loraexp.records.typed_json import found as at
-from loraexp.runs.name import run_folder
 from loraexp.runtime.atomic import file_hash
 from loraexp.runtime.tensors import tensors_hash
 from loraexp.tools.checks import same

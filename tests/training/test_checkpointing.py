@@ -12,9 +12,9 @@ from loraexp.adapters.adapter_files import TENSORS
 from loraexp.adapters.inject import adapter_tensors
 from loraexp.adapters.learning import optimizer_groups
 from loraexp.adapters.methods import METHODS, as_method
+from loraexp.api import run_folder
 from loraexp.config.schema import TrainConfig
-from loraexp.runs.load import ADAPTER, build_model
-from loraexp.runs.name import run_folder
+from loraexp.runs.load import build_model
 from loraexp.training.classifier_module import ClassifierModule
 from loraexp.training.run import train
 
@@ -62,6 +62,6 @@ def test_a_run_with_it_leaves_the_adapter_of_one_without(small: TrainConfig, met
         trainer = replace(small.trainer, max_epochs=1, gradient_checkpointing=saving)
         config = as_method(replace(small, trainer=trainer), method)
         train(config)
-        found.append(load_file(run_folder(config) / ADAPTER / TENSORS))
+        found.append(load_file(run_folder(config) / "adapter" / TENSORS))
     assert all(torch.allclose(found[0][n], found[1][n], rtol=0, atol=1e-6) for n in found[0])
     assert all(t.any() for name, t in found[1].items() if name.endswith("lora_B"))

@@ -15,11 +15,11 @@ from torch import Tensor
 from loraexp.adapters.adapter_files import TENSORS
 from loraexp.adapters.inject import adapter_tensors
 from loraexp.adapters.methods import METHODS, as_method
+from loraexp.api import run_folder, run_name
 from loraexp.config.schema import TrainConfig
 from loraexp.errors import UserError
 from loraexp.model import gpt2
-from loraexp.runs.load import ADAPTER, build_model, read_config
-from loraexp.runs.name import run_folder, run_name
+from loraexp.runs.load import build_model, read_config
 from loraexp.runtime.hardware import prepare_compiler
 from loraexp.training.run import train
 
@@ -118,6 +118,6 @@ def test_a_run_with_it_leaves_the_adapter_of_one_without(small: TrainConfig) -> 
     tensors = []
     for config in (plain, compiling(plain)):
         train(config)
-        tensors.append(load_file(run_folder(config) / ADAPTER / TENSORS))
+        tensors.append(load_file(run_folder(config) / "adapter" / TENSORS))
     assert all(torch.allclose(t, tensors[0][n], rtol=0, atol=1e-5) for n, t in tensors[1].items())
     assert all(t.any() for name, t in tensors[1].items() if name.endswith("lora_B"))

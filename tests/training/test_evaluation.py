@@ -6,12 +6,12 @@ import pytest
 import torch
 from small import trained
 
+from loraexp.api import run_folder
 from loraexp.config.schema import TrainConfig
 from loraexp.data import draws
 from loraexp.data.splits import load_data
 from loraexp.inference.predictor import Predictor
 from loraexp.runs.load import load_run
-from loraexp.runs.name import run_folder
 from loraexp.training.evaluate import MISTAKES, Evaluation
 from loraexp.training.measure import Evaluator
 from loraexp.training.run import train

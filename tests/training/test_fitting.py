@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from loraexp.api import run_folder
 from loraexp.config.schema import Data, TrainConfig
 from loraexp.data.datamodule import TextDataModule
 from loraexp.data.splits import load_data
 from loraexp.model.tokenizer import from_bytes
 from loraexp.records.record_types import SPLITS
-from loraexp.runs.name import run_folder
 from loraexp.training.fit import steps_an_epoch, warnings
 from loraexp.training.run import train
 

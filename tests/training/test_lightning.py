@@ -12,8 +12,8 @@ from lightning.fabric.utilities.rank_zero import rank_zero_only
 from lightning.pytorch import Callback
 from small import small_run
 
+from loraexp.api import run_folder
 from loraexp.config.schema import TrainConfig
-from loraexp.runs.name import run_folder
 from loraexp.runtime.ranks import MAIN, is_main_process
 from loraexp.tools.verification import verify
 from loraexp.training.measure import measure_again

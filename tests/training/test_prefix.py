@@ -8,11 +8,11 @@ import torch
 from torch import Tensor
 
 from loraexp.adapters.inject import inject
+from loraexp.api import run_folder
 from loraexp.config.schema import Adaptation, Head, LastBlock, Lora, Model, TrainConfig
 from loraexp.model.gpt2 import Block, GPT2Classifier
 from loraexp.model.prefix_states import Prefix
 from loraexp.model.weights import load_classifier
-from loraexp.runs.name import run_folder
 from loraexp.training import fit as fitting
 from loraexp.training.callbacks.prefix_cache import PrefixCaching, frozen_blocks
 from loraexp.training.run import train

@@ -6,8 +6,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from loraexp.api import configure
-from loraexp.runs.name import run_folder
+from loraexp.api import configure, run_folder
 from loraexp.training.run import train
 
 TINY = (

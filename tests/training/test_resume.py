@@ -13,11 +13,11 @@ from lightning.pytorch import Callback
 from small import trained
 
 from loraexp.adapters.inject import adapter_tensors
+from loraexp.api import run_folder
 from loraexp.config.schema import TrainConfig
 from loraexp.errors import UserError
 from loraexp.records.record import Record
 from loraexp.runs.load import build_model
-from loraexp.runs.name import run_folder
 from loraexp.training import checkpoints as resume
 from loraexp.training import fit as fitting
 from loraexp.training import run as module

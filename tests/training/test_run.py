@@ -13,13 +13,13 @@ from small import trained
 
 from loraexp.adapters.inject import adapter_tensors
 from loraexp.adapters.methods import METHODS, as_method
+from loraexp.api import run_folder
 from loraexp.config.schema import AdaLora, Data, Lora, TrainConfig
 from loraexp.errors import UserError
 from loraexp.records.record import Record, read_record
 from loraexp.records.record_types import SPLITS
 from loraexp.runs.load import build_model, load_run
-from loraexp.runs.lock import claimed
-from loraexp.runs.name import run_folder
+from loraexp.runs.run_folder import RunFolder
 from loraexp.training.run import train
 
 CURVES = {"metrics.csv", "loss.png", "loss.pdf", "loss.svg"}
@@ -142,7 +142,11 @@ def test_run_that_lost_its_record_gives_it_again(small: TrainConfig) -> None:
 
 def test_two_processes_cannot_train_the_same_run(small: TrainConfig) -> None:
     folder = run_folder(small)
-    with claimed(folder), pytest.raises(UserError, match="by another process"), claimed(folder):
+    with (
+        RunFolder(folder).held(),
+        pytest.raises(UserError, match="by another process"),
+        RunFolder(folder).held(),
+    ):
         pass
 
 
@@ -155,7 +159,7 @@ def test_refused_run_leaves_no_folder(small: TrainConfig) -> None:
 
 def test_folder_with_anything_in_it_stays(small: TrainConfig) -> None:
     folder = run_folder(small)
-    with claimed(folder):
+    with RunFolder(folder).held():
         (folder / "wandb").mkdir()
     assert [file.name for file in folder.glob("[!.]*")] == ["wandb"]
 
@@ -165,7 +169,7 @@ def test_who_waited_for_a_refused_run_holds_it_alone(small: TrainConfig) -> None
 
     def take_turns(name: str) -> None:
         for _ in range(20):
-            with claimed(folder, patient=True):
+            with RunFolder(folder).held(patient=True):
                 holders.append(name)
                 assert set(holders) == {name}
                 holders.clear()

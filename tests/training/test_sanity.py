@@ -8,10 +8,10 @@ import torch
 
 from loraexp.adapters import learning
 from loraexp.adapters.branches.lora import LowRank
+from loraexp.api import run_folder
 from loraexp.config.schema import Model, Optim, TrainConfig
 from loraexp.errors import UserError
 from loraexp.runs.load import build_model
-from loraexp.runs.name import run_folder
 from loraexp.training import classifier_module as module
 from loraexp.training.callbacks.sanity import check_moved
 from loraexp.training.run import train

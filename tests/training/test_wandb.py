@@ -13,10 +13,10 @@ from typing import Any
 
 import pytest
 
-from loraexp.sweeps.outcome import show
+from loraexp.api import run_folder
 from loraexp.config.schema import Logger, TrainConfig
 from loraexp.errors import UserError
-from loraexp.runs.name import run_folder
+from loraexp.sweeps.outcome import show
 from loraexp.training.callbacks.sanity import SanityChecks
 from loraexp.training.run import train
 

@@ -13,14 +13,14 @@ def run(config: TrainConfig) -> None:
     Raises:
         UserError: a run that cannot be trained.
     """
-    from loraexp.runs.name import run_folder  # torch: not at start
+    from loraexp.runs.run_folder import RunFolder  # torch: not at start
     from loraexp.runtime.ranks import is_main_process
     from loraexp.sweeps.outcome import show
     from loraexp.training.run import train
 
     record = train(config, progress=progress())
     if is_main_process():
-        show([record], run_folder(config))
+        show([record], RunFolder.of(config).path)
 
 
 def run_sweep(planned: Plan) -> bool:

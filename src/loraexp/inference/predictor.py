@@ -21,8 +21,9 @@ from loraexp.inference.multi_adapter import MultiAdapter
 from loraexp.inference.writers import Prediction
 from loraexp.model.gpt2 import GPT2Classifier, Linear
 from loraexp.model.weights import base_hash, load_classifier, load_tokenizer
-from loraexp.runs.load import ADAPTER, LoadedModel, load_run, read_config
+from loraexp.runs.load import LoadedModel, load_run, read_config
 from loraexp.runs.name import distinct_names
+from loraexp.runs.run_folder import RunFolder
 from loraexp.runtime.hardware import DTYPES, uses_gpu
 
 
@@ -72,7 +73,7 @@ class Predictors:
         folders = [Path(run) for run in runs]
         if not folders:
             raise UserError("runs is empty: name a folder of a finished run")
-        cards = [read_card(run / ADAPTER) for run in folders]
+        cards = [read_card(RunFolder(run).adapter) for run in folders]
         self.configs = [read_config(card, run) for card, run in zip(cards, folders, strict=True)]
         first = self.configs[0]
         network = load_classifier(first.model, first.head, 1, seed=0)
@@ -143,6 +144,6 @@ def load_shared(
         for name, parameter in branch.named_parameters()
     }
     own |= {f"{HEAD}.{name}": parameter for name, parameter in score.named_parameters()}
-    fill(own, run / ADAPTER)
+    fill(own, RunFolder(run).adapter)
     head = Adapted(score, branches[HEAD]) if HEAD in branches else score
     return head, branches

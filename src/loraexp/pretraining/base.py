@@ -28,7 +28,7 @@ from loraexp.model.weights import base_state, load_tokenizer
 from loraexp.pretraining.bpe import train_bpe
 from loraexp.pretraining.causal_lm_module import CausalLMModule, CorpusModule
 from loraexp.pretraining.corpus import Blocks, corpus_files, documents, stream
-from loraexp.runs.lock import claimed
+from loraexp.runs.run_folder import RunFolder
 from loraexp.runtime import hardware
 from loraexp.runtime.atomic import file_hash, write_whole
 from loraexp.training.callbacks.progress import Progress
@@ -60,7 +60,7 @@ def pretrain(config: PretrainConfig, progress: bool = False) -> dict[str, Any]:
             the content of its texts, starting weights or tokenizer.
     """
     folder = Path(config.out)
-    with claimed(folder):
+    with RunFolder(folder).held():
         check_folder(config, folder)
         if (folder / REPORT).is_file():
             log.info(f"{folder} is finished already")

@@ -2,18 +2,16 @@
 hashes what is in them."""
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 
 from loraexp.config.schema import TrainConfig
 from loraexp.data.splits import load_data
 from loraexp.errors import UserError
 from loraexp.model.weights import base_state, load_tokenizer, state_hash
-from loraexp.records.record import is_finished, is_scored, read_record, read_trial
-from loraexp.runs.lock import LOCK
+from loraexp.runs.run_folder import REPLACED, RunFolder
 
 log = logging.getLogger("loraexp")
-REPLACED = "replaced"
 # Hashes by the files they are of and how these looked: a sweep asks for the same ones job by job.
 KNOWN: dict[tuple[str, ...], str] = {}
 
@@ -22,7 +20,7 @@ class OtherContent(UserError):
     """A run is there, but of other data, another base or tokenizer."""
 
 
-def present(config: TrainConfig, folder: Path, is_there: Callable[[Path], bool]) -> bool:
+def present(config: TrainConfig, folder: RunFolder, there: bool) -> bool:
     """Is the result there, and of what the config names now? No run is shown for other data, base
     or tokenizer than it was trained on. What cannot be read any more is told, and the run stays
     what it is.
@@ -33,48 +31,31 @@ def present(config: TrainConfig, folder: Path, is_there: Callable[[Path], bool])
     what = other_content(config, folder)
     if what and not config.rerun:
         raise OtherContent(
-            f"{folder} was trained on other content: {what}; name=WORD or another output_dir= "
+            f"{folder.path} was trained on other content: {what}; name=WORD or another output_dir= "
             f"trains a new run, rerun=true this one anew (the old one is kept in {REPLACED}/)"
         )
-    return what is None and is_there(folder)
+    return what is None and there
 
 
-def make_way(config: TrainConfig, folder: Path) -> None:
-    """Move a result of other content, but for the lock that is held on its folder, out of the way:
-    nothing that was trained is lost."""
-    if other_content(config, folder) is None:
-        return
-    number, parent = 1, folder.parents[1] / REPLACED
-    while (kept := parent / f"{folder.name}-{number}").exists():
-        number += 1
-    kept.mkdir(parents=True)
-    # What says that there is a result goes last: a kill in between leaves a run that is there.
-    for path in sorted(folder.iterdir(), key=lambda path: path.suffix == ".json"):
-        if path.name != LOCK:
-            path.rename(kept / path.name)
-    log.info(f"the run of before is kept in {kept}")
+def make_way(config: TrainConfig, folder: RunFolder) -> None:
+    """Set a result of other content aside."""
+    if other_content(config, folder) is not None:
+        folder.set_aside()
 
 
-def other_content(config: TrainConfig, folder: Path) -> str | None:
+def other_content(config: TrainConfig, folder: RunFolder) -> str | None:
     """In words, what the result in `folder` was trained on that its config does not give now."""
-    then = recorded(folder)
+    then = folder.hashes()
     for part, (named, now) in contents(config).items():
         if part in then:
             try:
                 digest = now()
             except UserError as error:
-                log.warning(f"warning: {folder} is not compared with its {part}: {error}")
+                log.warning(f"warning: {folder.path} is not compared with its {part}: {error}")
                 continue
             if digest != then[part]:
                 return f"sha256 of {named} was {then[part][:12]} then, is {digest[:12]} now"
     return None
-
-
-def recorded(folder: Path) -> Mapping[str, str]:
-    """The hashes that a result says, none where there is no result."""
-    if is_finished(folder):
-        return read_record(folder).hashes
-    return read_trial(folder).hashes if is_scored(folder) else {}
 
 
 def contents(config: TrainConfig) -> dict[str, tuple[str, Callable[[], str]]]:

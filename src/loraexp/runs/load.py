@@ -23,9 +23,9 @@ from loraexp.model.tokenizer import Tokenizer
 from loraexp.model.weights import base_hash, load_classifier, load_tokenizer
 from loraexp.records.typed_json import fits, found
 from loraexp.runs.memory import check_memory
+from loraexp.runs.run_folder import RunFolder
 from loraexp.runtime.hardware import DTYPES, pick_precision
 
-ADAPTER = "adapter"
 TRAINED = "train"  # the one verb that leaves a record
 
 
@@ -111,7 +111,7 @@ def read_config(card: dict[str, Any], run: Path) -> TrainConfig:
         if card["precision"] not in DTYPES:
             raise unknown("precision", card["precision"], DTYPES)
     except (TypeError, AttributeError, KeyError, UserError) as error:
-        raise UserError(f"{run / ADAPTER}: adapter.json is damaged: {error}") from None
+        raise UserError(f"{RunFolder(run).adapter}: adapter.json is damaged: {error}") from None
     config.trainer.precision = card["precision"]
     return placed(config, run)
 
@@ -148,7 +148,7 @@ def load_run(run: Path, precision: str | None = None) -> LoadedModel:
     Raises:
         UserError: no adapter there, a damaged one, or not the base or tokenizer it was trained on.
     """
-    card = read_card(run / ADAPTER)
+    card = read_card(RunFolder(run).adapter)
     model = model_from_card(card, run, precision)
     for part, now in (("base", model.base_sha256), ("tokenizer", model.tokenizer.sha256)):
         if (digest := card[f"{part}_sha256"]) != now:
@@ -157,7 +157,7 @@ def load_run(run: Path, precision: str | None = None) -> LoadedModel:
                 f"{model.config.model.weights} gives now (sha256 {digest[:12]} then, "
                 f"{now[:12]} now)"
             )
-    load_adapter(model.network, run / ADAPTER)
+    load_adapter(model.network, RunFolder(run).adapter)
     return model
 
 
@@ -167,7 +167,7 @@ def own_data(run: Path, config: TrainConfig) -> TextData:
     Raises:
         UserError: they cannot be read, or are others now.
     """
-    data, said = load_data(config.data), read_card(run / ADAPTER)["split_sha256"]
+    data, said = load_data(config.data), read_card(RunFolder(run).adapter)["split_sha256"]
     if said not in (None, data.sha256):
         raise UserError(
             f"run={run}: data={config.data.path or config.data.name} holds other texts than it was "

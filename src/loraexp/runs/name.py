@@ -1,4 +1,4 @@
-"""The folder of a run: readable parts first, then a hash of all that decides its result."""
+"""The name of a run: readable parts first, then a hash of all that decides its result."""
 
 import json
 from collections.abc import Sequence
@@ -12,11 +12,6 @@ from loraexp.config.schema import TrainConfig
 from loraexp.config.stored import BEFORE
 
 DEFAULTS = {name: field.default for name, field in keys(TrainConfig) if name in BEFORE}
-
-
-def run_folder(config: TrainConfig) -> Path:
-    """outputs/train/<name>: two configs share one only if they must give the same result."""
-    return Path(config.output_dir) / "train" / run_name(config)
 
 
 def run_name(config: TrainConfig) -> str:

@@ -13,13 +13,10 @@ from loraexp.records.record import (
     FILE,
     Failure,
     Record,
-    is_failed,
-    is_finished,
-    read_failure,
-    read_record,
 )
 from loraexp.results.notes import failed_lines
 from loraexp.results.settings import chosen, flat
+from loraexp.runs.run_folder import RunFolder
 from loraexp.sweeps.sweep_folder import named_in
 
 
@@ -46,16 +43,17 @@ def collect(folders: Sequence[str], where: Sequence[str]) -> Collected:
     """
     runs: dict[Path, Record] = {}
     failures: dict[Path, Failure] = {}
-    for folder in map(Path, folders):
-        if not folder.is_dir():
-            raise UserError(f"runs={folder}: no such folder")
-        for run in sorted(candidates(folder) - {*runs, *failures}):
-            if is_finished(run):
-                record = read_record(run)
+    for below in map(Path, folders):
+        if not below.is_dir():
+            raise UserError(f"runs={below}: no such folder")
+        for run in sorted(candidates(below) - {*runs, *failures}):
+            folder = RunFolder(run)
+            if folder.finished:
+                record = folder.record()
                 if chosen(flat(record.config), where):
                     runs[run] = record
-            elif is_failed(run):
-                failure = read_failure(run)
+            elif folder.failed:
+                failure = folder.failure()
                 if chosen(flat(failure.config), where):
                     failures[run] = failure
     found = Collected(runs, [*failures.values()])

@@ -24,12 +24,9 @@ from loraexp.records.record import (
     Trial,
     is_finished,
     is_scored,
-    read_record,
-    read_trial,
 )
 from loraexp.runs.content import OtherContent, present
-from loraexp.runs.lock import Busy
-from loraexp.runs.name import run_folder
+from loraexp.runs.run_folder import Busy, RunFolder
 from loraexp.runtime.atomic import read_text, write_whole
 from loraexp.runtime.ranks import is_main_process
 from loraexp.sweeps.sweep_folder import Sweep
@@ -50,7 +47,8 @@ def check_jobs(configs: Sequence[TrainConfig]) -> None:
     for model in {repr(config.model): config.model for config in configs}.values():
         load_tokenizer(model)
     for config in configs:
-        present(config, run_folder(config), is_finished)
+        folder = RunFolder.of(config)
+        present(config, folder, folder.finished)
     for config in configs:  # on the meta device: names and shapes only
         inject(empty_classifier(config.model, config.head, 2), config, config.seed)
 
@@ -97,21 +95,22 @@ def launch(job: Job, progress: Any = None) -> Record | Trial | None:
         process.terminate()
         process.wait()
         raise
-    folder = run_folder(job.config)
-    there, read = (is_finished, read_record) if job.trials is None else (is_scored, read_trial)
+    folder = RunFolder.of(job.config)
     if status:
         reason = f"its process ended with status {status}"
         with disk_full_guard(job.sweep):
-            Failure(folder.name, plain(job.config), reason, now()).write(folder)
-    return read(folder) if there(folder) else None
+            Failure(folder.name, plain(job.config), reason, now()).write(folder.path)
+    if job.trials is None:
+        return folder.record() if folder.finished else None
+    return folder.trial() if folder.scored else None
 
 
 def do(job: Job, progress: Any = None) -> Record | Trial | None:
     """Train the run of a job, or score it; None if that fails, with the reason kept."""
-    config, sweep, folder = job.config, job.sweep, run_folder(job.config)
+    config, sweep, folder = job.config, job.sweep, RunFolder.of(job.config)
     if is_main_process():
         with disk_full_guard(sweep):
-            sweep.begin(job.number, folder)
+            sweep.begin(job.number, folder.path)
         log.info(sweep.progress_line(job.number, job.trials))
     work: Callable[..., Record | Trial] = train if job.trials is None else score
     try:
@@ -127,7 +126,7 @@ def do(job: Job, progress: Any = None) -> Record | Trial | None:
             log.debug("", exc_info=error)
         log.error(f"failed: {reason}")
         with disk_full_guard(sweep):
-            Failure(folder.name, plain(config), reason, now()).write(folder)
+            Failure(folder.name, plain(config), reason, now()).write(folder.path)
         return None
 
 

@@ -8,7 +8,7 @@ from loraexp.config.schema import TrainConfig
 from loraexp.config.stored import from_dict
 from loraexp.records.record import Failure, Record, Trial, by_loss
 from loraexp.results.tables import FORMATS
-from loraexp.runs.name import run_folder
+from loraexp.runs.run_folder import RunFolder
 from loraexp.runtime.atomic import write_whole
 from loraexp.runtime.escape import printable
 from loraexp.sweeps.summary import Summary, finished
@@ -37,9 +37,9 @@ def show_search(sweep: Sweep) -> bool:
         print("every job failed; the same command tries these again", file=sys.stderr)
         return False
     best = from_dict(TrainConfig, min(succeeded, key=by_loss).config)
-    where = printable(str(run_folder(best)))
+    where = printable(str(RunFolder.of(best).path))
     print(f"\nThe best by validation, and its test texts (read now, once): {where}")
-    show([train(best, folder.name)], run_folder(best))
+    show([train(best, folder.name)], RunFolder.of(best).path)
     return none_failed(trials)
 
 

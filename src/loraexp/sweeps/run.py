@@ -11,7 +11,7 @@ from typing import Any
 from loraexp.config.compose import conf_dir, readable
 from loraexp.errors import UserError
 from loraexp.records.record import by_loss
-from loraexp.runs.name import run_folder
+from loraexp.runs.run_folder import RunFolder
 from loraexp.runtime.endings import Ended
 from loraexp.sweeps.outcome import show_search, show_sweep
 from loraexp.sweeps.plan import TRAIN, Plan, typed
@@ -29,7 +29,7 @@ def run_sweep(planned: Plan, progress: Any) -> bool:
     assert planned.sweep is not None
     sweep = Sweep(planned.sweep)
     check_jobs(planned.jobs)
-    sweep.plan([run_folder(config) for config in planned.jobs])
+    sweep.plan([RunFolder.of(config).path for config in planned.jobs])
     if planned.by_hydra:
         hydras(planned, progress)
     else:

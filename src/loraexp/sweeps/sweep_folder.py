@@ -16,15 +16,10 @@ from loraexp.records.record import (
     Record,
     Trial,
     by_loss,
-    is_failed,
-    is_finished,
-    is_scored,
-    read_failure,
-    read_record,
-    read_trial,
 )
 from loraexp.results.settings import differs, flat, heading
 from loraexp.results.tables import Column, Table, percent
+from loraexp.runs.run_folder import RunFolder
 from loraexp.runtime.atomic import read_text, write_whole
 
 PLAN, JOBS = "plan.txt", "jobs"
@@ -64,21 +59,21 @@ class Sweep:
     def outcomes(self) -> list[Record | Failure]:
         """What became of the jobs that ended, in their order."""
         ended: list[Record | Failure] = []
-        for run in self.begun():
-            if is_finished(run):
-                ended.append(read_record(run))
-            elif is_failed(run):
-                ended.append(read_failure(run))
+        for run in map(RunFolder, self.begun()):
+            if run.finished:
+                ended.append(run.record())
+            elif run.failed:
+                ended.append(run.failure())
         return ended
 
     def trials(self) -> list[Trial | Failure]:
         """What became of the jobs of a search, in their order."""
         ended: list[Trial | Failure] = []
-        for run in self.begun():
-            if is_scored(run):
-                ended.append(read_trial(run))
-            elif is_failed(run):
-                ended.append(read_failure(run))
+        for run in map(RunFolder, self.begun()):
+            if run.scored:
+                ended.append(run.trial())
+            elif run.failed:
+                ended.append(run.failure())
         return ended
 
     def progress_line(self, number: int, jobs: int | None = None) -> str:

@@ -13,11 +13,12 @@ from loraexp.config.schema import TrainConfig
 from loraexp.config.stored import completed
 from loraexp.data.splits import TextData, load_data
 from loraexp.errors import UserError
-from loraexp.records.record import FILE, Record, is_finished, read_record, seal_holds
+from loraexp.records.record import FILE, Record, seal_holds
 from loraexp.records.record_types import SPLITS, Scores
 from loraexp.records.typed_json import hints_of
 from loraexp.runs.card import GOLDEN, golden_logits
-from loraexp.runs.load import ADAPTER, TRAINED, LoadedModel, model_from_card
+from loraexp.runs.load import TRAINED, LoadedModel, model_from_card
+from loraexp.runs.run_folder import RunFolder
 from loraexp.runtime.atomic import read_text
 from loraexp.runtime.escape import printable
 from loraexp.tools.checks import Check, close, distance, same
@@ -39,10 +40,11 @@ def verify(run: Path) -> Iterator[Check]:
         UserError: files that cannot be read at all, are damaged, or do not fit each other; it says
             which and where.
     """
-    record = read_record(run) if is_finished(run) else None  # first: it is refused at once
-    card = read_card(run / ADAPTER)
+    folder = RunFolder(run)
+    record = folder.record() if folder.finished else None  # first: it is refused at once
+    card = read_card(folder.adapter)
     yield Check("format, digests of all fields")
-    yield config_file(card, run / "config.yaml")
+    yield config_file(card, folder.config_file)
     model = model_from_card(card, run)
     config = model.config
     for field, now in (
@@ -54,7 +56,7 @@ def verify(run: Path) -> Iterator[Check]:
         ("base", config.model.name),
     ):
         yield same(field, card[field], now)
-    load_adapter(model.network, run / ADAPTER)
+    load_adapter(model.network, folder.adapter)
     yield Check("adapter_sha256, file_sha256, names and shapes of all tensors")
     yield golden(card["golden"], golden_logits(model))
     data, why = readable(card, config)

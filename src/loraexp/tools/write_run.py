@@ -12,12 +12,11 @@ from torch import Tensor
 from loraexp.adapters.adapter_files import save_adapter
 from loraexp.adapters.inject import load_tensors, saved_tensors
 from loraexp.config.schema import Lora, TrainConfig
-from loraexp.config.stored import to_yaml
 from loraexp.data.splits import TextData
 from loraexp.errors import UserError
 from loraexp.runs.card import adapter_card
-from loraexp.runs.load import ADAPTER, build_model, placed
-from loraexp.runtime.atomic import write_whole
+from loraexp.runs.load import build_model, placed
+from loraexp.runs.run_folder import RunFolder
 
 
 def check_free(out: Path) -> None:
@@ -61,8 +60,8 @@ def write_run(
             )
     if not all(math.isfinite(logit) for row in card["golden"]["logits"] for logit in row):
         raise ValueError("gives logits that are not finite")
-    write_whole(out / "config.yaml", to_yaml(config))
-    save_adapter(model.network, out / ADAPTER, card)
+    RunFolder(out).write_config(config)
+    save_adapter(model.network, RunFolder(out).adapter, card)
 
 
 def lora_of(ranks: Mapping[str, int], scalings: Mapping[str, float], n_layer: int) -> Lora:

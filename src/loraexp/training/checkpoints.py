@@ -24,6 +24,7 @@ from loraexp.data.datamodule import TextDataModule
 from loraexp.data.splits import TextData
 from loraexp.errors import UserError
 from loraexp.runs.load import LoadedModel
+from loraexp.runs.run_folder import RunFolder
 from loraexp.runtime import hardware
 from loraexp.runtime.atomic import regular, whole, write_whole
 from loraexp.training.classifier_module import ClassifierModule
@@ -71,19 +72,20 @@ class KeptEpoch(ModelCheckpoint):
         return {**state, **paths, "best_k_models": scores, "dirpath": folder}
 
 
-def checkpoints(config: TrainConfig, folder: Path) -> list[ModelCheckpoint]:
+def checkpoints(config: TrainConfig, folder: RunFolder) -> list[ModelCheckpoint]:
     """What is kept of the epochs: the one whose adapter is taken, and the last to go on from."""
-    folder = folder.absolute() / "checkpoints"
-    last = KeptEpoch(folder, LAST, save_on_train_epoch_end=True, enable_version_counter=False)
+    last = KeptEpoch(
+        folder.checkpoints, LAST, save_on_train_epoch_end=True, enable_version_counter=False
+    )
     if config.trainer.keep == LAST:
         return [last]
-    best = KeptEpoch(folder, BEST, monitor="val_loss", enable_version_counter=False)
+    best = KeptEpoch(folder.checkpoints, BEST, monitor="val_loss", enable_version_counter=False)
     return [best, last]  # in this order: the last one knows which is best
 
 
-def resumable(folder: Path, fingerprint: dict[str, Any]) -> Path | None:
+def resumable(folder: RunFolder, fingerprint: dict[str, Any]) -> Path | None:
     """The checkpoint to go on from; None where there is none, or one of other data or libraries."""
-    file = folder.absolute() / "checkpoints" / f"{LAST}.ckpt"
+    file = folder.checkpoints / f"{LAST}.ckpt"
     if not lexists(file):
         return None
     regular(file.parent, file.name)
@@ -141,10 +143,10 @@ def fingerprint(model: LoadedModel, data: TextData) -> dict[str, Any]:
     return {**hashes, "precision": model.precision, "versions": hardware.versions()}
 
 
-def remove_last(config: TrainConfig, folder: Path) -> None:
+def remove_last(config: TrainConfig, folder: RunFolder) -> None:
     """Remove what only an unfinished run needs."""
     if config.trainer.keep != LAST:
-        (folder / "checkpoints" / f"{LAST}.ckpt").unlink(missing_ok=True)
+        (folder.checkpoints / f"{LAST}.ckpt").unlink(missing_ok=True)
 
 
 class Resumption(Callback):

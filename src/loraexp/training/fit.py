@@ -5,7 +5,6 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from math import ceil
-from pathlib import Path
 
 import torch
 from lightning.pytorch import LightningModule, Trainer
@@ -27,6 +26,7 @@ from loraexp.data.splits import TextData, load_data
 from loraexp.errors import UserError
 from loraexp.records.record_types import SPLITS
 from loraexp.runs.load import LoadedModel, build_model
+from loraexp.runs.run_folder import RunFolder
 from loraexp.runtime import hardware
 from loraexp.runtime.ranks import is_main_process
 from loraexp.training.callbacks.method_hooks import MethodHooks
@@ -73,7 +73,7 @@ class Fitted:
 
 
 def fit_adapter(
-    config: TrainConfig, folder: Path, loggers: list[Logger], progress: Callback | None
+    config: TrainConfig, folder: RunFolder, loggers: list[Logger], progress: Callback | None
 ) -> Fitted:
     """From data to the adapter of the epoch that is kept."""
     started = time.perf_counter()

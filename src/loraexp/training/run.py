@@ -3,7 +3,6 @@
 import logging
 import time
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 from lightning.pytorch.callbacks import Callback
@@ -11,26 +10,20 @@ from lightning.pytorch.callbacks import Callback
 from loraexp.adapters.adapter_files import save_adapter
 from loraexp.adapters.inject import count
 from loraexp.config.schema import TrainConfig
-from loraexp.config.stored import plain, to_yaml
+from loraexp.config.stored import plain
 from loraexp.data.datamodule import TextDataModule
 from loraexp.data.splits import TextData
 from loraexp.records.record import (
     Record,
     Trial,
-    is_finished,
-    is_scored,
-    read_record,
-    read_trial,
 )
 from loraexp.records.record_types import SPLITS
 from loraexp.results.report.plots import plot_loss
 from loraexp.runs.card import adapter_card
 from loraexp.runs.content import make_way, present
-from loraexp.runs.load import ADAPTER, TRAINED
-from loraexp.runs.lock import claimed
-from loraexp.runs.name import run_folder
+from loraexp.runs.load import TRAINED
+from loraexp.runs.run_folder import RunFolder
 from loraexp.runtime import hardware
-from loraexp.runtime.atomic import write_whole
 from loraexp.runtime.ranks import is_main_process
 from loraexp.training.checkpoints import remove_last
 from loraexp.training.fit import Fitted, fit_adapter
@@ -60,21 +53,21 @@ def train(
         UserError: data, weights or settings that do not work, or training that cannot.
         KeyboardInterrupt: Ctrl-C; the same call goes on.
     """
-    folder = run_folder(config)
-    if present(config, folder, is_finished):
-        log.info(f"{folder} is finished already: its record is shown")
-        return read_record(folder)
-    with claimed(folder, patient), quiet(), restored_environment():
-        if present(config, folder, is_finished):  # while this one waited
-            return read_record(folder)
+    folder = RunFolder.of(config)
+    if present(config, folder, folder.finished):
+        log.info(f"{folder.path} is finished already: its record is shown")
+        return folder.record()
+    with folder.held(patient), quiet(), restored_environment():
+        if present(config, folder, folder.finished):  # while this one waited
+            return folder.record()
         make_way(config, folder)
-        with curve_loggers(config, folder, group) as loggers:
+        with curve_loggers(config, folder.path, group) as loggers:
             record = record_of(fit_adapter(config, folder, loggers, progress), folder)
             if is_main_process():
                 if loggers:
-                    plot_loss(folder)
-                publish(loggers, record, folder)
-                record.write(folder)  # last: a folder with a record is a finished run
+                    plot_loss(folder.path)
+                publish(loggers, record, folder.path)
+                record.write(folder.path)  # last: a folder with a record is a finished run
                 remove_last(config, folder)
     return record
 
@@ -87,25 +80,25 @@ def score(
 ) -> Trial:
     """Train one adapter as `train` does, and measure it on the validation texts alone: `train`
     goes on from there, and only then are the test texts read."""
-    folder = run_folder(config)
-    if present(config, folder, is_scored):
-        return read_trial(folder)
-    with claimed(folder, patient), quiet(), restored_environment():
-        if present(config, folder, is_scored):
-            return read_trial(folder)
+    folder = RunFolder.of(config)
+    if present(config, folder, folder.scored):
+        return folder.trial()
+    with folder.held(patient), quiet(), restored_environment():
+        if present(config, folder, folder.scored):
+            return folder.trial()
         make_way(config, folder)
-        with curve_loggers(config, folder, group) as loggers:
+        with curve_loggers(config, folder.path, group) as loggers:
             fitted = fit_adapter(config, folder, loggers, progress)
             metrics = fitted.measure("validation").metrics
             trial = Trial(folder.name, plain(config), metrics, now(), hashes_of(fitted))
             if is_main_process():
                 for logger in loggers:
                     logger.finalize("success")
-                trial.write(folder)
+                trial.write(folder.path)
     return trial
 
 
-def record_of(fitted: Fitted, folder: Path) -> Record:
+def record_of(fitted: Fitted, folder: RunFolder) -> Record:
     """Measure and save the adapter; what it returns is the record, not yet written."""
     config, data, model = fitted.config, fitted.data, fitted.model
     fit_seconds, started = fitted.clock.seconds, time.perf_counter()
@@ -155,11 +148,11 @@ def now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
-def save(folder: Path, fitted: Fitted) -> str:
+def save(folder: RunFolder, fitted: Fitted) -> str:
     """config.yaml and adapter/; returns the adapter's sha256."""
-    write_whole(folder / "config.yaml", to_yaml(fitted.config))
+    folder.write_config(fitted.config)
     card = adapter_card(fitted.model, fitted.data, TRAINED)
-    return save_adapter(fitted.model.network, folder / ADAPTER, card)
+    return save_adapter(fitted.model.network, folder.adapter, card)
 
 
 def describe(data: TextData, texts: TextDataModule) -> dict[str, Any]:
