@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from loraexp.api import configure, run_folder, run_name
+from loraexp.api import run_folder
 from loraexp.config.stored import completed
 from loraexp.runs.load import read_config
+from loraexp.runs.name import configure, run_name
 from loraexp.tools.verification import verify
 from loraexp.training.measure import measure_again
 from loraexp.training.run import read_record

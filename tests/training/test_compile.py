@@ -15,11 +15,12 @@ from torch import Tensor
 from loraexp.adapters.adapter_files import TENSORS
 from loraexp.adapters.inject import adapter_tensors
 from loraexp.adapters.methods import METHODS, as_method
-from loraexp.api import run_folder, run_name
+from loraexp.api import run_folder
 from loraexp.config.schema import TrainConfig
 from loraexp.errors import UserError
 from loraexp.model import gpt2
 from loraexp.runs.load import build_model, read_config
+from loraexp.runs.name import run_name
 from loraexp.runtime.hardware import prepare_compiler
 from loraexp.training.run import train
 

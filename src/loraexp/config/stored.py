@@ -2,28 +2,56 @@
 
 import os
 from collections.abc import Mapping
-from dataclasses import asdict, fields, is_dataclass
+from dataclasses import MISSING, asdict, fields, is_dataclass
 from typing import Any, TypeVar, cast
 
 import yaml
 
-from loraexp.config.keys import group_in, walk
+from loraexp.config.keys import group_in, keys, walk
 from loraexp.config.schema import TrainConfig
 
 C = TypeVar("C")
 
-# Keys that came later, and what runs of before meant by their absence. What a run is called, and
-# what is written of it, says nothing of those that stand at their default of today.
-BEFORE: dict[str, Any] = {
-    "trainer.compile": False,
-    "data.positive_label": None,
-    "data.quoting": "double",
-    "data.delimiter": "auto",
-    "data.encoding": "utf-8",
-    "data.header": True,
-    "data.strip": False,
-    "data.limit_by": "first",
+# The keys of the first records. Whatever came later is silent at its default: in a run's name, and
+# in what is read of a record that does not have it.
+FIRST = {
+    f"{group}{name}"
+    for group, names in {
+        "": "seed name output_dir method",
+        "model.": (
+            "name weights tokenizer repo revision sha256 n_layer n_head d_model context "
+            "vocab_size dropout causal init_seed"
+        ),
+        "data.": (
+            "name path text_column label_column split split_seed dedupe limit batch_size "
+            "max_length pad_to"
+        ),
+        "lora.": (
+            "rank alpha dropout target_modules scaling init lr_ratio rank_pattern alpha_pattern"
+        ),
+        "last_block.": "n",
+        "adalora.": "budget warmup final interval beta1 beta2 orthogonality",
+        "head.": "pooling bias",
+        "optim.": "lr lr_factor weight_decay schedule warmup grad_clip",
+        "trainer.": (
+            "max_epochs precision accelerator devices gradient_checkpointing accumulate "
+            "patience keep limit_batches"
+        ),
+        "logger.": "name project entity group",
+    }.items()
+    for name in names.split()
 }
+# What runs of before meant by the lack of a key, where that is not its default of today.
+BEFORE: dict[str, Any] = {"data.quoting": "double", "data.strip": False, "data.limit_by": "first"}
+
+
+def later() -> dict[str, Any]:
+    """The keys that came later, and their defaults."""
+    found = {name: f for name, f in keys(TrainConfig) if name not in FIRST}
+    return {
+        name: f.default if f.default_factory is MISSING else f.default_factory()
+        for name, f in found.items()
+    }
 
 
 def plain(config: Any) -> dict[str, Any]:
@@ -41,10 +69,12 @@ def plain(config: Any) -> dict[str, Any]:
 def completed(content: Mapping[str, Any]) -> dict[str, Any]:
     """The content of a TrainConfig with the keys that it is too old to have."""
     result = {**content}
-    for name, value in BEFORE.items():
+    for name, default in later().items():
         group, _, last = name.rpartition(".")
-        if isinstance(result.get(group), dict):
-            result[group] = {last: value} | result[group]
+        inside = result.get(group, {}) if group else result
+        if isinstance(inside, dict) and last not in inside:
+            value = {last: BEFORE.get(name, default)}
+            result |= {group: value | inside} if group else value
     return result
 
 
@@ -79,7 +109,7 @@ def from_dict(kind: type[C], content: Mapping[str, Any]) -> C:
     """
     known = {f.name: f for f in fields(cast(Any, kind))}
     if kind is TrainConfig:
-        content = {"rerun": False} | completed(content)
+        content = completed(content)
     if content.keys() != known.keys():
         raise TypeError(f"{kind.__name__}: keys differ: {sorted(content.keys() ^ known.keys())}")
     values = {}

@@ -204,7 +204,7 @@ def read(kind: type[F], file: Path, inside: Mapping[str, Any]) -> F:
     """
     with damage(file):
         content = fields_of(kind, file)
-        content["config"] = {"rerun": False} | completed(content["config"])
+        content["config"] = completed(content["config"])
         check(content, inside)
         for wrong in at_odds(content):
             raise ValueError(wrong)

@@ -100,9 +100,7 @@ def read_config(card: dict[str, Any], run: Path) -> TrainConfig:
         UserError: a damaged card.
     """
     try:
-        content = {"rerun": False} | completed(
-            card["config"]
-        )  # cards of before are read as what they meant
+        content = completed(card["config"])  # cards of before are read as what they meant
         config = from_dict(TrainConfig, content)
         for name, field in keys(TrainConfig):
             if not fits(found(content, name), field.type):

@@ -7,11 +7,8 @@ from hashlib import sha256
 from pathlib import Path
 
 from loraexp.adapters.methods import find_method
-from loraexp.config.keys import keys
 from loraexp.config.schema import TrainConfig
-from loraexp.config.stored import BEFORE
-
-DEFAULTS = {name: field.default for name, field in keys(TrainConfig) if name in BEFORE}
+from loraexp.config.stored import later
 
 
 def run_name(config: TrainConfig) -> str:
@@ -45,8 +42,9 @@ def config_hash(config: TrainConfig) -> str:
     if method.branch and not method.has_rank:
         content["lora"] = {"target_modules": config.lora.target_modules}
     # Keys that came later are silent at their default: earlier runs keep their names.
-    for name, default in DEFAULTS.items():
+    for name, default in later().items():
         group, _, key = name.rpartition(".")
-        if content[group][key] == default:
-            del content[group][key]
+        inside = content.get(group, {}) if group else content
+        if key in inside and inside[key] == default:
+            del inside[key]
     return sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:8]
