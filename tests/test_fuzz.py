@@ -21,6 +21,7 @@ from loraexp.commands.predict import PredictConfig
 from loraexp.config.keys import keys
 from loraexp.config.rules import check
 from loraexp.config.schema import Data
+from loraexp.data.reading import Reading
 from loraexp.data.splits import load_data
 from loraexp.errors import UserError
 from loraexp.inference.inputs import chunks
@@ -217,7 +218,13 @@ def test_a_file_is_read_or_refused(number: int, empty: Path) -> None:
             if to_predict:
                 config = PredictConfig(run="a", file=str(file), **options)
                 check(config)
-                assert all(isinstance(text, str) for texts in chunks(config) for text in texts)
+                assert all(
+                    isinstance(text, str)
+                    for texts in chunks(
+                        config.text, config.file, config.text_column, Reading.of(config)
+                    )
+                    for text in texts
+                )
             else:
                 data = Data(name="csv", path=str(file), **options)
                 check(data)

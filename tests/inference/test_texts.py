@@ -11,6 +11,7 @@ import torch
 from predicting import csv_rows, json_rows, run
 
 from loraexp.commands.predict import PredictConfig
+from loraexp.data.reading import Reading
 from loraexp.errors import UserError
 from loraexp.inference.inputs import CHUNK, chunks
 from loraexp.inference.predictor import Predictor
@@ -43,7 +44,12 @@ def piped(monkeypatch: pytest.MonkeyPatch, content: bytes, **locale: str) -> Non
 
 
 def read(**keys: Any) -> list[str]:
-    return [text for texts in chunks(PredictConfig(**keys)) for text in texts]
+    config = PredictConfig(**keys)
+    return [text for texts in of(config) for text in texts]
+
+
+def of(config: PredictConfig) -> Iterator[list[str]]:
+    return chunks(config.text, config.file, config.text_column, Reading.of(config))
 
 
 LOCALES = [  # of most; of C; of old ones
@@ -156,14 +162,14 @@ def test_only_a_chunk_of_a_long_file_is_read_ahead(
     config, read = PredictConfig(file=str(file)), []
 
     def counted() -> Iterator[list[str]]:
-        for chunk in chunks(config):
+        for chunk in of(config):
             read.append(len(chunk))
             yield chunk
 
     def guess(self: Predictor, texts: list[str]) -> torch.Tensor:
         return torch.tensor([[0.25, 0.75]]).expand(len(texts), 2)
 
-    monkeypatch.setattr(Predictor, "chances", guess)
+    monkeypatch.setattr(Predictor, "probabilities", guess)
     labelled = Predictor(finished, 32).stream(counted())
     for done, (text, label, chance) in enumerate(labelled):
         assert (text, label, chance) == (f"text {done}", "spam", 0.75)

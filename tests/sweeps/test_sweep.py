@@ -28,7 +28,7 @@ def test_a_search_says_how_long_is_left(make_record: MakeRecord, tmp_path: Path)
     os.utime(sweep.folder / "plan.txt", (0, 0))
     sweep.begin(0, run)
     Trial("a", make_record().config, {"loss": 0.5, "accuracy": 0.9}, "").write(run)
-    line = sweep.standing(1, jobs=4)
+    line = sweep.progress_line(1, jobs=4)
     assert line.startswith("job 2 of 4; best validation loss so far 0.5000; about ")
     assert line.endswith(" left")
 

@@ -145,12 +145,12 @@ def test_another_alpha_in_pefts_settings_gives_other_logits(
 
 def test_a_run_is_exported_in_float32_for_its_base(small: TrainConfig, tmp_path: Path) -> None:
     train(small)
-    export_command(ExportConfig(run=str(run_folder(small)), out=str(tmp_path / "peft")), None)
+    export_command(ExportConfig(run=str(run_folder(small)), out=str(tmp_path / "peft")))
     tensors = load_file(tmp_path / "peft" / "adapter_model.safetensors")
     assert {tensor.dtype for tensor in tensors.values()} == {torch.float32}
     assert len(tensors) == 2 * 2 * 2 + 1  # A and B of c_attn and c_proj in two blocks, the head
     with pytest.raises(UserError, match="is not empty; choose a new folder"):
-        export_command(ExportConfig(run=str(run_folder(small)), out=str(tmp_path / "peft")), None)
+        export_command(ExportConfig(run=str(run_folder(small)), out=str(tmp_path / "peft")))
 
 
 @pytest.mark.parametrize("method", [name for name in METHODS if name not in BRANCHED])
@@ -161,5 +161,5 @@ def test_what_peft_cannot_hold_is_refused_with_the_reason(
     network = build_model(config, ("ham", "spam")).network
     write_run(run_folder(config), config, ("ham", "spam"), saved_tensors(network), made_by="import")
     with pytest.raises(UserError, match=rf"method={method} trains tensors of the base, which no"):
-        export_command(ExportConfig(run=str(run_folder(config)), out=str(tmp_path / "o")), None)
+        export_command(ExportConfig(run=str(run_folder(config)), out=str(tmp_path / "o")))
     assert not (tmp_path / "o").exists()

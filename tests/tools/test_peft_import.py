@@ -81,7 +81,7 @@ def test_what_was_exported_comes_back_as_it_was(small: TrainConfig, tmp_path: Pa
         small, lora=replace(small.lora, target_modules=["q_proj", "fc1"], rank_pattern={"fc1": 3})
     )
     trained(config)
-    export_command(ExportConfig(run=str(run_folder(config)), out=str(tmp_path / "peft")), None)
+    export_command(ExportConfig(run=str(run_folder(config)), out=str(tmp_path / "peft")))
     import_command(
         ImportConfig(
             peft=str(tmp_path / "peft"),

@@ -33,7 +33,7 @@ class Told(nn.Module):
 def measured(logits: Tensor, classes: Tensor) -> dict[str, Any]:
     module = ClassifierModule(Told(logits), TrainConfig(), logits.shape[1])
     n = len(classes)
-    module.measure(Batch(torch.zeros(n, 1, dtype=torch.long), torch.ones(n).long(), classes))
+    module.eval_step(Batch(torch.zeros(n, 1, dtype=torch.long), torch.ones(n).long(), classes))
     return module.summary()
 
 
