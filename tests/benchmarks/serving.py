@@ -18,7 +18,7 @@ settle()  # as the command line does
 import torch
 from torch import nn
 
-from loraexp.adapters.inject import fold, new_branches, inject, merge
+from loraexp.adapters.inject import fold, inject, merge, new_branches
 from loraexp.api import configure
 from loraexp.config.schema import Adaptation, Head, Lora
 from loraexp.inference.multi_adapter import ManyAdapters
