@@ -14,7 +14,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from loraexp.adapters.inject import fold, fresh_branches, inject, merge
+from loraexp.adapters.inject import fold, inject, merge, new_branches
 from loraexp.api import configure
 from loraexp.config.schema import Adaptation, Head, Lora
 from loraexp.inference.multi_adapter import MultiAdapter
@@ -107,7 +107,7 @@ def speeds(model: str, rounds: int) -> dict[str, dict[str, float]]:
 def memories(model: str, counts: list[int]) -> list[dict[str, float]]:
     """Bytes of all tensors of one base with N adapters, each with a head."""
     network = base(model)
-    fresh = [fresh_branches(network, LORA, seed) for seed in range(max(counts))]
+    fresh = [new_branches(network, LORA, seed) for seed in range(max(counts))]
     many = MultiAdapter(network)
     alone = held(many)
     found: list[dict[str, float]] = []

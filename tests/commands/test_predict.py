@@ -50,8 +50,10 @@ def alone(finished: Path, text: str) -> Row:
     tokens = list(text.strip().encode())[: made.max_length]  # as its config says
     row = torch.tensor([tokens or [made.tokenizer.pad]])
     with torch.inference_mode():
-        chances = made.network.eval()(row, torch.tensor([len(tokens)])).double().softmax(-1)[0]
-    return made.labels[int(chances.argmax())], float(chances.max()), text
+        probabilities = (
+            made.network.eval()(row, torch.tensor([len(tokens)])).double().softmax(-1)[0]
+        )
+    return made.labels[int(probabilities.argmax())], float(probabilities.max()), text
 
 
 def test_file_gives_each_text_its_own_label_and_probability_in_order(
@@ -60,11 +62,11 @@ def test_file_gives_each_text_its_own_label_and_probability_in_order(
     rows, wanted = label_file(finished, texts, tmp_path), [alone(finished, t) for t in texts]
     assert [row[2] for row in rows] == texts
     assert [row[0] for row in rows] == [row[0] for row in wanted]
-    chances = pytest.approx([row[1] for row in wanted], abs=2e-6)
-    assert [row[1] for row in rows] == chances
+    probabilities = pytest.approx([row[1] for row in wanted], abs=2e-6)
+    assert [row[1] for row in rows] == probabilities
     # in the order of the batches, longest text first, they would not be the same
     by_length = sorted(rows, key=lambda row: -len(row[2].encode()))
-    assert [row[1] for row in by_length] != chances
+    assert [row[1] for row in by_length] != probabilities
 
 
 def test_one_text_alone_is_labelled_as_in_a_file(

@@ -126,9 +126,9 @@ def test_import_takes_it_as_it_is_with_its_base_and_labels_also_moved(
     import_command(config)
     first, back = Predictor(run), Predictor(tmp_path / "back")
     assert back.labels == LABELS
-    assert back.config.model.name == "tiny"
+    assert back.model.config.model.name == "tiny"
     assert torch.allclose(first.probabilities(TEXTS), back.probabilities(TEXTS), rtol=0, atol=1e-6)
-    assert (back.made.max_length, back.config.data.strip) == (40, True)
+    assert (back.model.max_length, back.model.config.data.strip) == (40, True)
 
 
 def importing(*written: str) -> None:
@@ -235,4 +235,4 @@ def test_a_base_on_the_hub_is_named_with_its_revision_and_the_readme_knows_its_c
     assert (theirs(model, names["tokenizer"]) - logits(run)).abs().max() < 1e-5
     importing(f"peft={folder}", f"out={tmp_path / 'back'}")
     back = Predictor(tmp_path / "back")
-    assert (back.config.model, back.labels) == (published, LABELS)
+    assert (back.model.config.model, back.labels) == (published, LABELS)

@@ -55,7 +55,7 @@ def test_transformers_opens_it_and_gives_the_same_chances(
     with torch.inference_mode():
         theirs = network(**batch).logits.softmax(-1)
     assert (ours - theirs).abs().max() < 1e-5
-    with torch.inference_mode():  # the control: other texts give other chances
+    with torch.inference_mode():  # the control: other texts give other probabilities
         assert (ours - theirs.flip(0)).abs().max() > 1e-3
 
 
@@ -106,18 +106,18 @@ def test_a_merged_folder_that_was_moved_is_the_same_run_also_for_the_next_verb(
     naming = [f.name for f in made.rglob("*") if f.is_file() and str(tmp_path) in as_text(f)]
     assert naming == []
     texts = load_data(small.data).test.texts
-    chances = Predictor(made).probabilities(texts)
+    probabilities = Predictor(made).probabilities(texts)
     (tmp_path / "elsewhere").mkdir()
     moved = made.rename(tmp_path / "elsewhere" / "mo ved")
     monkeypatch.chdir(tmp_path / "elsewhere")
     folder = Path("mo ved")
-    assert torch.equal(Predictor(folder).probabilities(texts), chances)
+    assert torch.equal(Predictor(folder).probabilities(texts), probabilities)
     assert [check.field for check in verify(folder) if check.off] == []
     several = Predictors([folder])
-    assert torch.equal(several.probabilities(several.names[0], texts), chances)
+    assert torch.equal(several.probabilities(several.names[0], texts), probabilities)
     merge_run(**vars(MergeConfig(run=str(folder), out="again")))
     shutil.rmtree(moved)
-    assert torch.allclose(Predictor("again").probabilities(texts), chances)
+    assert torch.allclose(Predictor("again").probabilities(texts), probabilities)
     with pytest.raises(UserError, match="no adapter in"):  # the control: nothing is left there
         Predictor(folder)
 
@@ -137,12 +137,12 @@ def test_a_merged_folder_of_before_names_its_place_and_is_read_there(
     card["digests"]["config"] = json_hash(card["config"])
     (made / "adapter" / "adapter.json").write_text(card_text(card))
     texts = ["free prize", "see you"]
-    chances = Predictor(made).probabilities(texts)
+    probabilities = Predictor(made).probabilities(texts)
     moved = made.rename(tmp_path / "moved")
     with pytest.raises(UserError, match=r"model.weights=\S+merged: no model.safetensors there"):
         Predictor(moved)
     moved.rename(made)
-    assert torch.equal(Predictor(made).probabilities(texts), chances)
+    assert torch.equal(Predictor(made).probabilities(texts), probabilities)
 
 
 def test_its_names_of_labels_and_its_padding_are_the_runs(

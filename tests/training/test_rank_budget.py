@@ -1,4 +1,4 @@
-"""A whole run with method=adalora: what is cut, and that a run goes on as if it had not stopped."""
+"""A whole run with method=adalora: what is cut, and what is learnt."""
 
 from pathlib import Path
 

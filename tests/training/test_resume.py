@@ -108,6 +108,16 @@ def test_a_resumed_run_is_bitwise_the_undisturbed_one(
     assert keep == "last" or curves(four) == curves(other)
 
 
+@pytest.mark.parametrize("epoch", [1, 3])  # while the budget falls, and at its end
+def test_what_adalora_has_cut_stays_cut_in_a_resumed_run(
+    four: TrainConfig, killed: Callable[..., None], tmp_path: Path, epoch: int
+) -> None:
+    four.method = "adalora"
+    killed(four, epoch, 1)
+    undisturbed = train(elsewhere(four, tmp_path))
+    assert told(train(four)) == told(undisturbed)
+
+
 def test_only_the_epoch_that_was_cut_is_trained_again(
     four: TrainConfig, killed: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
