@@ -46,7 +46,7 @@ def dispatch(arguments: list[str]) -> None:
 
     planned, command = plan(verb, rest), module_of(name)
     if planned.shows:
-        from loraexp.sweeps.run import hydras
+        from loraexp.sweeps.executor import hydras
 
         hydras(planned, None)
     elif planned.sweep is None:

@@ -157,3 +157,10 @@ def test_reading_a_folder_needs_no_torch(kept: Path, tmp_path: Path) -> None:
     typed = [sys.executable, "-c", script, f'model.weights="{kept}"']
     ended = subprocess.run(typed, cwd=tmp_path, capture_output=True, text=True, timeout=60)
     assert (ended.returncode, ended.stderr) == (0, "")
+
+
+def test_a_folders_name_that_is_too_long_is_one_line() -> None:
+    with pytest.raises(UserError, match=r"^File name too long: aaaa"):
+        plan("train", [f"model.weights={'a' * 5000}"])
+    with pytest.raises(UserError, match=r"^File name too long: aaaa"):
+        plan("import", [f"peft={'a' * 5000}", "out=b"])

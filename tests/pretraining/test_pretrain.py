@@ -13,6 +13,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from lightning.pytorch import Trainer
+from lightning.pytorch.callbacks import Timer
 from transformers import AutoModelForCausalLM, GPT2TokenizerFast
 from verbs import plan
 
@@ -21,9 +22,9 @@ from loraexp.config.pretraining import Corpus, LanguageOptim, Passes, PretrainCo
 from loraexp.config.schema import Data, Logger, Model, TrainConfig
 from loraexp.errors import UserError
 from loraexp.model.tokenizer import from_folder
-from loraexp.pretraining.base import Clock, pretrain
 from loraexp.pretraining.bpe import train_bpe
 from loraexp.pretraining.corpus import Blocks, corpus_files, documents, stream
+from loraexp.pretraining.new_base import pretrain
 from loraexp.runs.load import build_model
 
 WORDS = [
@@ -128,11 +129,11 @@ class PowerCut(Exception):
 
 
 def cut_after(steps: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    def cut(clock: Clock, trainer: Trainer, *_: Any) -> None:
+    def cut(timer: Timer, trainer: Trainer, *_: Any) -> None:
         if trainer.global_step == steps:
             raise PowerCut
 
-    monkeypatch.setattr(Clock, "on_train_batch_end", cut)
+    monkeypatch.setattr(Timer, "on_train_batch_end", cut)
 
 
 def files(config: PretrainConfig) -> dict[str, bytes]:

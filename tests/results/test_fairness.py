@@ -12,7 +12,7 @@ from loraexp.results.arm_keys import naming
 from loraexp.results.arms import arms
 from loraexp.results.comparison import findings
 from loraexp.results.fairness import caveats, repeats
-from loraexp.results.report.content import report
+from loraexp.results.report.report import report
 
 MakeRecord = Callable[..., Record]
 

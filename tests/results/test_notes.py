@@ -11,8 +11,8 @@ from scipy.stats import fisher_exact
 from loraexp.records.record import Record, read_record
 from loraexp.results.comparison import findings
 from loraexp.results.notes import score_notes
-from loraexp.results.report.content import report
 from loraexp.results.report.markdown import as_markdown
+from loraexp.results.report.report import report
 from loraexp.results.stats import p_of_two_shares
 from loraexp.runtime.escape import markdown_safe
 from loraexp.sweeps.summary import Summary
@@ -20,7 +20,7 @@ from loraexp.sweeps.summary import Summary
 
 @pytest.fixture(autouse=True)
 def no_figures(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("loraexp.results.report.content.figures", lambda records, by: {})
+    monkeypatch.setattr("loraexp.results.report.report.figures", lambda records, by: {})
 
 
 APART = "validation and test differ by more than chance"

@@ -8,7 +8,7 @@ from loraexp.runtime.escape import printable
 
 
 def run(config: PretrainConfig) -> None:
-    from loraexp.pretraining.base import pretrain  # heavy: not at start
+    from loraexp.pretraining.new_base import pretrain  # heavy: not at start
 
     report = pretrain(config, progress=sys.stdout.isatty())
     out = printable(config.out)

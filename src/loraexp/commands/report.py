@@ -33,10 +33,10 @@ def run(config: ReportConfig) -> None:
     folder = out.parent / f"{out.stem}-figures"
     check_out(out, folder if config.format == "markdown" else None)
     found = collect(config.runs, config.where)
-    from loraexp.results.report.content import report
     from loraexp.results.report.html import to_html  # matplotlib: not at start
     from loraexp.results.report.markdown import as_markdown, pictures
     from loraexp.results.report.plots import as_svg
+    from loraexp.results.report.report import report
 
     made = report(found.runs, config.by, config.baseline, config.question, found.failures)
     if config.format == "html":

@@ -25,7 +25,7 @@ def run(config: TrainConfig) -> None:
 
 def run_sweep(planned: Plan) -> bool:
     """Train every job and show the sweep; False if one of them failed."""
-    from loraexp.sweeps.run import run_sweep
+    from loraexp.sweeps.executor import run_sweep
 
     return run_sweep(planned, progress())
 

@@ -40,7 +40,7 @@ from loraexp.config.quoting import quoted
 from loraexp.config.rules import check
 from loraexp.config.schema import Model, TrainConfig
 from loraexp.config.stored import expanded
-from loraexp.errors import UserError
+from loraexp.errors import UserError, cut
 from loraexp.model.locate import RUN, in_folder, with_folder
 from loraexp.runs.memory import check_memory
 from loraexp.tools.peft.note import exported_base
@@ -137,9 +137,11 @@ def typed(verb: Verb, config: DictConfig, overrides: Sequence[str] = ()) -> Any:
     expanded(result)
     if isinstance(getattr(result, "model", None), Model):
         given = {text.partition("=")[0].lstrip("+") for text in overrides}
-        result.model = based(
-            verb, result, {key for key in given if key.partition(".")[0] == "model"}
-        )
+        inside = {key for key in given if key.partition(".")[0] == "model"}
+        try:
+            result.model = based(verb, result, inside)
+        except OSError as error:  # a name that is too long, a folder nobody may look into
+            raise UserError(f"{error.strerror}: {cut(str(error.filename))}") from None
     check(result)
     if type(result) in (TrainConfig, PretrainConfig):  # what counts only needs no memory
         check_memory(result)

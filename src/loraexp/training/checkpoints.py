@@ -2,16 +2,12 @@
 
 import io
 import logging
-import random
 import signal
-import threading
-import time
 from os.path import lexists
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
 
-import numpy as np
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
@@ -19,7 +15,6 @@ from lightning.pytorch.loggers import CSVLogger
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 
 from loraexp.config.schema import TrainConfig
-from loraexp.data.batching import Batch
 from loraexp.data.datamodule import TextDataModule
 from loraexp.data.splits import TextData
 from loraexp.errors import UserError
@@ -205,59 +200,3 @@ def restore_curves(logger: CSVLogger, text: str) -> None:
     experiment = logger.experiment
     write_whole(Path(experiment.metrics_file_path), text)
     experiment.metrics_keys = text.splitlines()[0].split(",")
-
-
-class EpochSeeds(Callback):
-    """Random numbers (dropout) of an epoch come from the seed, the process and the epoch alone, so
-    an epoch is the same whether or not the process began with it."""
-
-    def __init__(self, seed: int) -> None:
-        self.seed = seed
-
-    def on_train_batch_start(
-        self, trainer: Trainer, pl_module: LightningModule, batch: Batch, index: int
-    ) -> None:
-        if index == 0:
-            place = (self.seed, trainer.global_rank, trainer.current_epoch)
-            (seed,) = np.random.SeedSequence(place).generate_state(1)
-            torch.manual_seed(int(seed))
-            np.random.seed(seed)
-            random.seed(int(seed))
-
-
-class Together(Callback):
-    """What ends the main process of DDP ends those that it started: left alone they would wait, or
-    complain of a closed connection. Lightning's own answer to SIGTERM is a broadcast in the middle
-    of whatever is going on, and hangs: a handler that was there before has its place back."""
-
-    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        self.handler = signal.getsignal(signal.SIGTERM)
-
-    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        if callable(self.handler) and threading.current_thread() is threading.main_thread():
-            signal.signal(signal.SIGTERM, self.handler)
-
-    on_validation_start = on_test_start = on_train_start
-
-    def on_exception(
-        self, trainer: Trainer, pl_module: LightningModule, exception: BaseException
-    ) -> None:
-        if trainer.strategy.launcher is not None:
-            trainer.strategy.launcher.kill(signal.SIGKILL)
-
-
-class Clock(Callback):
-    """Seconds of training, counted on over interruptions; what was lost by one is not in it."""
-
-    def __init__(self) -> None:
-        self.before, self.started = 0.0, time.perf_counter()
-
-    @property
-    def seconds(self) -> float:
-        return self.before + time.perf_counter() - self.started
-
-    def state_dict(self) -> dict[str, Any]:
-        return {"seconds": self.seconds}
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        self.before = state_dict["seconds"]

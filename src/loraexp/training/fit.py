@@ -14,6 +14,7 @@ from lightning.pytorch.callbacks import (
     LearningRateMonitor,
     ModelCheckpoint,
     ProgressBar,
+    Timer,
 )
 from lightning.pytorch.loggers import Logger
 
@@ -29,15 +30,14 @@ from loraexp.runs.load import LoadedModel, build_model
 from loraexp.runs.run_folder import RunFolder
 from loraexp.runtime import hardware
 from loraexp.runtime.ranks import is_main_process
+from loraexp.training.callbacks.epoch_seeds import EpochSeeds
 from loraexp.training.callbacks.method_hooks import MethodHooks
 from loraexp.training.callbacks.prefix_cache import PrefixCaching
 from loraexp.training.callbacks.sanity import SanityChecks
 from loraexp.training.callbacks.throughput import Throughput
+from loraexp.training.callbacks.together import Together
 from loraexp.training.checkpoints import (
-    Clock,
-    EpochSeeds,
     Resumption,
-    Together,
     WholeCheckpoints,
     checkpoints,
     fingerprint,
@@ -64,7 +64,7 @@ class Fitted:
     module: ClassifierModule
     trainer: Trainer
     meter: Throughput
-    clock: Clock
+    timer: Timer
     best_epoch: int
     load_seconds: float
 
@@ -88,8 +88,8 @@ def fit_adapter(
     announce(config, model, texts)
     module = ClassifierModule(model.network, config, len(data.labels))
     marks = fingerprint(model, data)
-    meter, clock, keepers = Throughput(), Clock(), checkpoints(config, folder)
-    callbacks = [SanityChecks(), meter, clock, EpochSeeds(config.seed), Resumption(marks), *keepers]
+    meter, timer, keepers = Throughput(), Timer(), checkpoints(config, folder)
+    callbacks = [SanityChecks(), meter, timer, EpochSeeds(config.seed), Resumption(marks), *keepers]
     callbacks += [PrefixCaching(texts), Together()]
     between = controller(module, config)
     callbacks += [MethodHooks(between)] if between else []
@@ -101,7 +101,7 @@ def fit_adapter(
     kept = torch.load(keepers[0].best_model_path, weights_only=True, map_location="cpu")
     module.load_state_dict(kept["state_dict"])
     best, load_seconds = int(kept["epoch"]) + 1, loaded - started
-    return Fitted(config, data, model, texts, module, trainer, meter, clock, best, load_seconds)
+    return Fitted(config, data, model, texts, module, trainer, meter, timer, best, load_seconds)
 
 
 def check_sizes(data: TextData, config: TrainConfig) -> None:

@@ -101,7 +101,7 @@ def score(
 def record_of(fitted: Fitted, folder: RunFolder) -> Record:
     """Measure and save the adapter; what it returns is the record, not yet written."""
     config, data, model = fitted.config, fitted.data, fitted.model
-    fit_seconds, started = fitted.clock.seconds, time.perf_counter()
+    fit_seconds, started = fitted.timer.time_elapsed(), time.perf_counter()
     measured = {name: fitted.measure(name) for name in SPLITS}
     adapter_sha256 = save(folder, fitted) if fitted.trainer.is_global_zero else ""
     evaluate_seconds = time.perf_counter() - started

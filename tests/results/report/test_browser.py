@@ -15,8 +15,8 @@ import pytest
 from matplotlib.image import imread
 
 from loraexp.records.record import Record
-from loraexp.results.report.content import report
 from loraexp.results.report.html import to_html
+from loraexp.results.report.report import report
 
 pytestmark = pytest.mark.skipif(
     find_spec("PyQt6") is None or find_spec("PyQt6.QtWebEngineWidgets") is None,

@@ -15,9 +15,9 @@ from loraexp.commands.report import ReportConfig
 from loraexp.commands.report import run as command
 from loraexp.errors import UserError
 from loraexp.records.record import Record
-from loraexp.results.report.content import Report, report
 from loraexp.results.report.html import to_html
 from loraexp.results.report.markdown import as_markdown
+from loraexp.results.report.report import Report, report
 
 MakeRecord = Callable[..., Record]
 EVIL = '<img src=x onerror="window.hacked=1"><script>window.hacked=1</script>\u202e`|\x1b[2J'

@@ -10,8 +10,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
-from loraexp.results.report.content import CAPTIONS, Report
 from loraexp.results.report.plots import as_svg, drawing
+from loraexp.results.report.report import CAPTIONS, Report
 from loraexp.results.tables import Cell, Table
 from loraexp.runtime.escape import printable
 

@@ -4,7 +4,7 @@ from urllib.parse import quote
 
 from matplotlib.figure import Figure
 
-from loraexp.results.report.content import CAPTIONS, Report
+from loraexp.results.report.report import CAPTIONS, Report
 from loraexp.results.tables import to_markdown
 from loraexp.runtime.escape import markdown_notes, markdown_safe, printable
 

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 import yaml
 from lightning.pytorch import Trainer, seed_everything
-from lightning.pytorch.callbacks import Callback, LearningRateMonitor, ModelCheckpoint
+from lightning.pytorch.callbacks import Callback, LearningRateMonitor, ModelCheckpoint, Timer
 from lightning.pytorch.loggers import Logger
 
 from loraexp.config.pretraining import PretrainConfig
@@ -100,7 +100,7 @@ def run(
     last = folder / CHECKPOINTS / "last.ckpt"
     fitting = time.perf_counter()
     trainer.fit(module, texts, ckpt_path=last if last.is_file() else None, weights_only=True)
-    clock = next(c for c in trainer.callbacks if isinstance(c, Clock))  # type: ignore[attr-defined]
+    timer = next(c for c in trainer.callbacks if isinstance(c, Timer))  # type: ignore[attr-defined]
     loss = float(trainer.validate(module, texts, verbose=False)[0]["held_out_loss"])
     state = {name: t.detach().cpu().bfloat16() for name, t in network.state_dict().items()}
     save_base(state, config.model, tokenizer.pad, folder)
@@ -115,7 +115,7 @@ def run(
         "held_out_loss": loss,
         "perplexity": math.exp(loss),
         "bits_per_byte": loss / math.log(2) / bytes_a_token(blocks, tokenizer),
-        "seconds": {"prepare": fitting - started, "fit": clock.seconds},
+        "seconds": {"prepare": fitting - started, "fit": timer.time_elapsed()},
         "precision": precision,
         "device": hardware.device_name(config.trainer.accelerator, 1),
         "versions": hardware.versions(),
@@ -150,30 +150,12 @@ def bytes_a_token(blocks: Blocks, tokenizer: Tokenizer) -> float:
     return float(lengths[blocks.batch(blocks.held_out)[:, 1:].numpy()].mean())
 
 
-class Clock(Callback):
-    """Seconds of training over all starts: a checkpoint carries them."""
-
-    def __init__(self) -> None:
-        self.seconds, self.last = 0.0, 0.0
-
-    def on_fit_start(self, *_: Any) -> None:
-        self.last = time.perf_counter()
-
-    def state_dict(self) -> dict[str, Any]:
-        now = time.perf_counter()
-        self.seconds, self.last = self.seconds + now - self.last, now
-        return {"seconds": self.seconds}
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        self.seconds, self.last = state_dict["seconds"], time.perf_counter()
-
-
 def build_trainer(
     config: PretrainConfig, folder: Path, loggers: list[Logger], progress: bool, epochs: int
 ) -> Trainer:
     gpu = hardware.uses_gpu(config.trainer.accelerator)
     keeper = ModelCheckpoint(folder / CHECKPOINTS, "last", enable_version_counter=False)
-    callbacks: list[Callback] = [Clock(), keeper]
+    callbacks: list[Callback] = [Timer(), keeper]
     if loggers:
         callbacks.append(LearningRateMonitor("step"))
     if progress:
