@@ -20,7 +20,6 @@ from loraexp.records.record import (
     read_failure,
     read_file,
     read_record,
-    read_records,
     seal_holds,
 )
 from loraexp.records.typed_json import found
@@ -52,12 +51,6 @@ def test_scores_that_are_not_defined_and_numbers_keep_every_digit(
     make_record(metrics=metrics, predictions=test, texts_per_second=None).write(tmp_path)
     assert read_record(tmp_path).metrics == metrics
     assert read_record(tmp_path).texts_per_second is None
-
-
-def test_records_come_in_the_order_asked_for(make_record: MakeRecord, tmp_path: Path) -> None:
-    for name in "abc":
-        make_record(name=name).write(tmp_path / name)
-    assert [r.name for r in read_records(tmp_path / name for name in "cab")] == ["c", "a", "b"]
 
 
 @pytest.mark.parametrize("number", [math.nan, math.inf, -math.inf])

@@ -3,7 +3,7 @@
 import json
 import math
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -169,10 +169,6 @@ def is_finished(folder: Path) -> bool:
 
 def is_failed(folder: Path) -> bool:
     return not is_finished(folder) and os.path.lexists(folder / FAILED)
-
-
-def read_records(folders: Iterable[Path]) -> list[Record]:
-    return [read_record(folder) for folder in folders]
 
 
 def write(content: Record | Failure | Trial, file: Path, indent: int | None = 2) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 from loraexp.errors import unknown
 from loraexp.records.record import Record
-from loraexp.results.settings import differs, flat
+from loraexp.results.settings import by_name, differs, flat
 
 # Settings that are no choice between arms: where results go, and what is repeated over.
 NO_CHOICE = ("output_dir", "logger.", "name", "seed")
@@ -43,8 +43,7 @@ def varied(records: Sequence[Record]) -> list[str]:
         for k in configs[0]
         if not k.startswith(skipped) and differs(k, adapted if k.startswith("lora.") else configs)
     ]
-    whole = tuple(k.removesuffix("name") for k in ("model.name", "data.name") if k in keys)
-    return [k for k in keys if not k.startswith(whole) or k.endswith(".name")] or ["method"]
+    return by_name(keys) or ["method"]
 
 
 def naming(records: Sequence[Record], by: Sequence[str]) -> list[str]:

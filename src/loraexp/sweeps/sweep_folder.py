@@ -17,7 +17,7 @@ from loraexp.records.record import (
     Trial,
     by_loss,
 )
-from loraexp.results.settings import differs, flat, heading
+from loraexp.results.settings import by_name, differs, flat, heading
 from loraexp.results.tables import Column, Table, percent
 from loraexp.runs.run_folder import RunFolder
 from loraexp.runtime.atomic import read_text, write_whole
@@ -133,10 +133,7 @@ def describe_job(one: Record | Failure, outcomes: Sequence[Record | Failure]) ->
     """A job by what varies in its sweep and by its folder: lr_factor=3, seed=1: a-folder."""
     configs, own = [flat(other.config) for other in outcomes], flat(one.config)
     keys = [k for k in own if not k.startswith(("output_dir", "logger.")) and differs(k, configs)]
-    for group in ("model.", "data."):  # told by the name, not by all that makes it
-        if f"{group}name" in keys:
-            keys = [k for k in keys if not k.startswith(group) or k == f"{group}name"]
-    varies = ", ".join(f"{heading(key)}={own[key]}" for key in keys)
+    varies = ", ".join(f"{heading(key)}={own[key]}" for key in by_name(keys))
     return f"{varies}: {one.name}" if varies else one.name
 
 
