@@ -18,6 +18,7 @@ from loraexp.commands.predict import PredictConfig
 from loraexp.commands.rank_curve import RankCurveConfig
 from loraexp.commands.verify import VerifyConfig
 from loraexp.errors import UserError
+from loraexp.runs.run_folder import RunFolder
 from loraexp.runtime.atomic import read_text, regular, write_whole
 from loraexp.sweeps.collect import collect
 from loraexp.sweeps.sweep_folder import JOBS, PLAN, Sweep
@@ -84,10 +85,10 @@ def test_a_job_that_names_no_folder_is_one_line(tmp_path: Path, text: str) -> No
 @pytest.mark.parametrize("reason", [reason for reason in NO_FILES if "large" not in reason])
 def test_a_checkpoint_is_none(tmp_path: Path, reason: str) -> None:
     (tmp_path / "checkpoints").mkdir()
-    assert resumable(tmp_path, {}) is None
+    assert resumable(RunFolder(tmp_path), {}) is None
     NO_FILES[reason](tmp_path / "checkpoints" / "last.ckpt")
     with pytest.raises(UserError, match=reason):
-        resumable(tmp_path, {})
+        resumable(RunFolder(tmp_path), {})
 
 
 def test_a_file_is_read_as_it_was_written_and_through_links_within(tmp_path: Path) -> None:

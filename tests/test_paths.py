@@ -9,13 +9,13 @@ import pytest
 from small import small_run
 from verbs import SCHEMAS, plan
 
-from loraexp.api import run_folder
+from loraexp.api import configure, run_folder
 from loraexp.config.keys import keys
 from loraexp.config.rules import check
 from loraexp.config.schema import Data, TrainConfig
 from loraexp.config.stored import from_dict, from_home, plain
 from loraexp.errors import UserError
-from loraexp.runs.name import configure, run_name
+from loraexp.runs.name import run_name
 from loraexp.training.run import train
 
 # Keys that name a file or a folder, whatever verb they are of.

@@ -47,7 +47,7 @@ def test_predict_reads_texts_as_the_run_did_and_shows_them_as_given(finished: Pa
     assert one.probabilities(padded).equal(wanted)
     assert several.probabilities(finished.name, padded).equal(wanted)
     assert [text for text, _, _ in one.stream([padded])] == padded
-    for config in (one.config, several.configs[0]):
+    for config in (one.model.config, several.configs[0]):
         config.data.strip = False  # as of a run of before
     assert not one.probabilities(padded).equal(wanted)
     assert several.probabilities(finished.name, padded).equal(one.probabilities(padded))

@@ -151,8 +151,8 @@ def test_what_only_merge_writes_is_refused(verb: str) -> None:
 
 def test_reading_a_folder_needs_no_torch(kept: Path, tmp_path: Path) -> None:
     script = (
-        "import sys; from loraexp.sweeps.plan import plan; "
-        "plan('train', sys.argv[1:]); sys.exit('torch' in sys.modules)"
+        "import sys; from loraexp.sweeps.plan import TRAIN, plan; "
+        "plan(TRAIN, sys.argv[1:]); sys.exit('torch' in sys.modules)"
     )
     typed = [sys.executable, "-c", script, f'model.weights="{kept}"']
     ended = subprocess.run(typed, cwd=tmp_path, capture_output=True, text=True, timeout=60)

@@ -89,12 +89,14 @@ def test_what_was_exported_comes_back_as_it_was(small: TrainConfig, tmp_path: Pa
             labels=["ham", "spam"],
             model=small.model,
         ),
-        None,
     )
     first, back = Predictor(run_folder(config)), Predictor(tmp_path / "back")
     assert back.labels == first.labels
-    assert back.config.lora.target_modules == ["q_proj", "fc1"]
-    assert (back.config.lora.rank, back.config.lora.rank_pattern["h.0.mlp.fc1"]) == (2, 3)
+    assert back.model.config.lora.target_modules == ["q_proj", "fc1"]
+    assert (back.model.config.lora.rank, back.model.config.lora.rank_pattern["h.0.mlp.fc1"]) == (
+        2,
+        3,
+    )
     texts = ["free prize, call now", "see you at seven"]
     assert torch.allclose(first.probabilities(texts), back.probabilities(texts), rtol=0, atol=1e-6)
     checks = [*verify(tmp_path / "back")]

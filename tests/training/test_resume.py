@@ -21,6 +21,7 @@ from loraexp.runs.load import build_model
 from loraexp.training import checkpoints as resume
 from loraexp.training import fit as fitting
 from loraexp.training import run as module
+from loraexp.training.callbacks.epoch_seeds import EpochSeeds
 from loraexp.training.run import train
 
 
@@ -123,9 +124,9 @@ def test_only_the_epoch_that_was_cut_is_trained_again(
 ) -> None:
     killed(four, 2, 1)
     seen: list[int] = []
-    real = resume.EpochSeeds.on_train_batch_start
+    real = EpochSeeds.on_train_batch_start
     monkeypatch.setattr(
-        resume.EpochSeeds,
+        EpochSeeds,
         "on_train_batch_start",
         lambda self, t, m, b, i: (seen.append(t.current_epoch), real(self, t, m, b, i)),
     )
@@ -136,7 +137,7 @@ def test_only_the_epoch_that_was_cut_is_trained_again(
 def test_without_the_epochs_own_seeds_dropout_would_differ(
     four: TrainConfig, killed: Callable[..., None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(resume.EpochSeeds, "on_train_batch_start", lambda *_: None)
+    monkeypatch.setattr(EpochSeeds, "on_train_batch_start", lambda *_: None)
     torch.manual_seed(0)
     killed(four, 2, 1)
     assert train(four).hashes["adapter"] != train(elsewhere(four, tmp_path)).hashes["adapter"]
@@ -242,7 +243,7 @@ def test_scoring_reads_no_test_text_and_train_goes_on_from_it(
     assert module.score(four) == trial
     assert measured == ["validation"]
     steps: list[int] = []
-    monkeypatch.setattr(resume.EpochSeeds, "on_train_batch_start", lambda *_: steps.append(1))
+    monkeypatch.setattr(EpochSeeds, "on_train_batch_start", lambda *_: steps.append(1))
     record = train(four)
     assert steps == []  # nothing is trained again
     monkeypatch.undo()
