@@ -100,6 +100,25 @@ def test_a_signal_at_start_up_is_a_word_and_128_more(name: str, tmp_path: Path) 
     assert said == f"{SIGNALS[name]}: {endings.GO_ON}\n"
 
 
+def test_a_signal_that_a_library_drops_ends_the_command_all_the_same() -> None:
+    script = (
+        "import os, signal, sys, time\n"
+        "from loraexp.runtime.endings import outcome\n"
+        "def work():\n"
+        "    try:\n"
+        "        os.kill(os.getpid(), signal.SIGTERM)\n"
+        "        time.sleep(60)\n"
+        "    except:\n"
+        "        pass\n"
+        "    time.sleep(60)\n"
+        "sys.exit(outcome(work))"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=50
+    )
+    assert (ended.returncode, ended.stderr) == (143, f"{SIGNALS['SIGTERM']}: {endings.GO_ON}\n")
+
+
 def listens(pid: int, number: int) -> bool:
     """Has the process a handler of its own for the signal?"""
     try:

@@ -33,11 +33,19 @@ WORD, LINE = 200, 1000  # longest of an error's words, and longest line
 
 class Stopped(BaseException):
     """One of SIGNALS came. No Exception, for nothing that survives a failure survives this, and no
-    KeyboardInterrupt, of which Lightning makes an exit with 1."""
+    KeyboardInterrupt, of which Lightning makes an exit with 1.
 
-    def __init__(self, number: int) -> None:
+    Args:
+        lost: called where nobody gets to see it, as when a library's bare `except` drops it.
+    """
+
+    def __init__(self, number: int, lost: Callable[[int], None] | None = None) -> None:
         super().__init__(number)
-        self.number = number
+        self.number, self.lost = number, lost
+
+    def __del__(self) -> None:
+        if self.lost is not None:
+            self.lost(self.number)
 
 
 class Ended(BaseException):
@@ -68,7 +76,7 @@ class Signals:
                 os.write(2, f"{word_of(number)}\n".encode())
             os._exit(128 + number)
         self.over = True
-        raise Stopped(number)
+        raise Stopped(number, self.received)
 
     def unraisable(self, lost: Any) -> None:
         """What was raised where nobody can catch it, as in __del__: a signal's end is not lost."""
@@ -109,7 +117,9 @@ def told(error: BaseException) -> int:
     if isinstance(error, SystemExit):
         return error.code if isinstance(error.code, int) else int(bool(error.code))
     if isinstance(error, (Stopped, KeyboardInterrupt)):
-        number = error.number if isinstance(error, Stopped) else signal.SIGINT
+        number: int = signal.SIGINT
+        if isinstance(error, Stopped):
+            number, error.lost = error.number, None
         line, status = word_of(number), 128 + number
     elif isinstance(error, UserError):
         line, status = f"error: {error}", 2
