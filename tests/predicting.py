@@ -6,13 +6,13 @@ import json
 from pathlib import Path
 
 from loraexp.commands import predict
-from loraexp.schemas import PredictConfig
+from loraexp.commands.predict import PredictConfig
 
 Row = tuple[str, float, str]
 
 
 def run(finished: Path, **settings: object) -> None:
-    predict.run(PredictConfig(run=str(finished), **settings), None)  # type: ignore[arg-type]
+    predict.run(PredictConfig(run=str(finished), **settings))  # type: ignore[arg-type]
 
 
 def csv_rows(written: str) -> list[Row]:

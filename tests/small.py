@@ -1,8 +1,14 @@
 """A model of milliseconds and a run of it, for tests that need them without a fixture."""
 
+import atexit
+import shutil
+from dataclasses import replace
+from functools import cache
 from pathlib import Path
+from tempfile import mkdtemp
 
-from loraexp.config import Data, Logger, Lora, Model, Optim, TrainConfig, Trainer
+from loraexp.config.schema import Data, Logger, Lora, Model, Optim, TrainConfig, Trainer
+from loraexp.records.record import Record, read_record
 
 
 def tiny_model() -> Model:
@@ -30,3 +36,22 @@ def small_run(outputs: Path, epochs: int, logger: str) -> TrainConfig:
         trainer=Trainer(max_epochs=epochs, precision="fp32", accelerator="cpu"),
         logger=Logger(name=logger),
     )
+
+
+def trained(config: TrainConfig) -> Record:
+    """Like train(), for tests of what comes after it: a config's run is trained once in a session
+    and copied for each test, which may do to its copy what it likes."""
+    from loraexp.api import run_folder  # torch: only where a test asks for a run
+    from loraexp.training.run import train
+
+    assert config.logger.name == "none", "the name of a run does not tell what it logs"
+    own = replace(config, output_dir=str(runs_of_session()))
+    train(own)  # nothing, where it is finished
+    return read_record(Path(shutil.copytree(run_folder(own), run_folder(config))))
+
+
+@cache
+def runs_of_session() -> Path:
+    folder = mkdtemp(prefix="loraexp-tests-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return Path(folder)

@@ -4,13 +4,15 @@ from pathlib import Path
 
 import pytest
 
-from loraexp.api import configure
-from loraexp.rules import completed
-from loraexp.training.assemble import read_config
+from loraexp.api import configure, run_folder
+from loraexp.config import stored
+from loraexp.config.schema import TrainConfig
+from loraexp.config.stored import completed, from_dict, plain
+from loraexp.records.record import read_record
+from loraexp.runs.load import read_config
+from loraexp.runs.name import run_name
+from loraexp.tools.verification import verify
 from loraexp.training.measure import measure_again
-from loraexp.training.naming import run_folder, run_name
-from loraexp.training.run import read_record
-from loraexp.training.verify import verify
 
 BEFORE = Path(__file__).parent / "before"
 RUNS = sorted(path.name for path in (BEFORE / "train").iterdir())
@@ -52,3 +54,21 @@ def test_it_verifies_and_measures_as_before(name: str) -> None:
 def test_a_plain_run_is_called_as_before(tmp_path: Path) -> None:
     config = configure("data=sms_demo", f"output_dir={tmp_path}")
     assert run_folder(config) == tmp_path / "train" / "sms_demo-nano-lora-r8-seed0-ca3afdf7"
+
+
+@pytest.mark.parametrize("key", ["trainer.accumulate", "adalora.budget"])
+def test_a_key_that_comes_later_breaks_nothing(key: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = configure("method=adalora")
+    content, (group, _, last) = plain(config), key.rpartition(".")
+    del content[group][last]
+    with pytest.raises(TypeError, match="keys differ"):  # the control: it was there from the first
+        from_dict(TrainConfig, content)
+    # As if it had just been added to the schema: records without it are read, and where it stands
+    # at its default, runs are called as if it was not there.
+    monkeypatch.setattr(stored, "FIRST", stored.FIRST - {key})
+    assert from_dict(TrainConfig, content) == config
+    name = run_name(config)
+    monkeypatch.setitem(stored.BEFORE, key, 0.25)
+    assert getattr(getattr(from_dict(TrainConfig, content), group), last) == 0.25
+    setattr(getattr(config, group), last, 3)
+    assert run_name(config) != name

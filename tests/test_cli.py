@@ -5,8 +5,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from verbs import SUMMARIES
 
-from loraexp.cli import VERBS, dispatch, main
+from loraexp.cli import dispatch, main
 from loraexp.errors import UserError
 
 
@@ -18,14 +19,14 @@ def test_nothing_and_help_show_the_verbs(
     assert "usage: python -m loraexp VERB" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("verb", VERBS)
+@pytest.mark.parametrize("verb", SUMMARIES)
 @pytest.mark.parametrize("flag", ["-h", "--help"])
 def test_every_verb_has_help_wherever_the_flag_stands(
     verb: str, flag: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     dispatch([verb, "lora.rank=4", flag])
     words = " ".join(capsys.readouterr().out.split())  # long lines are folded
-    assert words.startswith(f"python -m loraexp {verb}: {VERBS[verb]}")
+    assert words.startswith(f"python -m loraexp {verb}: {SUMMARIES[verb]}")
 
 
 @pytest.mark.parametrize(("typed", "verb"), [("trian", "train"), ("predcit", "predict")])
@@ -64,10 +65,16 @@ def test_a_mistake_that_only_the_command_can_see_is_one_line_too(tmp_path: Path)
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("module", ["predictors", "merge", "peft_format", "peft_import", "combine"])
+@pytest.mark.parametrize(
+    "module",
+    [
+        "inference.predictor",
+        *("tools.merging", "tools.combining", "tools.peft.to_peft", "tools.peft.from_peft"),
+    ],
+)
 def test_only_what_trains_or_measures_waits_for_lightning(module: str) -> None:
     script = (
-        f"import sys, loraexp.training.{module}; "
+        f"import sys, loraexp.{module}; "
         "sys.exit(', '.join(sys.modules.keys() & {'lightning', 'torchmetrics', 'scipy'}) or 0)"
     )
     ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)

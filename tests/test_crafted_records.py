@@ -10,10 +10,11 @@ import pytest
 from crafted import GONE, NO_FILES, changed
 
 from loraexp.commands import report, table
+from loraexp.commands.report import ReportConfig
+from loraexp.commands.table import TableConfig
 from loraexp.errors import UserError
-from loraexp.results.record import FAILED, FILE, SCORED, read_failure, read_trial
-from loraexp.schemas import ReportConfig, TableConfig
-from loraexp.training.verify import verify
+from loraexp.records.record import FAILED, FILE, SCORED, read_failure, read_trial
+from loraexp.tools.verification import verify
 
 LONG = 10**400  # no float holds it
 NO_NAMES = ["../../x", "/x", "", ".", "..", "a/b", "a\\b", "a\x1b[31m", "a\nb", "x" * 256, "\ud800"]
@@ -118,12 +119,12 @@ def whole(run: Path, content: dict[str, Any]) -> Iterator[None]:
 
 def reports(run: Path, form: str) -> Path:
     out = run.parents[1] / "page" / form / "report"
-    report.run(ReportConfig(runs=[str(run)], format=form, out=str(out)), None)
+    report.run(ReportConfig(runs=[str(run)], format=form, out=str(out)))
     return out
 
 
 VERBS: dict[str, Callable[[Path], Any]] = {
-    "table": lambda run: table.run(TableConfig(runs=[str(run)]), None),
+    "table": lambda run: table.run(TableConfig(runs=[str(run)])),
     "html": lambda run: reports(run, "html"),
     "markdown": lambda run: reports(run, "markdown"),
     "verify": lambda run: [*verify(run)],

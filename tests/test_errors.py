@@ -4,10 +4,10 @@ import pytest
 from hydra.core.global_hydra import GlobalHydra
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from verbs import plan
 
-from loraexp.compose import PLUGINS
+from loraexp.config.compose import PLUGINS
 from loraexp.errors import UserError, unknown
-from loraexp.overrides import plan
 
 NAMES = ["rank", "alpha", "dropout"]
 

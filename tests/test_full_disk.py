@@ -9,12 +9,12 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from loraexp.atomic import whole
-from loraexp.config import TrainConfig
+from loraexp.config.schema import TrainConfig
 from loraexp.errors import UserError
-from loraexp.results.record import Failure
-from loraexp.results.sweep import Sweep
-from loraexp.training.jobs import going_on
+from loraexp.records.record import Failure
+from loraexp.runtime.atomic import whole
+from loraexp.sweeps.jobs import disk_full_guard
+from loraexp.sweeps.sweep_folder import Sweep
 
 
 def test_it_says_what_is_complete_and_how_to_go_on(
@@ -29,9 +29,9 @@ def test_it_says_what_is_complete_and_how_to_go_on(
     def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr("loraexp.results.record.write_whole", full)
+    monkeypatch.setattr("loraexp.records.record.write_whole", full)
     wanted = "^No space left on device: 1 jobs are complete .* the same command goes on from here$"
-    with pytest.raises(UserError, match=wanted), going_on(sweep):
+    with pytest.raises(UserError, match=wanted), disk_full_guard(sweep):
         Failure("a", {"seed": TrainConfig().seed}, "no memory", "").write(tmp_path / "open")
 
 

@@ -14,22 +14,26 @@ import pytest
 from hydra.core.global_hydra import GlobalHydra
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
+from verbs import SCHEMAS, SUMMARIES, groups_of, plan
 
-from loraexp.cli import VERBS, dispatch
-from loraexp.config import Data
+from loraexp.cli import dispatch
+from loraexp.commands.predict import PredictConfig
+from loraexp.config.keys import keys
+from loraexp.config.rules import check
+from loraexp.config.schema import Data
+from loraexp.data.reading import Reading
 from loraexp.data.splits import load_data
-from loraexp.data.texts import chunks
 from loraexp.errors import UserError
-from loraexp.overrides import groups_of, plan
-from loraexp.rules import check, keys
-from loraexp.schemas import SCHEMAS, PredictConfig
+from loraexp.inference.inputs import chunks
 
 T = TypeVar("T")
 PATIENCE = 60  # seconds a case may take before it counts as a hang, on a slow machine
 # Read only: what is typed for these writes nothing, whatever it is.
 READING = ("eval", "verify", "rank_curve", "table", "params", "predict")
 
-OPTIONS = sorted({name for verb in VERBS for names in groups_of(verb).values() for name in names})
+OPTIONS = sorted(
+    {name for verb in SUMMARIES for names in groups_of(verb).values() for name in names}
+)
 NUMBERS = st.one_of(
     st.integers(-3, 20),
     st.sampled_from([2**31, 2**63, -(2**63), 10**30, 10**399]),
@@ -44,7 +48,7 @@ WORDS = st.one_of(
         ["/", "..", "../../x", "a/b", "\\", "C:\\x", "*", "a,b", "'", '"', "[", "{", "("]
     ),
     st.sampled_from(
-        sorted({name for verb in VERBS for of in groups_of(verb).values() for name in of})
+        sorted({name for verb in SUMMARIES for of in groups_of(verb).values() for name in of})
     ),
 )
 SIMPLE = st.one_of(NUMBERS, WORDS)
@@ -136,7 +140,7 @@ def test_what_is_typed_is_planned_or_refused(number: int, empty: Path) -> None:
         with ends():
             plan(*typed)
 
-    of(commands(tuple(VERBS)), number, claim)
+    of(commands(tuple(SUMMARIES)), number, claim)
     assert not [*empty.iterdir()]
 
 
@@ -214,7 +218,13 @@ def test_a_file_is_read_or_refused(number: int, empty: Path) -> None:
             if to_predict:
                 config = PredictConfig(run="a", file=str(file), **options)
                 check(config)
-                assert all(isinstance(text, str) for texts in chunks(config) for text in texts)
+                assert all(
+                    isinstance(text, str)
+                    for texts in chunks(
+                        config.text, config.file, config.text_column, Reading.of(config)
+                    )
+                    for text in texts
+                )
             else:
                 data = Data(name="csv", path=str(file), **options)
                 check(data)

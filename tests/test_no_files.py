@@ -8,31 +8,30 @@ from typing import Any
 import pytest
 from crafted import NO_FILES
 
-from loraexp.adapters.files import CARD, TENSORS
-from loraexp.atomic import read_text, regular, write_whole
+from loraexp.adapters.adapter_files import CARD, TENSORS
 from loraexp.commands import combine, eval, export, merge, predict, rank_curve, verify
+from loraexp.commands.combine import CombineConfig
+from loraexp.commands.eval import EvalConfig
+from loraexp.commands.export import ExportConfig
+from loraexp.commands.merge import MergeConfig
+from loraexp.commands.predict import PredictConfig
+from loraexp.commands.rank_curve import RankCurveConfig
+from loraexp.commands.verify import VerifyConfig
 from loraexp.errors import UserError
-from loraexp.results.collect import collect
-from loraexp.results.sweep import JOBS, PLAN, Sweep
-from loraexp.schemas import (
-    CombineConfig,
-    EvalConfig,
-    ExportConfig,
-    MergeConfig,
-    PredictConfig,
-    RankCurveConfig,
-    VerifyConfig,
-)
-from loraexp.training.resume import resumable
+from loraexp.runs.run_folder import RunFolder
+from loraexp.runtime.atomic import read_text, regular, write_whole
+from loraexp.sweeps.collect import collect
+from loraexp.sweeps.sweep_folder import JOBS, PLAN, Sweep
+from loraexp.training.checkpoints import resumable
 
 VERBS: dict[str, Callable[[str, str], Any]] = {
-    "eval": lambda run, out: eval.run(EvalConfig(run=run), None),
-    "predict": lambda run, out: predict.run(PredictConfig(run=run, text="hi"), None),
-    "verify": lambda run, out: verify.run(VerifyConfig(run=run), None),
-    "merge": lambda run, out: merge.run(MergeConfig(run=run, out=out), None),
-    "export": lambda run, out: export.run(ExportConfig(run=run, out=out), None),
-    "combine": lambda run, out: combine.run(CombineConfig(runs=[run], out=out), None),
-    "rank_curve": lambda run, out: rank_curve.run(RankCurveConfig(run=run), None),
+    "eval": lambda run, out: eval.run(EvalConfig(run=run)),
+    "predict": lambda run, out: predict.run(PredictConfig(run=run, text="hi")),
+    "verify": lambda run, out: verify.run(VerifyConfig(run=run)),
+    "merge": lambda run, out: merge.run(MergeConfig(run=run, out=out)),
+    "export": lambda run, out: export.run(ExportConfig(run=run, out=out)),
+    "combine": lambda run, out: combine.run(CombineConfig(runs=[run], out=out)),
+    "rank_curve": lambda run, out: rank_curve.run(RankCurveConfig(run=run)),
 }
 
 
@@ -86,10 +85,10 @@ def test_a_job_that_names_no_folder_is_one_line(tmp_path: Path, text: str) -> No
 @pytest.mark.parametrize("reason", [reason for reason in NO_FILES if "large" not in reason])
 def test_a_checkpoint_is_none(tmp_path: Path, reason: str) -> None:
     (tmp_path / "checkpoints").mkdir()
-    assert resumable(tmp_path, {}) is None
+    assert resumable(RunFolder(tmp_path), {}) is None
     NO_FILES[reason](tmp_path / "checkpoints" / "last.ckpt")
     with pytest.raises(UserError, match=reason):
-        resumable(tmp_path, {})
+        resumable(RunFolder(tmp_path), {})
 
 
 def test_a_file_is_read_as_it_was_written_and_through_links_within(tmp_path: Path) -> None:

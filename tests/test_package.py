@@ -7,7 +7,7 @@ from zipfile import ZipFile
 
 import pytest
 
-from loraexp.overrides import conf_dir
+from loraexp.sweeps.plan import conf_dir
 
 wheel_builder = pytest.importorskip(
     "hatchling.builders.wheel", reason="hatchling, the build backend, is not installed here"
@@ -54,7 +54,7 @@ def test_the_wheel_holds_the_embedded_base(names: set[str]) -> None:
 
 
 def test_the_wheel_holds_nothing_else(names: set[str]) -> None:
-    known = ("/conf/", "/assets/", "/results/report.")
+    known = ("/conf/", "/assets/", "/results/report/report.")
     others = {n for n in names if not n.endswith(".py") and not any(part in n for part in known)}
     assert {Path(name).parts[0].rpartition(".")[2] for name in others} == {"dist-info"}
     assert not {n for n in names if "test" in Path(n).name or n.startswith(("tests", "outputs"))}
@@ -75,7 +75,9 @@ def python(script: str, folder: Path, cwd: Path) -> str:
 
 
 def test_an_installed_package_reads_its_own_conf(installed: Path, tmp_path: Path) -> None:
-    found = python("from loraexp.overrides import conf_dir; print(conf_dir())", installed, tmp_path)
+    found = python(
+        "from loraexp.sweeps.plan import conf_dir; print(conf_dir())", installed, tmp_path
+    )
     assert Path(found) == installed / "loraexp" / "conf"
 
 
@@ -89,7 +91,7 @@ def test_an_installed_command_runs_in_an_empty_folder(installed: Path, tmp_path:
 
 def test_an_installed_package_brings_its_base(installed: Path, tmp_path: Path) -> None:
     script = (
-        "from loraexp.api import configure, load_base; from loraexp.model import weights; "
-        "load_base(configure(), ['ham', 'spam']); print(weights.ASSETS)"
+        "from loraexp.api import configure, load_base; from loraexp.model import locate; "
+        "load_base(configure(), ['ham', 'spam']); print(locate.ASSETS)"
     )
     assert Path(python(script, installed, tmp_path)) == installed / "loraexp" / "assets"

@@ -7,14 +7,15 @@ from pathlib import Path
 
 import pytest
 from small import small_run
+from verbs import SCHEMAS, plan
 
-from loraexp.api import configure
-from loraexp.config import Data, TrainConfig
+from loraexp.api import configure, run_folder
+from loraexp.config.keys import keys
+from loraexp.config.rules import check
+from loraexp.config.schema import Data, TrainConfig
+from loraexp.config.stored import from_dict, from_home, plain
 from loraexp.errors import UserError
-from loraexp.overrides import plan
-from loraexp.rules import check, from_dict, from_home, keys, plain
-from loraexp.schemas import SCHEMAS
-from loraexp.training.naming import run_folder, run_name
+from loraexp.runs.name import run_name
 from loraexp.training.run import train
 
 # Keys that name a file or a folder, whatever verb they are of.

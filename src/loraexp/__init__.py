@@ -1,33 +1,37 @@
 """loraexp: config-driven LoRA experiments on GPT-2 text classifiers.
 
 The names below are all that a notebook needs; each is imported when it is first used, so that
-`import loraexp` costs nothing.
+`import loraexp` costs nothing. It configures the process (threads, memory) for all that follows:
+command line, notebook and every launcher's worker alike.
 """
 
 from importlib import import_module
 from typing import Any
 
+from loraexp.runtime.process import configure_process
+
 _WHERE = {
     "configure": "loraexp.api",
     "load_base": "loraexp.api",
-    "Predictor": "loraexp.training.predictors",
+    "Predictor": "loraexp.inference.predictor",
     "inject": "loraexp.adapters.inject",
     "count": "loraexp.adapters.inject",
     "merge": "loraexp.adapters.inject",
     "fold": "loraexp.adapters.inject",
     "unfold": "loraexp.adapters.inject",
-    "Predictors": "loraexp.training.predictors",
-    "ManyAdapters": "loraexp.training.many",
-    "save_adapter": "loraexp.adapters.files",
-    "load_adapter": "loraexp.adapters.files",
+    "Predictors": "loraexp.inference.predictor",
+    "MultiAdapter": "loraexp.inference.multi_adapter",
+    "save_adapter": "loraexp.adapters.adapter_files",
+    "load_adapter": "loraexp.adapters.adapter_files",
     "train": "loraexp.training.run",
-    "restore": "loraexp.training.assemble",
-    "run_folder": "loraexp.training.naming",
+    "load_run": "loraexp.runs.load",
+    "run_folder": "loraexp.api",
     "METHODS": "loraexp.adapters.methods",
     "UserError": "loraexp.errors",
 }
 
 __all__ = sorted(_WHERE)
+configure_process()
 
 
 def __getattr__(name: str) -> Any:

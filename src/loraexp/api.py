@@ -1,12 +1,14 @@
 """For notebooks: the command line's keys as a config object, and a base to apply a method to."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
-from loraexp.config import TrainConfig
+from loraexp.config.schema import TrainConfig
 from loraexp.errors import UserError
 from loraexp.model.gpt2 import GPT2Classifier
 from loraexp.model.weights import load_classifier
-from loraexp.overrides import plan
+from loraexp.runs.run_folder import RunFolder
+from loraexp.sweeps.plan import TRAIN, plan
 
 
 def configure(*overrides: str) -> TrainConfig:
@@ -15,7 +17,7 @@ def configure(*overrides: str) -> TrainConfig:
     Raises:
         UserError: an unknown key, option or value.
     """
-    jobs: list[TrainConfig] = plan("train", list(overrides)).jobs
+    jobs: list[TrainConfig] = plan(TRAIN, list(overrides)).jobs
     if len(jobs) > 1:
         raise UserError(f"a config is of one run, and these overrides make {len(jobs)}")
     return jobs[0]
@@ -24,3 +26,8 @@ def configure(*overrides: str) -> TrainConfig:
 def load_base(config: TrainConfig, labels: Sequence[str]) -> GPT2Classifier:
     """The base that `config.model` names, in float32, with a fresh head for `labels`."""
     return load_classifier(config.model, config.head, len(labels), config.seed)
+
+
+def run_folder(config: TrainConfig) -> Path:
+    """Where `train` leaves the run of this config."""
+    return RunFolder.of(config).path

@@ -7,8 +7,8 @@ import torch
 from saved import CONTENT, trained
 from torch import Tensor
 
-from loraexp.adapters.files import save_adapter
-from loraexp.config import Adaptation, Head, Model
+from loraexp.adapters.adapter_files import save_adapter
+from loraexp.config.schema import Adaptation, Head, Model
 from loraexp.model.gpt2 import GPT2Classifier
 from loraexp.model.weights import load_classifier
 

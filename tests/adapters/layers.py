@@ -6,13 +6,16 @@ import peft
 import torch
 from torch import Tensor, nn
 
-from loraexp.adapters.branches import Adapted
+from loraexp.adapters.branches import BRANCHES
+from loraexp.adapters.branches.base import Adapted
+from loraexp.adapters.branches.from_start import FromStart
+from loraexp.adapters.branches.vera import Vera
 from loraexp.adapters.methods import METHODS, as_method
-from loraexp.adapters.starts import FromStart
-from loraexp.adapters.variants import BRANCHES, Vera
-from loraexp.config import Adaptation, Lora
+from loraexp.adapters.targets import Target
+from loraexp.config.schema import Adaptation, Lora
 
 IN, OUT, RANK, ALPHA = 7, 5, 3, 6.0
+TARGET = Target("proj", RANK, ALPHA)
 BRANCHED = [name for name, method in METHODS.items() if method.branch is not None]
 PLAIN = {"lora_A": "lora_A.default.weight", "lora_B": "lora_B.default.weight"}
 # Tensors that train -> peft's names of them.
@@ -21,6 +24,7 @@ NAMES: dict[str, dict[str, str]] = {
     "lora_fa": {"lora_B": "lora_B.default.weight"},
     "dora": {**PLAIN, "lora_magnitude_vector": "lora_magnitude_vector.default.weight"},
     "vera": {name: f"{name}.default" for name in ("vera_lambda_d", "vera_lambda_b")},
+    "ia3": {"ia3_l": "ia3_l.default"},
     "adalora": {name: f"{name}.default" for name in ("lora_A", "lora_B", "lora_E")},
 }
 
@@ -51,7 +55,7 @@ def adapted(method: str, dtype: torch.dtype = torch.float64, **lora: Any) -> Ada
     config = as_method(Adaptation(lora=Lora(rank=RANK, alpha=ALPHA, **lora)), method)
     base, kind = base_layer(dtype), BRANCHES[METHODS[method].branch or ""]
     generator = torch.Generator().manual_seed(0)
-    branch = kind.create(base, config.lora, RANK, ALPHA, generator).to(dtype)
+    branch = kind.create(base, config, TARGET, generator).to(dtype)
     for held in METHODS[method].frozen:
         branch.get_parameter(held).requires_grad_(False)
     return Adapted(base, branch)
@@ -70,6 +74,8 @@ def settings(method: str, **more: Any) -> peft.PeftConfig:
     """peft's configuration of a method."""
     if method == "vera":
         return peft.VeraConfig(r=RANK, target_modules=["proj"], save_projection=True, **more)
+    if method == "ia3":
+        return peft.IA3Config(target_modules=["proj"], feedforward_modules=[], **more)
     if method == "adalora":  # peft divides by r + 1e-5
         alpha: Any = ALPHA / RANK * (RANK + 1e-5)
         steps = {"total_step": 10, "tinit": 2, "tfinal": 2}

@@ -7,7 +7,7 @@ from torch import nn
 
 from loraexp.adapters.inject import adapter_tensors, inject
 from loraexp.adapters.methods import as_method
-from loraexp.config import Adaptation, Head, Model
+from loraexp.config.schema import Adaptation, Head, Model
 from loraexp.model.weights import load_classifier
 
 CONTENT: dict[str, Any] = {

@@ -10,13 +10,13 @@ import torch
 from peft.tuners.adalora.layer import RankAllocator
 from torch import Tensor, nn
 
-from loraexp.adapters.branches import Adapted
+from loraexp.adapters.branches.adalora import AdaLora, RankBudget, budget, most_important
+from loraexp.adapters.branches.base import Adapted
 from loraexp.adapters.inject import inject
-from loraexp.adapters.variants import AdaLora
-from loraexp.config import AdaLora as Settings
-from loraexp.config import Adaptation, Lora
+from loraexp.adapters.targets import Target
+from loraexp.config.schema import AdaLora as Settings
+from loraexp.config.schema import Adaptation, Lora
 from loraexp.model.gpt2 import GPT2Classifier
-from loraexp.training.rank_budget import Importance, RankBudget, budget, most_important
 
 WIDTH, RANK, STEPS = 6, 4, 12
 SETTINGS = Settings(budget=0.5, warmup=0.25, final=0.25, beta1=0.8, beta2=0.6)
@@ -44,11 +44,10 @@ class TwoLinears(nn.Module):
 def ours() -> TwoLinears:
     model = TwoLinears().requires_grad_(False)
     for seed, name in enumerate(("first", "second")):
-        lora = Lora(rank=RANK, alpha=8.0)
         generator = torch.Generator().manual_seed(seed)
         base = model.get_submodule(name)
         assert isinstance(base, nn.Linear)
-        branch = AdaLora.create(base, lora, RANK, lora.alpha, generator).double()
+        branch = AdaLora.create(base, Adaptation(), Target(name, RANK, 8.0), generator).double()
         with torch.no_grad():
             branch.lora_E += random(RANK, seed=20 + seed)
         setattr(model, name, Adapted(base, branch))
@@ -103,7 +102,7 @@ def test_layer_equals_peft() -> None:
 def run(settings: Settings, mine: TwoLinears, other: Any) -> list[tuple[Tensor, Tensor]]:
     """Plain gradient steps with both budgets; (e of ours, e of peft's) after each."""
     branches = {n: m for n, m in mine.named_modules() if isinstance(m, AdaLora)}
-    callback, importance = RankBudget(settings), Importance(branches, settings)
+    cuts = RankBudget(branches, settings)
     allocator = RankAllocator(other.base_model.model, other.peft_config["default"], "default")
     seen = []
     for step in range(1, STEPS + 1):
@@ -113,7 +112,7 @@ def run(settings: Settings, mine: TwoLinears, other: Any) -> list[tuple[Tensor, 
                 for name, parameter in model.named_parameters():
                     if "lora_" in name:  # peft's ranknum has a gradient too
                         parameter -= 0.01 * parameter.grad
-        callback.after_step(importance, step, STEPS)
+        cuts.after_step(step, STEPS)
         last = step >= (1 - settings.final) * STEPS
         if not last or step == round((1 - settings.final) * STEPS):
             _, pattern = allocator.update_and_allocate(

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from saved import fresh
 
-from loraexp.adapters.files import (
+from loraexp.adapters.adapter_files import (
     CARD,
     FIELDS,
     TENSORS,
@@ -16,7 +16,7 @@ from loraexp.adapters.files import (
     load_adapter,
     read_card,
 )
-from loraexp.config import Model
+from loraexp.config.schema import Model
 from loraexp.errors import UserError
 
 

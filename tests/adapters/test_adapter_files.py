@@ -11,8 +11,8 @@ from safetensors.torch import load_file, save_file
 from saved import CONTENT, fresh, trained
 from torch import Tensor
 
-from loraexp.adapters import files
-from loraexp.adapters.files import (
+from loraexp.adapters import adapter_files as files
+from loraexp.adapters.adapter_files import (
     CARD,
     TENSORS,
     json_hash,
@@ -22,7 +22,7 @@ from loraexp.adapters.files import (
 )
 from loraexp.adapters.inject import adapter_tensors, count, inject, saved_tensors
 from loraexp.adapters.methods import METHODS, as_method
-from loraexp.config import Adaptation, Head, Lora, Model
+from loraexp.config.schema import Adaptation, Head, Lora, Model
 from loraexp.errors import UserError
 from loraexp.model.gpt2 import GPT2Classifier
 from loraexp.model.weights import load_classifier

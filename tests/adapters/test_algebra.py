@@ -9,11 +9,12 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from loraexp.adapters.algebra import LowRankChange, change_of, truncate, weighted_sum
-from loraexp.adapters.branches import Adapted
+from loraexp.adapters.branches import BRANCHES
+from loraexp.adapters.branches.base import Adapted
 from loraexp.adapters.inject import adapter_tensors, inject
 from loraexp.adapters.methods import METHODS, as_method
-from loraexp.adapters.variants import BRANCHES
-from loraexp.config import Adaptation, Lora
+from loraexp.adapters.targets import Target
+from loraexp.config.schema import Adaptation, Lora
 from loraexp.errors import UserError
 from loraexp.model.gpt2 import GPT2Classifier
 
@@ -81,7 +82,7 @@ def small_change(method: str, seed: int, rank: int) -> dict[str, LowRankChange]:
     base = nn.Linear(7, 5, dtype=torch.float64)
     kind = BRANCHES[METHODS[method].branch or ""]
     generator = torch.Generator().manual_seed(seed)
-    branch = kind.create(base, config.lora, rank, 16.0, generator).double()
+    branch = kind.create(base, config, Target("proj", rank, 16.0), generator).double()
     with torch.no_grad():
         for parameter in branch.parameters():
             if parameter.requires_grad:

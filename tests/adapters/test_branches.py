@@ -12,8 +12,10 @@ import torch.nn.functional as F
 from layers import OneLinear, random
 from torch import Tensor, nn
 
-from loraexp.adapters.branches import SCALINGS, Adapted, LowRank
-from loraexp.config import Lora
+from loraexp.adapters.branches.base import SCALINGS, Adapted
+from loraexp.adapters.branches.lora import LowRank
+from loraexp.adapters.targets import Target
+from loraexp.config.schema import Adaptation, Lora
 
 IN, OUT, RANK, ALPHA = 6, 5, 4, 6.0
 TOLERANCE = {torch.float32: 1e-6, torch.float64: 1e-12}
@@ -143,7 +145,8 @@ def test_the_config_offers_exactly_the_scalings_there_are() -> None:
 
 def fresh(lora: Lora, base: nn.Linear, seed: int = 0) -> LowRank:
     generator = torch.Generator().manual_seed(seed)
-    return LowRank.create(base, lora, lora.rank, lora.alpha, generator)
+    target = Target("proj", lora.rank, lora.alpha)
+    return LowRank.create(base, Adaptation(lora=lora), target, generator)
 
 
 WIDE = nn.Linear(400, 300)

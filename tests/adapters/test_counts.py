@@ -12,7 +12,7 @@ from loraexp.adapters.counts import Counts, count_shapes
 from loraexp.adapters.inject import count, inject
 from loraexp.adapters.methods import METHODS, as_method
 from loraexp.commands.params import read_model
-from loraexp.config import Adaptation, Head, LastBlock, Lora, Model
+from loraexp.config.schema import Adaptation, Head, LastBlock, Lora, Model
 from loraexp.model.gpt2 import empty_classifier
 from loraexp.model.shapes import linear_shapes, shapes
 
@@ -112,6 +112,7 @@ def test_methods_without_a_branch_count_what_they_train(
         "head": 0,
         "last_block": n * block_size(d) + 2 * d,
         "bitfit": model.n_layer * (4 * d + 5 * d + 2 * d) + d,  # four + two linears, norms
+        "ln_tuning": model.n_layer * 4 * d + 2 * d,
     }
     assert trained.keys() == {name for name, method in METHODS.items() if method.branch is None}
     for method, size in trained.items():

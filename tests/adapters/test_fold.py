@@ -7,10 +7,10 @@ import torch
 from layers import BRANCHED, IN, OneLinear, disturbed, random
 from torch import Tensor, nn
 
-from loraexp.adapters.branches import Folded
+from loraexp.adapters.branches.base import Folded
 from loraexp.adapters.inject import adapter_tensors, fold, inject, merge, unfold
 from loraexp.adapters.methods import as_method
-from loraexp.config import Adaptation, Lora
+from loraexp.config.schema import Adaptation, Lora
 from loraexp.model.gpt2 import GPT2Classifier
 
 CYCLES = 1000

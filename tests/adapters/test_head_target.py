@@ -6,11 +6,11 @@ import pytest
 import torch
 from torch import Tensor
 
+from loraexp.adapters.adapter_files import load_adapter, save_adapter
 from loraexp.adapters.counts import count_shapes
-from loraexp.adapters.files import load_adapter, save_adapter
 from loraexp.adapters.inject import adapter_tensors, count, inject, linear_names, merge
 from loraexp.adapters.methods import METHODS, as_method
-from loraexp.config import Adaptation, Head, Lora, Model
+from loraexp.config.schema import Adaptation, Head, Lora, Model
 from loraexp.model.gpt2 import GPT2Classifier
 from loraexp.model.weights import load_classifier
 

@@ -7,13 +7,14 @@ import torch
 import yaml
 from torch import Tensor, nn
 
-from loraexp.adapters.branches import Adapted, LowRank
-from loraexp.adapters.inject import adapter_tensors, file_name, inject, merge, saved_tensors
+from loraexp.adapters.branches.base import Adapted
+from loraexp.adapters.branches.lora import LowRank
+from loraexp.adapters.inject import adapter_tensors, inject, merge, saved_tensors
 from loraexp.adapters.methods import METHODS, as_method
-from loraexp.config import Adaptation, LastBlock, Lora
+from loraexp.config.schema import Adaptation, LastBlock, Lora
 from loraexp.errors import UserError
 from loraexp.model.gpt2 import GPT2Classifier
-from loraexp.overrides import conf_dir
+from loraexp.sweeps.plan import conf_dir
 
 WITH_BRANCH = [name for name, method in METHODS.items() if method.branch is not None]
 HEAD = {"score.weight", "score.bias"}
@@ -33,7 +34,12 @@ def changed_by_two_steps(network: nn.Module, tokens: Tensor) -> set[str]:
 
     def hashes() -> dict[str, str]:
         state = network.state_dict().items()
-        return {file_name(n): sha256(t.numpy().tobytes()).hexdigest() for n, t in state}
+        return {
+            n.replace(".base.", ".").replace(".branch.", "."): sha256(
+                t.numpy().tobytes()
+            ).hexdigest()
+            for n, t in state
+        }
 
     before = hashes()
     optimizer = torch.optim.AdamW(network.parameters(), lr=1e-2, weight_decay=0.1)

@@ -10,15 +10,15 @@ from layers import OneLinear, base_layer
 from peft.optimizers import create_loraplus_optimizer
 
 from loraexp.adapters import methods
+from loraexp.adapters.branches import BRANCHES
 from loraexp.adapters.counts import Counts
 from loraexp.adapters.inject import adapter_tensors, inject
+from loraexp.adapters.learning import optimizer_groups
 from loraexp.adapters.methods import METHODS, as_method, check_method
-from loraexp.adapters.variants import BRANCHES
 from loraexp.api import configure
-from loraexp.config import Adaptation, LastBlock, Lora, Optim
+from loraexp.config.schema import Adaptation, LastBlock, Lora, TrainConfig
 from loraexp.errors import UserError
 from loraexp.model.gpt2 import GPT2Classifier
-from loraexp.training.module import FineTuning
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -82,9 +82,9 @@ def test_every_method_refuses_a_second_adapter_and_targets_that_are_not_there(
         inject(network, config, seed=0)
 
 
-def rates(network: GPT2Classifier, optim: Optim, ratio: float) -> dict[str, float]:
-    groups = FineTuning(network, optim, 2, lr_ratio=ratio).groups()
-    found = {id(p): group.get("lr", optim.lr) for group in groups for p in group["params"]}
+def rates(network: GPT2Classifier, config: TrainConfig) -> dict[str, float]:
+    groups = optimizer_groups(network, config)
+    found = {id(p): group.get("lr", config.optim.lr) for group in groups for p in group["params"]}
     return {name: found[id(p)] for name, p in adapter_tensors(network).items()}
 
 
@@ -92,7 +92,7 @@ def test_lora_plus_gives_b_its_own_rate_as_pefts_optimizer_does(network: GPT2Cla
     """From the command line's method=lora_plus on; the ratio can be tuned, but not be 1."""
     config = configure("method=lora_plus", "optim.lr=1e-3")
     assert config.lora == as_method(Adaptation(), "lora_plus").lora
-    ours = rates(inject(network, config, seed=1), config.optim, config.lora.lr_ratio)
+    ours = rates(inject(network, config, seed=1), config)
     assert {rate for name, rate in ours.items() if name.endswith("lora_B")} == {16e-3}
     assert {rate for name, rate in ours.items() if not name.endswith("lora_B")} == {1e-3}
     assert configure("method=lora_plus", "lora.lr_ratio=4").lora.lr_ratio == 4.0

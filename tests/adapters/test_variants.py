@@ -13,6 +13,7 @@ from layers import (
     NAMES,
     OUT,
     RANK,
+    TARGET,
     adapted,
     base_layer,
     disturbed,
@@ -22,12 +23,13 @@ from layers import (
 )
 from torch import Tensor, nn
 
-from loraexp.adapters.branches import Adapted, Branch
+from loraexp.adapters.branches.base import Adapted, Branch
+from loraexp.adapters.branches.dora import Dora
+from loraexp.adapters.branches.from_start import olora, pissa
+from loraexp.adapters.branches.vera import endless
 from loraexp.adapters.inject import adapter_tensors, inject, saved_tensors
 from loraexp.adapters.methods import METHODS, as_method
-from loraexp.adapters.starts import olora, pissa
-from loraexp.adapters.variants import Dora, endless
-from loraexp.config import Adaptation, LastBlock, Lora
+from loraexp.config.schema import Adaptation, LastBlock
 from loraexp.model.gpt2 import GPT2Classifier
 
 
@@ -49,7 +51,7 @@ def test_dora_on_a_row_of_zeros_changes_nothing_at_first_and_trains(dtype: torch
     base = base_layer()
     base.weight[1] = 0.0
     base.to(dtype)
-    branch = Dora.create(base, Lora(rank=RANK), RANK, ALPHA, torch.Generator())
+    branch = Dora.create(base, Adaptation(), TARGET, torch.Generator())
     layer, x = Adapted(base, branch), random(3, IN, seed=5, dtype=dtype)
     assert torch.equal(layer(x), base(x))
     assert torch.equal(branch.merged(base.weight), base.weight)
@@ -98,8 +100,9 @@ def test_a_fresh_branch_changes_no_output_at_all(method: str) -> None:
 @pytest.mark.parametrize("method", BRANCHED)
 def test_merged_weight_does_what_the_branch_does(method: str) -> None:
     layer, x = disturbed(method), random(3, IN, seed=5)
-    weight = layer.branch.merged(layer.base.weight)
-    assert (F.linear(x, weight, layer.base.bias) - layer(x)).abs().max() <= 1e-12
+    weight, bias = layer.base.weight, layer.base.bias
+    weight, bias = layer.branch.merged(weight), layer.branch.merged_bias(bias)
+    assert (F.linear(x, weight, bias) - layer(x)).abs().max() <= 1e-12
     assert (F.linear(x, layer.base.weight, layer.base.bias) - layer(x)).abs().max() > 1e-3
 
 
@@ -133,7 +136,7 @@ def test_checkpointing_gives_the_same_gradients(
 
     plain = gradients()
     assert plain.keys() == adapter_tensors(network).keys()
-    network.checkpointing = True
+    network.execution.checkpointing = True
     calls = 0
     real = network.h[0].forward
 

@@ -13,11 +13,12 @@ from ways import COMPILED, OURS, WAYS
 
 from loraexp.adapters.inject import fold, unfold
 from loraexp.api import configure
-from loraexp.config import TrainConfig
+from loraexp.config.schema import TrainConfig
 from loraexp.data.batching import LengthGrouped, collate
 from loraexp.data.splits import load_data
-from loraexp.model.weights import load_tokenizer, tokenizer_folder
-from loraexp.training.assemble import assemble
+from loraexp.model.locate import tokenizer_folder
+from loraexp.model.weights import load_tokenizer
+from loraexp.runs.load import build_model
 
 PAD = 50256
 TUNED = {"attn_implementation": "eager", "activation_function": "gelu_pytorch_tanh"}
@@ -110,7 +111,7 @@ def build(way: str, model: str, base: Path, device: str) -> Arm:
 def ours(config: TrainConfig, texts: Texts, device: str, *, compiled: bool = False) -> Arm:
     """The network, the batches and the collate function that `train` uses."""
     config = replace(config, trainer=replace(config.trainer, compile=compiled))
-    network = assemble(config, ("ham", "spam")).network
+    network = build_model(config, ("ham", "spam")).network
 
     def logits(batch: list[int]) -> torch.Tensor:
         made = collate([(texts.rows[i], 0) for i in batch], PAD)

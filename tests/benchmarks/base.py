@@ -17,10 +17,10 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 
 from loraexp.api import configure
-from loraexp.config import TrainConfig
+from loraexp.config.schema import TrainConfig
 from loraexp.data.splits import TextData, load_data
 from loraexp.results.tables import Column, Table, to_terminal
-from loraexp.training.hardware import device_name, versions
+from loraexp.runtime.hardware import device_name, versions
 from loraexp.training.run import train
 
 TUNING_SEED = 100

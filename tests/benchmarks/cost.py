@@ -15,9 +15,9 @@ import time
 from pathlib import Path
 from typing import Any
 
+from verbs import SUMMARIES
 from ways import OURS, WAYS, prepare, write_base
 
-from loraexp.cli import VERBS
 from loraexp.results.tables import Column, Table, to_terminal
 
 START = time.perf_counter()
@@ -59,7 +59,7 @@ def main() -> None:
     if options.way:
         print(json.dumps(one_way(options)))
         return
-    from loraexp.training.hardware import device_name, versions
+    from loraexp.runtime.hardware import device_name, versions
 
     with tempfile.TemporaryDirectory() as folder:
         write_base(options.model, Path(folder))
@@ -165,7 +165,7 @@ def each_verb() -> list[dict[str, Any]]:
                 "help": seconds(f"{verb} --help"),
                 "job": seconds(f"{verb} {JOBS[verb].format(**there)}"),
             }
-            for verb in VERBS
+            for verb in SUMMARIES
         ]
 
 

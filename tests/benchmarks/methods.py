@@ -16,20 +16,20 @@ from safetensors.torch import save_file
 from torch import Tensor
 from transformers import AutoModelForSequenceClassification
 
-from loraexp.adapters.branches import Adapted
+from loraexp.adapters.branches.base import Adapted
 from loraexp.adapters.counts import count_shapes
 from loraexp.adapters.inject import adapter_tensors, inject, merge
-from loraexp.adapters.methods import METHODS, as_method
-from loraexp.config import Adaptation, Head, Lora, Model
+from loraexp.adapters.methods import METHODS, as_method, nothing
+from loraexp.config.schema import Adaptation, Head, Lora, Model
 from loraexp.errors import UserError
+from loraexp.inference.multi_adapter import MultiAdapter
 from loraexp.model.checkpoint import save_classifier
 from loraexp.model.gpt2 import GPT2Classifier
 from loraexp.model.shapes import linear_shapes, shapes
 from loraexp.model.tokenizer import from_bytes
 from loraexp.model.weights import load_classifier
 from loraexp.results.tables import FORMATS, Column, Table
-from loraexp.training.many import ManyAdapters
-from loraexp.training.peft_format import save_to, to_peft
+from loraexp.tools.peft.to_peft import save_to, to_peft
 
 EXACT = 1e-12
 LORA = Lora(rank=8)
@@ -70,7 +70,7 @@ def in_peft(method: str, folded: bool) -> float:
         base, adapter = Path(name) / "base", Path(name) / "adapter"
         plain = load_classifier(tiny(), Head(), 2, seed=0)
         save_classifier(plain.state_dict(), tiny(), from_bytes(), ("a", "b"), base)
-        settings, tensors = to_peft(network, str(base))
+        settings, tensors = to_peft(network, method, str(base))
         save_to(adapter, settings, tensors)
         exact = {name: tensor.contiguous() for name, tensor in tensors.items()}
         save_file(exact, adapter / "adapter_model.safetensors")
@@ -88,10 +88,10 @@ def merges(method: str) -> float:
 
 def packs(method: str) -> float:
     """Two adapters in one batch of texts of different lengths, against each alone."""
-    if METHODS[method].trains(["h.0.x.bias", "h.0.x.weight"], Adaptation()):
+    if METHODS[method].trains is not nothing:
         raise UserError("trains the base")
     pair = {name: trained(method, seed) for seed, name in enumerate("ab")}
-    many = ManyAdapters(load_classifier(tiny(), Head(), 1, seed=0).double()).eval()
+    many = MultiAdapter(load_classifier(tiny(), Head(), 1, seed=0).double()).eval()
     for name, network in pair.items():
         own = copy.deepcopy(network)
         branches = {n: m.branch for n, m in own.named_modules() if isinstance(m, Adapted)}

@@ -12,7 +12,7 @@ from pathlib import Path
 from loraexp.api import configure
 from loraexp.results.comparison import findings
 from loraexp.results.tables import to_terminal
-from loraexp.training.hardware import device_name, versions
+from loraexp.runtime.hardware import device_name, versions
 from loraexp.training.run import train
 
 PRECISIONS = ("fp32", "bf16")

@@ -14,17 +14,13 @@ import time
 from pathlib import Path
 from typing import Any
 
-from loraexp.process import settle
-
-settle()  # as the command line does
-
 import torch
 from arms import Arm, Texts, ours, peft
 from ways import WAYS, write_base
 
 from loraexp.api import configure
 from loraexp.results.tables import Column, Table, to_terminal
-from loraexp.training.hardware import device_name, versions
+from loraexp.runtime.hardware import device_name, versions
 
 LENGTHS, BATCHES = (16, 32, 64, 128, 256, 512, 1024), (1, 4, 16, 64, 256)
 PEERS = ("peft, bf16 base", "peft, tuned")
@@ -88,7 +84,7 @@ def step(model: str, length: int, batch: int, options: argparse.Namespace) -> di
 
 
 def beside_peft(step: dict[str, Any], base: Path, options: argparse.Namespace) -> dict[str, Any]:
-    """The same step in peft's ways, in this process: peft too has what settle() gives."""
+    """The same step in peft's ways, in this process: peft too has what importing loraexp gives."""
     texts = random_texts(step["length"], step["batch"])
     rates = {
         name: texts_per_second(peft(base, texts, options.device, **WAYS[name]), options)
@@ -117,8 +113,8 @@ def texts_per_second(arm: Arm, options: argparse.Namespace) -> float:
 
 def epochs(method: str) -> dict[str, Any]:
     """Seconds to fit five epochs of nano, with and without the states of frozen blocks kept."""
-    from loraexp.training import fitting
-    from loraexp.training.prefix import PrefixCaching
+    from loraexp.training import fit as fitting
+    from loraexp.training.callbacks.prefix_cache import PrefixCaching
     from loraexp.training.run import train
 
     class Anew(PrefixCaching):

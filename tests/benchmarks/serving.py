@@ -11,21 +11,17 @@ import statistics
 import time
 from pathlib import Path
 
-from loraexp.process import settle
-
-settle()  # as the command line does
-
 import torch
 from torch import nn
 
-from loraexp.adapters.inject import fold, fresh_branches, inject, merge
+from loraexp.adapters.inject import fold, inject, merge, new_branches
 from loraexp.api import configure
-from loraexp.config import Adaptation, Head, Lora
+from loraexp.config.schema import Adaptation, Head, Lora
+from loraexp.inference.multi_adapter import MultiAdapter
 from loraexp.model.gpt2 import GPT2Classifier
 from loraexp.model.weights import load_classifier
 from loraexp.results.tables import Column, Table, to_terminal
-from loraexp.training.hardware import DTYPES, device_name, pick_precision, versions
-from loraexp.training.many import ManyAdapters
+from loraexp.runtime.hardware import DTYPES, device_name, pick_precision, versions
 
 LORA = Adaptation(lora=Lora(rank=8))
 TEXTS, LENGTH = 32, 30
@@ -111,8 +107,8 @@ def speeds(model: str, rounds: int) -> dict[str, dict[str, float]]:
 def memories(model: str, counts: list[int]) -> list[dict[str, float]]:
     """Bytes of all tensors of one base with N adapters, each with a head."""
     network = base(model)
-    fresh = [fresh_branches(network, LORA, seed) for seed in range(max(counts))]
-    many = ManyAdapters(network)
+    fresh = [new_branches(network, LORA, seed) for seed in range(max(counts))]
+    many = MultiAdapter(network)
     alone = held(many)
     found: list[dict[str, float]] = []
     for seed, branches in enumerate(fresh):

@@ -137,7 +137,7 @@ def answer_questions(options: argparse.Namespace) -> None:
     prepare(options.way)
     from arms import build
 
-    from loraexp.training.hardware import device_name, versions
+    from loraexp.runtime.hardware import device_name, versions
 
     warnings.filterwarnings("ignore", category=FutureWarning)  # transformers' of itself
     arm = build(options.way, options.model, options.base, options.device)

@@ -10,8 +10,6 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-from loraexp.process import settle
-
 OURS, COMPILED = "loraexp", "loraexp, compiled"
 BEST = {"autocast": True, "bf16_base": True, "tuned": True}
 WAYS: dict[str, dict[str, Any]] = {  # what arms.ours or arms.peft is given
@@ -26,9 +24,9 @@ WAYS: dict[str, dict[str, Any]] = {  # what arms.ours or arms.peft is given
 
 
 def prepare(way: str) -> None:
-    """What our command line sets; peft's processes are left as they start."""
+    """What the import of loraexp sets; peft's processes are left as they start."""
     if way in (OURS, COMPILED):
-        settle()
+        import loraexp  # noqa: F401
 
 
 class Worker:

@@ -8,13 +8,15 @@ import pytest
 
 from loraexp.commands import eval as command
 from loraexp.commands import prepare
-from loraexp.config import Data
-from loraexp.data.files import SPLITS
+from loraexp.commands.eval import EvalConfig
+from loraexp.commands.prepare import PrepareConfig
+from loraexp.config.schema import Data
 from loraexp.data.splits import Split, TextData, load_data
 from loraexp.errors import UserError
-from loraexp.results.record import read_record
-from loraexp.schemas import EvalConfig, PrepareConfig
-from loraexp.training import assemble, measure
+from loraexp.records.record import read_record
+from loraexp.records.record_types import SPLITS
+from loraexp.runs import load as assemble
+from loraexp.training import measure
 from loraexp.training.measure import measure_again, relabelled
 
 
@@ -22,7 +24,7 @@ from loraexp.training.measure import measure_again, relabelled
 def own_copy(finished: Path, tmp_path: Path) -> Data:
     """The run's own texts as a stranger's files."""
     own = Data(**read_record(finished).config["data"])
-    prepare.run(PrepareConfig(data=own, out=str(tmp_path / "copy")), None)
+    prepare.run(PrepareConfig(data=own, out=str(tmp_path / "copy")))
     return Data(name="csv", path=str(tmp_path / "copy"))
 
 
@@ -45,7 +47,7 @@ def test_splits_have_different_metrics(finished: Path) -> None:
 def test_command_prints_the_metrics_as_json(
     finished: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    command.run(EvalConfig(run=str(finished), split="validation"), None)
+    command.run(EvalConfig(run=str(finished), split="validation"))
     shown = json.loads(capsys.readouterr().out)
     wanted = {"run": str(finished), "split": "validation"}
     assert shown == wanted | read_record(finished).metrics["validation"]
@@ -55,7 +57,7 @@ def test_same_texts_in_other_files_give_the_same_metrics(
     finished: Path, own_copy: Data, capsys: pytest.CaptureFixture[str]
 ) -> None:
     capsys.readouterr()
-    command.run(EvalConfig(run=str(finished), data=own_copy), None)
+    command.run(EvalConfig(run=str(finished), data=own_copy))
     shown = json.loads(capsys.readouterr().out)
     assert {key: shown[key] for key in shown if key not in ("run", "split")} == read_record(
         finished
@@ -96,7 +98,7 @@ def test_label_the_run_does_not_know_is_refused(finished: Path, tmp_path: Path) 
 
 def test_folder_that_is_no_run_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no adapter in"):
-        command.run(EvalConfig(run=str(tmp_path)), None)
+        command.run(EvalConfig(run=str(tmp_path)))
 
 
 def test_all_measures_every_text_of_other_data_and_reads_no_split(
@@ -109,7 +111,7 @@ def test_all_measures_every_text_of_other_data_and_reads_no_split(
     ]
     file = tmp_path / "other.jsonl"
     file.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
-    command.run(EvalConfig(str(finished), Data(name="csv", path=str(file)), "all"), None)
+    command.run(EvalConfig(str(finished), Data(name="csv", path=str(file)), "all"))
     shown = json.loads(capsys.readouterr().out)
     wanted = {"run": str(finished), "split": "all"} | read_record(finished).metrics["test"]
     assert shown == wanted
@@ -161,4 +163,4 @@ def test_a_class_that_the_measured_texts_lack_is_told(
 
 def test_all_of_the_runs_own_data_is_refused(finished: Path) -> None:
     with pytest.raises(UserError, match=r"^split=all needs data="):
-        command.run(EvalConfig(str(finished), split="all"), None)
+        command.run(EvalConfig(str(finished), split="all"))

@@ -6,16 +6,17 @@ import pytest
 from hydra import initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from omegaconf import OmegaConf
+from verbs import SCHEMAS, SUMMARIES, default_options, groups_of, verb_help
 
-from loraexp.cli import VERBS, overview
-from loraexp.commands.help import as_started, verb_help
-from loraexp.compose import composed, register_schema
-from loraexp.overrides import conf_dir, default_options, groups_of
-from loraexp.rules import keys
-from loraexp.schemas import SCHEMAS
+from loraexp.cli import overview
+from loraexp.commands import find_verb
+from loraexp.config.compose import composed, register
+from loraexp.config.help import as_started
+from loraexp.config.keys import keys
+from loraexp.sweeps.plan import conf_dir
 
 
-@pytest.fixture(params=VERBS)
+@pytest.fixture(params=SUMMARIES)
 def verb(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
@@ -42,7 +43,7 @@ def test_help_has_words_beside_or_below_every_key(verb: str) -> None:
 
 
 def test_no_line_is_wider_than_a_hundred_columns(verb: str) -> None:
-    assert max(map(len, verb_help(verb, VERBS[verb]).splitlines())) <= 100
+    assert max(map(len, verb_help(verb, SUMMARIES[verb]).splitlines())) <= 100
 
 
 @pytest.mark.parametrize(("terminal", "width"), [(60, 80), (90, 90), (200, 100)])
@@ -50,7 +51,7 @@ def test_help_is_as_wide_as_the_terminal(
     verb: str, terminal: int, width: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("COLUMNS", str(terminal))
-    longest = max(map(len, verb_help(verb, VERBS[verb]).splitlines()))
+    longest = max(map(len, verb_help(verb, SUMMARIES[verb]).splitlines()))
     assert longest <= width
     assert verb != "train" or longest > width - 10
 
@@ -78,10 +79,10 @@ def test_help_shows_defaults_as_they_are_typed(verb: str, line: str) -> None:
 
 def test_help_shows_what_a_plain_run_is_composed_to(verb: str) -> None:
     GlobalHydra.instance().clear()
-    register_schema(verb)
+    register(find_verb(verb))
     with initialize_config_dir(str(conf_dir()), version_base="1.3"):
         made = composed(verb, [])
-    shown = as_started(verb)
+    shown = as_started(find_verb(verb))
     for key, _ in keys(SCHEMAS[verb]):
         group, _, name = key.rpartition(".")
         inside = OmegaConf.select(made, group) if group else made
@@ -114,5 +115,5 @@ def test_the_verbs_that_take_a_model_take_the_same() -> None:
 
 def test_the_overview_lists_every_verb_and_what_it_does() -> None:
     text = overview()
-    assert re.findall(r"^  (\w+) +(.+)$", text, re.M) == list(VERBS.items())
+    assert re.findall(r"^  (\w+) +(.+)$", text, re.M) == list(SUMMARIES.items())
     assert max(map(len, text.splitlines())) <= 100

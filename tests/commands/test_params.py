@@ -8,18 +8,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
+from verbs import plan
 
 from loraexp.adapters.methods import METHODS
-from loraexp.commands.params import COLUMNS, classes_of, params_table, read_model, run
-from loraexp.config import Head, Lora
+from loraexp.commands.params import COLUMNS, ParamsConfig, classes_of, params_table, read_model, run
+from loraexp.config.rules import check
+from loraexp.config.schema import Head, Lora
 from loraexp.data.splits import load_data
 from loraexp.errors import UserError
-from loraexp.overrides import plan, typed
 from loraexp.results.tables import FORMATS
-from loraexp.rules import check
-from loraexp.schemas import ParamsConfig
 
 SIZES = ["gpt2", "gpt2-medium", "gpt2-large", "gpt2-xl"]
 RANKS = [4, 8, 16]
@@ -35,9 +33,8 @@ def fresh_hydra() -> Iterator[None]:
 
 
 def typed_in(*written: str) -> ParamsConfig:
-    planned = plan("params", list(written))
-    with initialize_config_dir(str(planned.conf), version_base="1.3"):
-        config: ParamsConfig = typed(compose("params", planned.arguments[1:]))
+    (config,) = plan("params", list(written)).jobs
+    assert isinstance(config, ParamsConfig)
     return config
 
 
@@ -95,7 +92,7 @@ def test_the_tutorials_table_is_met_but_for_its_wrong_row(
 @pytest.mark.parametrize("method", METHODS)
 def test_only_methods_with_a_rank_have_a_row_for_each_rank(method: str) -> None:
     rows = records(ParamsConfig(models=["nano"], methods=[method], ranks=RANKS))
-    ranked = METHODS[method].branch is not None
+    ranked = METHODS[method].has_rank
     assert [row["rank"] for row in rows] == (RANKS if ranked else [None])
 
 
@@ -166,7 +163,7 @@ def test_what_is_typed_gives_the_whole_grid() -> None:
 
 
 def printed(format: str, capsys: pytest.CaptureFixture[str]) -> str:
-    run(ParamsConfig(models=["nano"], ranks=[4, 8], methods=["lora", "head"], format=format), None)
+    run(ParamsConfig(models=["nano"], ranks=[4, 8], methods=["lora", "head"], format=format))
     return capsys.readouterr().out
 
 

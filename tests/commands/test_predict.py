@@ -12,13 +12,13 @@ from predicting import Row, csv_rows, json_rows, run
 
 from loraexp.data.splits import load_data
 from loraexp.errors import UserError
-from loraexp.training.assemble import restore
+from loraexp.runs.load import load_run
 
 
 @pytest.fixture(scope="module")
 def texts(finished: Path) -> list[str]:
     """Texts of the run's own test split, and some that are hard to carry."""
-    config, _ = restore(finished)
+    config = load_run(finished).config
     hard = [
         "",
         " ",
@@ -46,12 +46,14 @@ def label_file(finished: Path, texts: list[str], folder: Path) -> list[Row]:
 
 def alone(finished: Path, text: str) -> Row:
     """The oracle: one forward pass of one text that holds nothing but its own tokens."""
-    _, made = restore(finished)
+    made = load_run(finished)
     tokens = list(text.strip().encode())[: made.max_length]  # as its config says
     row = torch.tensor([tokens or [made.tokenizer.pad]])
     with torch.inference_mode():
-        chances = made.network.eval()(row, torch.tensor([len(tokens)])).double().softmax(-1)[0]
-    return made.labels[int(chances.argmax())], float(chances.max()), text
+        probabilities = (
+            made.network.eval()(row, torch.tensor([len(tokens)])).double().softmax(-1)[0]
+        )
+    return made.labels[int(probabilities.argmax())], float(probabilities.max()), text
 
 
 def test_file_gives_each_text_its_own_label_and_probability_in_order(
@@ -60,11 +62,11 @@ def test_file_gives_each_text_its_own_label_and_probability_in_order(
     rows, wanted = label_file(finished, texts, tmp_path), [alone(finished, t) for t in texts]
     assert [row[2] for row in rows] == texts
     assert [row[0] for row in rows] == [row[0] for row in wanted]
-    chances = pytest.approx([row[1] for row in wanted], abs=2e-6)
-    assert [row[1] for row in rows] == chances
+    probabilities = pytest.approx([row[1] for row in wanted], abs=2e-6)
+    assert [row[1] for row in rows] == probabilities
     # in the order of the batches, longest text first, they would not be the same
     by_length = sorted(rows, key=lambda row: -len(row[2].encode()))
-    assert [row[1] for row in by_length] != chances
+    assert [row[1] for row in by_length] != probabilities
 
 
 def test_one_text_alone_is_labelled_as_in_a_file(
@@ -121,7 +123,7 @@ def test_nothing_that_exists_is_written_over(tmp_path: Path) -> None:
 def test_a_bad_row_leaves_no_file(
     finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("loraexp.data.texts.CHUNK", 1)  # so that two rows are written before
+    monkeypatch.setattr("loraexp.inference.inputs.CHUNK", 1)  # so that two rows are written before
     source, out = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
     source.write_text(as_lines(["one", "two"]) + "{three\n", encoding="utf-8")
     with pytest.raises(UserError, match=r"in\.jsonl, row 3: no valid JSON"):

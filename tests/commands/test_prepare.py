@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 
 from loraexp.commands import prepare
-from loraexp.config import Data
-from loraexp.data.files import SPLITS
+from loraexp.commands.prepare import PrepareConfig
+from loraexp.config.schema import Data
 from loraexp.data.splits import TextData, load_data
 from loraexp.errors import UserError
-from loraexp.schemas import PrepareConfig
+from loraexp.records.record_types import SPLITS
 
 NASTY = [
     "first\nsecond",
@@ -45,7 +45,7 @@ def nasty(tmp_path: Path) -> Data:
 
 
 def prepared(data: Data, out: Path) -> TextData:
-    prepare.run(PrepareConfig(data=data, out=str(out)), None)
+    prepare.run(PrepareConfig(data=data, out=str(out)))
     return load_data(Data(name="csv", path=str(out)))
 
 
@@ -97,13 +97,13 @@ def test_repeated_texts_are_warned_about(
 ) -> None:
     sms = str(real_data / "sms_spam")
     data = Data(name="sms_spam", path=sms, split="book", strip=False)
-    prepare.run(PrepareConfig(data=data, out=str(tmp_path)), None)
+    prepare.run(PrepareConfig(data=data, out=str(tmp_path)))
     assert "warning: 37 of 300 test texts stand verbatim in train" in capsys.readouterr().err
 
 
 def test_books_split_of_other_data_writes_nothing(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"data\.split=book belongs to data=sms_spam"):
-        prepare.run(PrepareConfig(data=Data(split="book"), out=str(tmp_path / "out")), None)
+        prepare.run(PrepareConfig(data=Data(split="book"), out=str(tmp_path / "out")))
     assert not (tmp_path / "out").exists()
 
 

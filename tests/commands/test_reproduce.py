@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 import loraexp.commands.reproduce as command
-from loraexp.config import Data, Logger, Model, TrainConfig
+from loraexp.commands.reproduce import ReproduceConfig
+from loraexp.config.schema import Data, Logger, Model, TrainConfig
 from loraexp.errors import UserError
-from loraexp.schemas import ReproduceConfig
 
 
 @pytest.fixture(autouse=True)
@@ -37,7 +37,7 @@ def test_it_runs_what_it_can_and_says_why_not(
         ledger=str(tmp_path / "ledger"),
         output_dir=str(tmp_path / "outputs"),
     )
-    command.run(given, None)
+    command.run(given)
     out = capsys.readouterr().out
     assert "Not run, tiny's weights are not here: book_row01, book_row02" in out
     files = sorted((tmp_path / "ledger").iterdir())
@@ -47,13 +47,13 @@ def test_it_runs_what_it_can_and_says_why_not(
         assert record["mistakes"] == []
         assert str(tmp_path) not in file.read_text()
     before = [file.stat().st_mtime_ns for file in files]
-    command.run(given, None)
+    command.run(given)
     assert [file.stat().st_mtime_ns for file in files] == before
     assert capsys.readouterr().out == out
 
 
 def test_without_run_nothing_is_trained(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    command.run(ReproduceConfig(ledger=str(tmp_path), output_dir=str(tmp_path / "o")), None)
+    command.run(ReproduceConfig(ledger=str(tmp_path), output_dir=str(tmp_path / "o")))
     assert "Not run, run=true runs it: book_row10." in capsys.readouterr().out
     assert not [*tmp_path.iterdir()]
 
@@ -73,9 +73,9 @@ def test_without_run_the_network_is_not_touched(
     monkeypatch.setattr(command, "experiment", experiment)
     monkeypatch.setattr("loraexp.data.sources.download_sms_spam", call)
     monkeypatch.setattr("loraexp.data.sources.downloads", lambda: tmp_path)
-    monkeypatch.setattr("loraexp.model.weights.hub_file", call)
+    monkeypatch.setattr("loraexp.model.locate.hub_file", call)
     monkeypatch.delenv("LORAEXP_DATA_DIR", raising=False)
-    command.run(ReproduceConfig(ledger=str(tmp_path)), None)
+    command.run(ReproduceConfig(ledger=str(tmp_path)))
     out = capsys.readouterr().out
     assert "Not run, gpt2's tokenizer is not here: book_row10." in out
     assert "the SMS Spam Collection is not here: book_row01" in out
@@ -98,4 +98,4 @@ def test_own_records_come_before_those_of_the_checkout(
 
 def test_an_unknown_row_is_named(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="rows"):
-        command.run(ReproduceConfig(rows=["book_row99"], ledger=str(tmp_path)), None)
+        command.run(ReproduceConfig(rows=["book_row99"], ledger=str(tmp_path)))

@@ -6,14 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from loraexp.commands.table import run
+from loraexp.commands.table import TableConfig, run
 from loraexp.errors import UserError
-from loraexp.results.record import Failure, read_record
-from loraexp.schemas import TableConfig
+from loraexp.records.record import Failure, read_record
 
 
 def printed(capsys: pytest.CaptureFixture[str], config: TableConfig) -> str:
-    run(config, None)
+    run(config)
     return capsys.readouterr().out
 
 
@@ -34,9 +33,9 @@ def test_where_keeps_what_it_names(finished: Path, capsys: pytest.CaptureFixture
     kept = printed(capsys, TableConfig(runs=runs, where=["seed=0", "method=lora"], format="csv"))
     assert len(list(csv.DictReader(kept.splitlines()))) == 1
     with pytest.raises(UserError, match=r"no finished run there with seed=1"):
-        run(TableConfig(runs=runs, where=["seed=1"]), None)
+        run(TableConfig(runs=runs, where=["seed=1"]))
     with pytest.raises(UserError, match=r"where=sead=1: write key=value with a key of train"):
-        run(TableConfig(runs=runs, where=["sead=1"]), None)
+        run(TableConfig(runs=runs, where=["sead=1"]))
 
 
 def test_every_format_says_what_must_be_read_with_it(
@@ -47,7 +46,7 @@ def test_every_format_says_what_must_be_read_with_it(
         out = printed(capsys, TableConfig(runs=[str(finished)], format=form))
         assert any(line.startswith(sign) and note in line for line in out.splitlines())
     for form in ("csv", "json"):
-        run(TableConfig(runs=[str(finished)], format=form), None)
+        run(TableConfig(runs=[str(finished)], format=form))
         out, err = capsys.readouterr()
         assert note in err
         assert note not in out
@@ -69,15 +68,15 @@ def test_where_compares_values(
     out = printed(capsys, TableConfig(runs=[str(finished)], where=[condition], format="csv"))
     assert len(out.splitlines()) == 2
     with pytest.raises(UserError):
-        run(TableConfig(runs=[str(finished)], where=["lora.rank=3|20"]), None)
+        run(TableConfig(runs=[str(finished)], where=["lora.rank=3|20"]))
 
 
 def test_failed_jobs_are_told(finished: Path, tmp_path: Path) -> None:
     Failure("a-run", read_record(finished).config, "no memory", "").write(tmp_path / "a-run")
     with pytest.raises(UserError, match="no finished run there; 1 job failed: a-run: no memory"):
-        run(TableConfig(runs=[str(tmp_path)]), None)
+        run(TableConfig(runs=[str(tmp_path)]))
 
 
 def test_a_folder_that_is_not_there_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"runs=.*nowhere: no such folder"):
-        run(TableConfig(runs=[str(tmp_path / "nowhere")]), None)
+        run(TableConfig(runs=[str(tmp_path / "nowhere")]))

@@ -1,7 +1,7 @@
 """What the parts of split data hold, as lists to compare."""
 
-from loraexp.data.files import SPLITS
 from loraexp.data.splits import TextData
+from loraexp.records.record_types import SPLITS
 
 
 def texts_of(data: TextData) -> list[str]:

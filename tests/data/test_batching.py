@@ -9,11 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from lightning.pytorch import LightningModule, Trainer
 
-from loraexp.config import Data
+from loraexp.config.schema import Data
 from loraexp.data.batching import WINDOW, LengthGrouped, collate
-from loraexp.data.module import TextDataModule
+from loraexp.data.datamodule import TextDataModule
 from loraexp.data.splits import Split, TextData
-from loraexp.training.surroundings import quiet
+from loraexp.training.lightning_environment import quiet
 
 LENGTHS = st.lists(st.integers(0, 60), min_size=1, max_size=300)
 SIZE = st.integers(1, 17)

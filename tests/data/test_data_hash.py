@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from loraexp.config import Data
+from loraexp.config.schema import Data
 from loraexp.data.splits import load_data
 
 

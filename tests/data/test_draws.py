@@ -8,12 +8,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from split_texts import named, texts_of
 
-from loraexp.config import Data
+from loraexp.config.schema import Data
 from loraexp.data import draws
 from loraexp.data.draws import drawn
-from loraexp.data.files import SPLITS
 from loraexp.data.splits import load_data, load_whole
 from loraexp.errors import UserError
+from loraexp.records.record_types import SPLITS
 
 
 def file_of(path: Path, labels: list[str]) -> Data:

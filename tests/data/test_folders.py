@@ -5,10 +5,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from loraexp.config import Data
+from loraexp.config.schema import Data
 from loraexp.data.files import READERS
-from loraexp.data.folders import KINDS
 from loraexp.data.sources import find_source
+from loraexp.data.split_files import KINDS
 from loraexp.data.splits import TextData, load_data
 from loraexp.errors import UserError
 

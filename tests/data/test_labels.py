@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from loraexp.config import Data
+from loraexp.config.schema import Data
 from loraexp.data.labels import alike, in_words
 from loraexp.data.splits import load_data
 from loraexp.errors import UserError

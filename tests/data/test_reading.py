@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 
-from loraexp.config import Data
+from loraexp.commands.predict import PredictConfig
+from loraexp.config.rules import check
+from loraexp.config.schema import Data
 from loraexp.data.files import read_chunks, read_labelled
 from loraexp.data.reading import Reading
 from loraexp.data.sources import SMS_FILE, find_source
 from loraexp.errors import UserError
-from loraexp.rules import check
-from loraexp.schemas import PredictConfig
 
 BARE = 'text\tlabel\nfine\ta\n"Second\ta\nThird\tb\nFourth text"\tb\n'
 

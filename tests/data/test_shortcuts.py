@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
-from loraexp.config import Data
+from loraexp.config.schema import Data
 from loraexp.data.shortcuts import shortcuts
 from loraexp.data.splits import load_data
 

@@ -7,10 +7,10 @@ import pandas as pd
 import pytest
 from split_texts import named, texts_of
 
-from loraexp.config import Data
-from loraexp.data.files import SPLITS
+from loraexp.config.schema import Data
 from loraexp.data.sources import find_source
 from loraexp.data.splits import book, cut, load_data
+from loraexp.records.record_types import SPLITS
 
 
 @pytest.fixture(scope="module")

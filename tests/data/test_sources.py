@@ -11,7 +11,7 @@ import pooch
 import pytest
 import requests
 
-from loraexp.config import Data
+from loraexp.config.schema import Data
 from loraexp.data.sources import (
     SMS_FILE,
     SMS_SHA256,

@@ -10,10 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from split_texts import named, texts_of
 
-from loraexp.config import Data
-from loraexp.data.files import SPLITS
+from loraexp.config.schema import Data
 from loraexp.data.splits import Split, TextData, load_data, stratified
 from loraexp.errors import UserError
+from loraexp.records.record_types import SPLITS
 
 
 def frame_of(labels: Sequence[str]) -> pd.DataFrame:

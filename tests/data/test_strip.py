@@ -5,7 +5,7 @@ from typing import Any
 
 from split_texts import texts_of
 
-from loraexp.config import Data
+from loraexp.config.schema import Data
 from loraexp.data.splits import load_data
 
 ROWS = [(f"{word} {at}", word) for at in range(20) for word in ("hi", "yo")]
@@ -39,16 +39,16 @@ def test_texts_that_differ_in_blanks_only_are_repeats(tmp_path: Path) -> None:
 
 
 def test_predict_reads_texts_as_the_run_did_and_shows_them_as_given(finished: Path) -> None:
-    from loraexp.training.predictors import Predictor, Predictors
+    from loraexp.inference.predictor import Predictor, Predictors
 
     texts, padded = ["call me", "", "win"], ["  call me\n", " ", "win\u3000"]
     one, several = Predictor(finished), Predictors([finished])
-    wanted = one.chances(texts)
-    assert one.chances(padded).equal(wanted)
-    assert several.chances(finished.name, padded).equal(wanted)
+    wanted = one.probabilities(texts)
+    assert one.probabilities(padded).equal(wanted)
+    assert several.probabilities(finished.name, padded).equal(wanted)
     assert [text for text, _, _ in one.stream([padded])] == padded
-    for config in (one.config, several.configs[0]):
+    for config in (one.model.config, several.configs[0]):
         config.data.strip = False  # as of a run of before
-    assert not one.chances(padded).equal(wanted)
-    assert several.chances(finished.name, padded).equal(one.chances(padded))
-    assert one.chances(texts).equal(wanted)
+    assert not one.probabilities(padded).equal(wanted)
+    assert several.probabilities(finished.name, padded).equal(one.probabilities(padded))
+    assert one.probabilities(texts).equal(wanted)

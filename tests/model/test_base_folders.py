@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 from small import tiny_model
+from verbs import plan
 
 from loraexp.commands.params import params_table
-from loraexp.config import Model
+from loraexp.config.schema import Model
 from loraexp.errors import UserError
 from loraexp.model.checkpoint import save_base
 from loraexp.model.tokenizer import from_bytes
 from loraexp.model.weights import random_state
-from loraexp.overrides import plan
 
 
 def folder(path: Path, model: Model) -> Path:
@@ -151,9 +151,16 @@ def test_what_only_merge_writes_is_refused(verb: str) -> None:
 
 def test_reading_a_folder_needs_no_torch(kept: Path, tmp_path: Path) -> None:
     script = (
-        "import sys; from loraexp.overrides import plan; "
-        "plan('train', sys.argv[1:]); sys.exit('torch' in sys.modules)"
+        "import sys; from loraexp.sweeps.plan import TRAIN, plan; "
+        "plan(TRAIN, sys.argv[1:]); sys.exit('torch' in sys.modules)"
     )
     typed = [sys.executable, "-c", script, f'model.weights="{kept}"']
     ended = subprocess.run(typed, cwd=tmp_path, capture_output=True, text=True, timeout=60)
     assert (ended.returncode, ended.stderr) == (0, "")
+
+
+def test_a_folders_name_that_is_too_long_is_one_line() -> None:
+    with pytest.raises(UserError, match=r"^File name too long: aaaa"):
+        plan("train", [f"model.weights={'a' * 5000}"])
+    with pytest.raises(UserError, match=r"^File name too long: aaaa"):
+        plan("import", [f"peft={'a' * 5000}", "out=b"])

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from loraexp.config import Head, Model
+from loraexp.config.schema import Head, Model
 from loraexp.model.weights import load_classifier
 
 

@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from loraexp.config import Head, Model
+from loraexp.config.schema import Head, Model
 from loraexp.errors import UserError
-from loraexp.model import weights
-from loraexp.model.bpe import train_bpe
+from loraexp.model import locate
 from loraexp.model.checkpoint import save_base
 from loraexp.model.weights import base_state, load_classifier, load_tokenizer, random_state
+from loraexp.pretraining.bpe import train_bpe
 
 
 @pytest.fixture
@@ -22,7 +22,7 @@ def embedded(tiny: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Mo
     train_bpe(["win a prize", "see you tonight"], 265, folder)
     model = replace(tiny, vocab_size=265)
     save_base(random_state(model), model, 264, folder)
-    monkeypatch.setattr(weights, "ASSETS", tmp_path / "assets")
+    monkeypatch.setattr(locate, "ASSETS", tmp_path / "assets")
     digest = sha256((folder / "model.safetensors").read_bytes()).hexdigest()
     return replace(model, weights="embedded", tokenizer="embedded", sha256=digest)
 
@@ -42,7 +42,7 @@ def test_its_tokenizer_goes_with_random_weights_of_its_geometry(embedded: Model)
 
 
 def test_a_changed_byte_is_noticed(embedded: Model) -> None:
-    file = weights.ASSETS / "tiny" / "model.safetensors"
+    file = locate.ASSETS / "tiny" / "model.safetensors"
     content = bytearray(file.read_bytes())
     content[-1] ^= 1
     file.write_bytes(content)

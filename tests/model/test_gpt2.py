@@ -12,7 +12,7 @@ from torch import Tensor
 from transformers import GPT2Config, GPT2ForSequenceClassification
 
 from loraexp.commands.params import read_model
-from loraexp.config import Head, Model
+from loraexp.config.schema import Head, Model
 from loraexp.model.gpt2 import GPT2, GPT2Classifier, empty_classifier
 from loraexp.model.weights import load_classifier
 

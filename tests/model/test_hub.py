@@ -15,7 +15,7 @@ from huggingface_hub import constants
 from huggingface_hub.errors import EntryNotFoundError, HFValidationError
 from transformers import GPT2Config, GPT2Model
 
-from loraexp.config import Head, Model
+from loraexp.config.schema import Head, Model
 from loraexp.errors import UserError
 from loraexp.model import hub
 from loraexp.model.tokenizer import END_OF_TEXT, byte_letters, from_bytes

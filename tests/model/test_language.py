@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 from transformers import AutoModelForCausalLM
 
-from loraexp.config import Model
+from loraexp.config.schema import Model
+from loraexp.model.causal_lm import GPT2Language
 from loraexp.model.checkpoint import save_base
-from loraexp.model.language import GPT2Language
 from loraexp.model.weights import base_state
 
 

@@ -8,7 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from loraexp.config import Head, Model
+from loraexp.config.schema import Head, Model
 from loraexp.model.packing import GRID, MULTIPLE, WIDTHS, Packing
 from loraexp.model.weights import load_classifier
 

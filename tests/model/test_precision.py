@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from loraexp.config import Head, Model
+from loraexp.config.schema import Head, Model
 from loraexp.model.gpt2 import GPT2Classifier
 from loraexp.model.weights import load_classifier
 

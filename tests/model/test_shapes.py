@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from loraexp.adapters.inject import linear_names
-from loraexp.config import Head, Model
+from loraexp.config.schema import Head, Model
 from loraexp.model.gpt2 import empty_classifier
 from loraexp.model.shapes import linear_shapes, shapes
 

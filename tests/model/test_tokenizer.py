@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from transformers import GPT2Tokenizer
 
 from loraexp.errors import UserError
+from loraexp.model.huggingface import TOKENIZER_FILES
 from loraexp.model.tokenizer import (
     END_OF_TEXT,
-    FILES,
     Tokenizer,
     build,
     byte_letters,
@@ -212,7 +212,7 @@ def test_real_files_with_two_merges_swapped_are_refused(folder: Path, tmp_path: 
 
 
 @pytest.mark.parametrize("absent", [0, 1])
-@pytest.mark.parametrize("names", FILES, ids=lambda names: names[0])
+@pytest.mark.parametrize("names", TOKENIZER_FILES, ids=lambda names: names[0])
 def test_a_missing_file_is_named(tmp_path: Path, names: tuple[str, str], absent: int) -> None:
     (tmp_path / names[1 - absent]).touch()
     with pytest.raises(UserError) as error:

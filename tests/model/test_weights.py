@@ -10,7 +10,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 from transformers import GPT2Config, GPT2ForSequenceClassification, GPT2LMHeadModel, GPT2Model
 
-from loraexp.config import Head, Model
+from loraexp.config.schema import Head, Model
 from loraexp.errors import UserError
 from loraexp.model.gpt2 import GPT2
 from loraexp.model.weights import base_hash, load_classifier, load_tokenizer, random_state

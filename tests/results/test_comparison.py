@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from loraexp.errors import UserError
+from loraexp.records.record import Record
+from loraexp.results.arm_keys import varied
 from loraexp.results.arms import arms, best, compare
 from loraexp.results.comparison import findings
-from loraexp.results.naming import varied
-from loraexp.results.record import Record
 from loraexp.results.tables import to_terminal
 
 N = 300
@@ -48,7 +48,7 @@ def winner(records: list[Record]) -> int | None:
     found = arms(records, ["lora.rank"])
     reference = best(found)
     others = [one for one in compare(found) if one is not None]
-    return reference.name[0] if all(one.told_apart for one in others) else None
+    return reference.name[0] if all(one.significant for one in others) else None
 
 
 def test_a_real_difference_is_found(make_record: MakeRecord) -> None:
@@ -79,14 +79,14 @@ def rates(make: MakeRecord, best: float, **settings: Any) -> list[Record]:
     ]
 
 
-def doubts(records: list[Record]) -> list[str]:
+def caveats(records: list[Record]) -> list[str]:
     notes = findings(records, ["method"]).notes
     return [note.removeprefix("- ") for note in notes if note.startswith("- ")]
 
 
 def test_a_fair_comparison_raises_no_doubt(make_record: MakeRecord) -> None:
     records = rates(make_record, 1e-3) + rates(make_record, 1e-3, method="full")
-    assert doubts(records) == []
+    assert caveats(records) == []
     assert not any("Not evidence" in note for note in findings(records, ["method"]).notes)
 
 
@@ -94,17 +94,17 @@ def test_each_unfairness_is_named(make_record: MakeRecord) -> None:
     fair = rates(make_record, 1e-3)
     other = rates(make_record, 1e-3, method="full")
     edge = rates(make_record, 1e-2, method="full")
-    assert doubts(fair + edge) == [
+    assert caveats(fair + edge) == [
         "method=full: the best learning rate, 0.01, is at the edge of its grid"
     ]
-    assert "method=full: only 2 of at least 3 learning rates tried" in doubts(fair + other[:6])
-    assert doubts(fair + [replace(r, epochs=2) for r in other]) == [
+    assert "method=full: only 2 of at least 3 learning rates tried" in caveats(fair + other[:6])
+    assert caveats(fair + [replace(r, epochs=2) for r in other]) == [
         "the arms were not trained on the same number of texts"
     ]
     late = [record for record in other if record.config["seed"] > 0]
-    assert "the arms do not have the same seeds" in doubts(fair + late)
+    assert "the arms do not have the same seeds" in caveats(fair + late)
     one = [r for r in fair + other if r.config["seed"] == 0]
-    assert "1 seed only; three are the least" in doubts(one)
+    assert "1 seed only; three are the least" in caveats(one)
 
 
 def test_arms_of_other_splits_have_no_p(make_record: MakeRecord) -> None:

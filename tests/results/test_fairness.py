@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
+from loraexp.records.record import Failure, Record
+from loraexp.results.arm_keys import naming
 from loraexp.results.arms import arms
 from loraexp.results.comparison import findings
-from loraexp.results.fairness import doubts, repeats
-from loraexp.results.naming import naming
-from loraexp.results.record import Failure, Record
-from loraexp.results.report import report
+from loraexp.results.fairness import caveats, repeats
+from loraexp.results.report.report import report
 
 MakeRecord = Callable[..., Record]
 
@@ -35,7 +35,7 @@ def fair(make_record: MakeRecord) -> list[Record]:
 
 def reasons(records: list[Record], *by: str) -> list[str]:
     names = naming(records, by or ["method"])
-    return doubts(arms(records, names), names)
+    return caveats(arms(records, names), names)
 
 
 def elsewhere(records: list[Record], split: str = "d", **settings: Any) -> list[Record]:
@@ -73,7 +73,7 @@ def test_a_file_that_changed_is_told_by_its_split(fair: list[Record]) -> None:
 
 def test_one_arm_over_several_splits_is_no_evidence_either(fair: list[Record]) -> None:
     (arm,) = arms(fair + elsewhere(fair), ["method"])
-    assert doubts([arm], ["method"])
+    assert caveats([arm], ["method"])
 
 
 def changed(record: Record, group: str, **values: Any) -> Record:

@@ -4,28 +4,30 @@ import csv
 import io
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Iterable
 from dataclasses import replace
+from functools import cache
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
 import pytest
+from made_records import record
 from markdown_it import MarkdownIt
 
 from loraexp.commands import report as report_command
 from loraexp.commands import table as table_command
-from loraexp.results import report as report_module
-from loraexp.results.escape import markdown_notes, printable
-from loraexp.results.html import to_html
-from loraexp.results.markdown import as_markdown
-from loraexp.results.record import Failure, Record
-from loraexp.results.report import Report, report
-from loraexp.results.summary import Summary
+from loraexp.commands.report import ReportConfig
+from loraexp.commands.table import TableConfig
+from loraexp.records.record import Failure, Record
+from loraexp.results.report import report as report_module
+from loraexp.results.report.html import to_html
+from loraexp.results.report.markdown import as_markdown
+from loraexp.results.report.report import Report, report
 from loraexp.results.tables import FORMATS, Column, Table, runs_table
-from loraexp.schemas import ReportConfig, TableConfig
+from loraexp.runtime.escape import markdown_notes, printable
+from loraexp.sweeps.summary import Summary
 
-MakeRecord = Callable[..., Record]
 HOSTILE = (
     *("<script>alert(1)</script>", '"><img src=x onerror=alert(1)>', "</details><!--"),
     *("&lt;b&gt;", "a|b", "`code`", "```", "*em* _em_ ~~del~~", "# heading", "- item", "1. item"),
@@ -38,12 +40,12 @@ HOSTILE = (
 IDS = [f"{n}-{printable(text)[:12]}" for n, text in enumerate(HOSTILE)]
 
 
-def run(make: MakeRecord, text: str, seed: int) -> Record:
+def run(text: str, seed: int) -> Record:
     """With the text in every field that a stranger may fill."""
     settings: dict[str, Any] = {"seed": seed, "data.positive_label": text, "data.text_column": text}
     settings |= {"data.path": text, "model.name": text, "data.name": text, "method": text}
     settings |= {"name": f"{text}{seed}"}
-    made = make(settings, labels=[text, f"{text}2"], name=f"{text}{seed}")
+    made = record(settings, labels=[text, f"{text}2"], name=f"{text}{seed}")
     config = made.config | {text: {text: text}}
     versions = {"python": text, text: f"{text}{seed}"}
     data = {**made.data, "note": text, "synthetic": True, "warnings": [text]}
@@ -67,22 +69,33 @@ def text(request: pytest.FixtureRequest) -> str:
     return request.param
 
 
-@pytest.fixture
-def outcomes(make_record: MakeRecord, text: str) -> list[Record | Failure]:
-    runs: list[Record] = [run(make_record, text, seed) for seed in (0, 1)]
+@cache
+def outcomes_of(text: str) -> list[Record | Failure]:
+    runs: list[Record] = [run(text, seed) for seed in (0, 1)]
     return [*runs, Failure(text, runs[0].config, text, "")]
 
 
 BY = ["data.name", "method", "data.positive_label"]
 
 
-@pytest.fixture
-def made(outcomes: list[Record | Failure], text: str, monkeypatch: pytest.MonkeyPatch) -> Report:
+@cache
+def report_of(text: str) -> Report:
     """Without its figures, which take long; they have tests of their own."""
-    monkeypatch.setattr(report_module, "figures", lambda *_: {})
-    *runs, failure = outcomes
+    *runs, failure = outcomes_of(text)
     folders = {Path(f"run{n}"): one for n, one in enumerate(runs)}
-    return report(folders, BY, None, text, [failure])  # type: ignore[arg-type, list-item]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(report_module, "figures", lambda *_: {})
+        return report(folders, BY, None, text, [failure])  # type: ignore[arg-type, list-item]
+
+
+@pytest.fixture
+def outcomes(text: str) -> list[Record | Failure]:
+    return outcomes_of(text)
+
+
+@pytest.fixture
+def made(text: str) -> Report:
+    return report_of(text)
 
 
 @pytest.fixture
@@ -217,6 +230,18 @@ def test_html_runs_nothing_and_shows_the_text(made: Report, text: str) -> None:
     assert " ".join(printable(text).split()) in " ".join(" ".join(page.words).split())
 
 
+def print_tables(
+    outcomes: list[Record | Failure], forms: Iterable[str], patch: pytest.MonkeyPatch
+) -> None:
+    records = [one for one in outcomes if isinstance(one, Record)]
+    failures = [one for one in outcomes if isinstance(one, Failure)]
+    found: Any = type("Found", (), {"records": records, "failures": failures, "runs": {}})
+    for command in (report_command, table_command):
+        patch.setattr(command, "collect", lambda *_: found)
+    for form in forms:
+        table_command.run(TableConfig(format=form, by=BY))
+
+
 def test_the_commands_print_nothing_raw_and_write_inside_their_folder(
     outcomes: list[Record | Failure],
     made: Report,
@@ -225,19 +250,25 @@ def test_the_commands_print_nothing_raw_and_write_inside_their_folder(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    found: Any = type("Found", (), {"records": outcomes[:2], "failures": outcomes[2:], "runs": {}})
-    for command in (report_command, table_command):
-        monkeypatch.setattr(command, "collect", lambda *_: found)
+    print_tables(outcomes, [[*FORMATS][HOSTILE.index(text) % len(FORMATS)]], monkeypatch)
     monkeypatch.setattr(report_module, "report", lambda *_: made)
     for form in ("html", "markdown"):
         out = str(tmp_path / "a" / f"\x1b[2J{form}")
-        report_command.run(ReportConfig(format=form, out=out, question=text), None)
-    for form in FORMATS:
-        table_command.run(TableConfig(format=form, by=BY), None)
+        report_command.run(ReportConfig(format=form, out=out, question=text))
     for stream in capsys.readouterr():
         check_lines(stream)
     assert [*tmp_path.iterdir()] == [tmp_path / "a"]
     assert len([*(tmp_path / "a").iterdir()]) == 2
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_the_command_prints_nothing_raw_of_all_of_them_at_once(
+    form: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    outcomes = [one for text in HOSTILE for one in outcomes_of(text)]
+    print_tables(outcomes, [form], monkeypatch)
+    for stream in capsys.readouterr():
+        check_lines(stream)
 
 
 @pytest.mark.parametrize("evil", ["[x](http://x.y)", "<b>", "![x](y)", "`x`", "*x*", "&amp;"])

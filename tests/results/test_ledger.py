@@ -5,8 +5,8 @@ from dataclasses import replace
 
 import pytest
 
+from loraexp.records.record import Record
 from loraexp.results.ledger import PUBLISHED, impossible, ledger_table, verdict
-from loraexp.results.record import Record
 from loraexp.results.stats import next_run
 
 MakeRecord = Callable[..., Record]

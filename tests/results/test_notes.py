@@ -8,19 +8,19 @@ from typing import Any
 import pytest
 from scipy.stats import fisher_exact
 
+from loraexp.records.record import Record, read_record
 from loraexp.results.comparison import findings
-from loraexp.results.escape import markdown_safe
-from loraexp.results.markdown import as_markdown
 from loraexp.results.notes import score_notes
-from loraexp.results.record import Record, read_record
-from loraexp.results.report import report
+from loraexp.results.report.markdown import as_markdown
+from loraexp.results.report.report import report
 from loraexp.results.stats import p_of_two_shares
-from loraexp.results.summary import Summary
+from loraexp.runtime.escape import markdown_safe
+from loraexp.sweeps.summary import Summary
 
 
 @pytest.fixture(autouse=True)
 def no_figures(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("loraexp.results.report.figures", lambda records, by: {})
+    monkeypatch.setattr("loraexp.results.report.report.figures", lambda records, by: {})
 
 
 APART = "validation and test differ by more than chance"

@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from loraexp.records.record import Record
 from loraexp.results.arms import Arm, Setting, compare
-from loraexp.results.record import Record
 
 N, SWEEPS, MOST = 300, 200, 10
 
@@ -24,7 +24,7 @@ def null_sweep(record: Record, rng: np.random.Generator, arms: int, seeds: int) 
         marks = {seed: rng.random(N) < hard for seed in range(seeds)}
         arm = Arm((number,), [Setting({}, [record])])
         # what Arm would read from a record for each seed, which takes most of the time
-        vars(arm).update(marks=marks, accuracies={s: float(m.mean()) for s, m in marks.items()})
+        vars(arm).update(correct=marks, accuracies={s: float(m.mean()) for s, m in marks.items()})
         made.append(arm)
     return made
 
@@ -34,7 +34,7 @@ def told(record: Record, arms: int, seeds: int, baseline: bool) -> int:
     rng, found = np.random.default_rng([arms, seeds]), 0
     for _ in range(SWEEPS):
         made = null_sweep(record, rng, arms, seeds)
-        found += any(one.told_apart for one in compare(made, made[0] if baseline else None) if one)
+        found += any(one.significant for one in compare(made, made[0] if baseline else None) if one)
     return found
 
 

@@ -7,19 +7,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loraexp.results.stats import Marks, holm, over_seeds, over_texts, p_of_difference
+from loraexp.results.stats import Correct, holm, p_of_difference, t_interval, wilson_interval
 
 
 def test_interval_over_seeds_is_students_t() -> None:
-    interval = over_seeds([0.96, 0.97, 0.98, 0.95, 0.99])
+    interval = t_interval([0.96, 0.97, 0.98, 0.95, 0.99])
     half = 2.776445 * math.sqrt(0.00025 / 5)  # t of 4 degrees of freedom, times s / sqrt(n)
     assert interval.mean == pytest.approx(0.97)
     assert (interval.low, interval.high) == pytest.approx((0.97 - half, 0.97 + half), abs=1e-8)
 
 
 def test_one_seed_has_no_interval_and_equal_ones_a_point() -> None:
-    assert over_seeds([0.9]).low is None
-    same = over_seeds([0.9, 0.9, 0.9])
+    assert t_interval([0.9]).low is None
+    same = t_interval([0.9, 0.9, 0.9])
     assert (same.low, same.high) == (0.9, 0.9)
 
 
@@ -29,16 +29,16 @@ def test_interval_over_texts_is_wilsons(right: int) -> None:
     p = right / n
     middle = (p + z * z / (2 * n)) / (1 + z * z / n)
     half = z / (1 + z * z / n) * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
-    interval = over_texts(p, n)
+    interval = wilson_interval(p, n)
     assert (interval.low, interval.high) == pytest.approx((middle - half, middle + half), abs=1e-6)
 
 
-def marks(rows: list[str]) -> Marks:
+def correct(rows: list[str]) -> Correct:
     return np.array([[letter == "1" for letter in row] for row in rows])
 
 
 def test_one_seed_is_mcnemars_exact_test() -> None:
-    one, other = marks(["1" * 90 + "1" * 8 + "0" * 2]), marks(["1" * 90 + "0" * 8 + "1" * 2])
+    one, other = correct(["1" * 90 + "1" * 8 + "0" * 2]), correct(["1" * 90 + "0" * 8 + "1" * 2])
     two_sided = 2 * sum(math.comb(10, k) for k in range(3)) / 2**10
     assert p_of_difference(one, other) == pytest.approx(two_sided)
     assert p_of_difference(one, one) == 1.0
@@ -60,7 +60,7 @@ def test_a_difference_must_stand_over_seeds_and_over_texts() -> None:
 
 def test_marks_of_other_seeds_or_texts_are_not_paired() -> None:
     with pytest.raises(ValueError, match="cannot be paired"):
-        p_of_difference(marks(["11", "10"]), marks(["11"]))
+        p_of_difference(correct(["11", "10"]), correct(["11"]))
 
 
 def test_holm_multiplies_by_how_many_are_left() -> None:
@@ -69,8 +69,8 @@ def test_holm_multiplies_by_how_many_are_left() -> None:
 
 
 def test_interval_over_seeds_ends_at_0_and_1() -> None:
-    assert over_seeds([0.98, 1.0, 1.0]).high == 1.0
-    assert over_seeds([0.0, 0.0, 0.02]).low == 0.0
+    assert t_interval([0.98, 1.0, 1.0]).high == 1.0
+    assert t_interval([0.0, 0.0, 0.02]).low == 0.0
 
 
 def test_more_texts_but_fewer_marks_are_evidence_for_neither() -> None:

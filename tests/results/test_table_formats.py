@@ -11,8 +11,7 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
-from loraexp.results.escape import markdown_safe, printable, spreadsheet_safe
-from loraexp.results.record import Record
+from loraexp.records.record import Record
 from loraexp.results.tables import (
     FORMATS,
     RUN_COLUMNS,
@@ -24,6 +23,7 @@ from loraexp.results.tables import (
     to_markdown,
     to_terminal,
 )
+from loraexp.runtime.escape import markdown_safe, printable, spreadsheet_safe
 
 MakeRecord = Callable[..., Record]
 

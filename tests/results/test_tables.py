@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from loraexp.results.record import Record
+from loraexp.records.record import Record
 from loraexp.results.tables import (
     RUN_COLUMNS,
     Column,

@@ -8,13 +8,14 @@ import torch.nn.functional as F
 from safetensors.torch import load_file
 from torch import Tensor
 
-from loraexp.adapters.files import TENSORS
+from loraexp.adapters.adapter_files import TENSORS
 from loraexp.adapters.inject import adapter_tensors
+from loraexp.adapters.learning import optimizer_groups
 from loraexp.adapters.methods import METHODS, as_method
-from loraexp.config import TrainConfig
-from loraexp.training.assemble import ADAPTER, assemble
-from loraexp.training.module import FineTuning
-from loraexp.training.naming import run_folder
+from loraexp.api import run_folder
+from loraexp.config.schema import TrainConfig
+from loraexp.runs.load import build_model
+from loraexp.training.classifier_module import ClassifierModule
 from loraexp.training.run import train
 
 TOKENS = torch.randint(0, 256, (4, 12), generator=torch.Generator().manual_seed(5))
@@ -22,12 +23,12 @@ TOKENS = torch.randint(0, 256, (4, 12), generator=torch.Generator().manual_seed(
 
 def after_two_steps(config: TrainConfig) -> tuple[list[dict[str, Tensor]], dict[str, bool]]:
     """The gradients of each step, and of every tensor that trains whether it has moved."""
-    network = assemble(config, ("ham", "spam")).network.train()
-    assert network.checkpointing == config.trainer.gradient_checkpointing
-    module = FineTuning(network, config.optim, 2, config.lora.lr_ratio)
+    network = build_model(config, ("ham", "spam")).network.train()
+    assert network.execution.checkpointing == config.trainer.gradient_checkpointing
+    module, groups = ClassifierModule(network, config, 2), optimizer_groups(network, config)
     tensors = adapter_tensors(network)
     starts = {name: tensor.detach().clone() for name, tensor in tensors.items()}
-    optimizer = torch.optim.AdamW(module.groups(), lr=config.optim.lr, weight_decay=0.0)
+    optimizer = torch.optim.AdamW(groups, lr=config.optim.lr, weight_decay=0.0)
     steps = []
     for _ in range(2):  # in the first one adalora's e of zero holds P and Q back
         optimizer.zero_grad()
@@ -49,7 +50,7 @@ def test_gradients_are_those_without_it_and_every_tensor_moves(
         for name, gradient in step.items():
             assert torch.allclose(gradient, without[name], rtol=1e-5, atol=1e-7), name
     assert [name for name, has in moved.items() if not has] == []
-    fresh = adapter_tensors(assemble(saving, ("ham", "spam")).network)
+    fresh = adapter_tensors(build_model(saving, ("ham", "spam")).network)
     if any(name.endswith("lora_B") for name in fresh):
         assert sum(name.endswith("lora_B") and has for name, has in moved.items()) == 8
 
@@ -61,6 +62,6 @@ def test_a_run_with_it_leaves_the_adapter_of_one_without(small: TrainConfig, met
         trainer = replace(small.trainer, max_epochs=1, gradient_checkpointing=saving)
         config = as_method(replace(small, trainer=trainer), method)
         train(config)
-        found.append(load_file(run_folder(config) / ADAPTER / TENSORS))
+        found.append(load_file(run_folder(config) / "adapter" / TENSORS))
     assert all(torch.allclose(found[0][n], found[1][n], rtol=0, atol=1e-6) for n in found[0])
     assert all(t.any() for name, t in found[1].items() if name.endswith("lora_B"))

@@ -4,15 +4,16 @@ from dataclasses import replace
 
 import pytest
 import torch
+from small import trained
 
-from loraexp.config import TrainConfig
+from loraexp.api import run_folder
+from loraexp.config.schema import TrainConfig
 from loraexp.data import draws
 from loraexp.data.splits import load_data
-from loraexp.training.assemble import restore
-from loraexp.training.evaluation import MISTAKES, Evaluation
-from loraexp.training.measure import measured
-from loraexp.training.naming import run_folder
-from loraexp.training.predictors import Predictor
+from loraexp.inference.predictor import Predictor
+from loraexp.runs.load import load_run
+from loraexp.training.evaluate import MISTAKES, Evaluation
+from loraexp.training.measure import Evaluator
 from loraexp.training.run import train
 
 
@@ -23,17 +24,17 @@ def uneven(small: TrainConfig) -> TrainConfig:
 
 
 def test_predictions_are_the_predictors_in_the_splits_order(uneven: TrainConfig) -> None:
-    record = train(uneven)
+    record = trained(uneven)
     test = load_data(uneven.data).test
     predictor = Predictor(run_folder(uneven))
     kept = record.predictions["test"]
     assert kept["true"] == test.classes
-    assert kept["predicted"] == predictor.chances(test.texts).argmax(-1).tolist()
+    assert kept["predicted"] == predictor.probabilities(test.texts).argmax(-1).tolist()
     assert kept["predicted"] != sorted(kept["predicted"], reverse=True)  # an order can be wrong
 
 
 def test_predictions_make_the_metrics_confusion(uneven: TrainConfig) -> None:
-    record = train(uneven)
+    record = trained(uneven)
     confusion = [[0, 0], [0, 0]]
     kept = record.predictions["test"]
     for true, predicted in zip(kept["true"], kept["predicted"], strict=True):
@@ -42,12 +43,14 @@ def test_predictions_make_the_metrics_confusion(uneven: TrainConfig) -> None:
 
 
 def test_mistakes_are_the_wrong_texts_with_their_chances(uneven: TrainConfig) -> None:
-    record = train(uneven)
+    record = trained(uneven)
     test = load_data(uneven.data).test
-    chances = Predictor(run_folder(uneven)).chances(test.texts).max(-1).values
+    probabilities = Predictor(run_folder(uneven)).probabilities(test.texts).max(-1).values
     kept = record.predictions["test"]
-    rows = zip(test.texts, kept["true"], kept["predicted"], chances.tolist(), strict=True)
-    wrong = {text: (true, said, chance) for text, true, said, chance in rows if true != said}
+    rows = zip(test.texts, kept["true"], kept["predicted"], probabilities.tolist(), strict=True)
+    wrong = {
+        text: (true, said, probability) for text, true, said, probability in rows if true != said
+    }
     assert len(record.mistakes) == min(MISTAKES, len(wrong)) > 0
     for mistake in record.mistakes:
         true, said, chance = wrong[str(mistake["text"])]
@@ -71,24 +74,24 @@ def test_train_metrics_of_a_sample_are_of_its_texts(
     data = load_data(uneven.data)
     assert data.sample is not None
     train_texts = data.train.only(data.sample)
-    chances = Predictor(run_folder(uneven)).chances(train_texts.texts)
+    probabilities = Predictor(run_folder(uneven)).probabilities(train_texts.texts)
     confusion = [[0, 0], [0, 0]]
-    for true, predicted in zip(train_texts.classes, chances.argmax(-1).tolist(), strict=True):
+    for true, predicted in zip(train_texts.classes, probabilities.argmax(-1).tolist(), strict=True):
         confusion[true][predicted] += 1
     assert record.metrics["train"]["n"] == 10
     assert record.metrics["train"]["confusion"] == confusion
     assert "train metrics are of 10 texts, drawn, classes in proportion" in record.data["note"]
-    made = restore(run_folder(uneven))[1]
-    found = measured(uneven, made, data, ["train"])["train"]
+    made = load_run(run_folder(uneven))
+    found = Evaluator(made, data).measure("train")
     assert found.places == data.sample
     assert found.true == train_texts.classes
     assert found.metrics == record.metrics["train"]
 
 
 def test_mistakes_come_most_confident_first_and_no_more_than_twenty() -> None:
-    chances = torch.tensor([[0.5 + i / 100, 0.5 - i / 100] for i in range(1, 41)])
-    right_too = Evaluation({}, list(range(40)), [i % 2 for i in range(40)], chances)
+    probabilities = torch.tensor([[0.5 + i / 100, 0.5 - i / 100] for i in range(1, 41)])
+    right_too = Evaluation({}, list(range(40)), [i % 2 for i in range(40)], probabilities)
     mistakes = right_too.mistakes([f"text {i}" for i in range(40)])
     assert [mistake["text"] for mistake in mistakes] == [f"text {i}" for i in range(39, 0, -2)]
     assert len(mistakes) == MISTAKES
-    assert Evaluation({}, [0], [0], chances[:1]).mistakes(["right"]) == []
+    assert Evaluation({}, [0], [0], probabilities[:1]).mistakes(["right"]) == []

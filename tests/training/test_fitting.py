@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from loraexp.config import Data, TrainConfig
-from loraexp.data.files import SPLITS
-from loraexp.data.module import TextDataModule
+from loraexp.api import run_folder
+from loraexp.config.schema import Data, TrainConfig
+from loraexp.data.datamodule import TextDataModule
 from loraexp.data.splits import load_data
 from loraexp.model.tokenizer import from_bytes
-from loraexp.training.fitting import steps_an_epoch, warnings
-from loraexp.training.naming import run_folder
+from loraexp.records.record_types import SPLITS
+from loraexp.training.fit import steps_an_epoch, warnings
 from loraexp.training.run import train
 
 
@@ -31,12 +31,13 @@ def curve(config: TrainConfig, column: str) -> list[str]:
 def test_one_batch_an_epoch_is_enough_for_a_training_curve(small: TrainConfig) -> None:
     config = replace(small, data=Data(batch_size=4))  # 420 batches, of which one is taken
     config.trainer.limit_batches = config.trainer.max_epochs = 1
+    config.logger.name = "csv"
     assert train(config).steps == steps_an_epoch(config, 1680) == 1
     assert len(curve(config, "train_loss")) == 1
 
 
 def test_learning_rate_is_written_once_a_step(small: TrainConfig) -> None:
-    small.trainer.accumulate, small.trainer.max_epochs = 2, 1
+    small.trainer.accumulate, small.trainer.max_epochs, small.logger.name = 2, 1, "csv"
     assert train(small).steps == steps_an_epoch(small, 24) == 2  # of three batches
     assert len(curve(small, "lr-AdamW")) == 2
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from loraexp.config import TrainConfig
+from loraexp.config.schema import TrainConfig
 from loraexp.training.run import train
 
 

@@ -12,12 +12,12 @@ from lightning.fabric.utilities.rank_zero import rank_zero_only
 from lightning.pytorch import Callback
 from small import small_run
 
-from loraexp.config import TrainConfig
+from loraexp.api import run_folder
+from loraexp.config.schema import TrainConfig
+from loraexp.runtime.ranks import MAIN, is_main_process
+from loraexp.tools.verification import verify
 from loraexp.training.measure import measure_again
-from loraexp.training.naming import run_folder
 from loraexp.training.run import train
-from loraexp.training.surroundings import MAIN, is_main_process
-from loraexp.training.verify import verify
 
 SLURM = {
     "SLURM_NTASKS": "1",

@@ -8,13 +8,13 @@ import torch
 from torch import Tensor
 
 from loraexp.adapters.inject import inject
-from loraexp.config import Adaptation, Head, LastBlock, Lora, Model, TrainConfig
+from loraexp.api import run_folder
+from loraexp.config.schema import Adaptation, Head, LastBlock, Lora, Model, TrainConfig
 from loraexp.model.gpt2 import Block, GPT2Classifier
-from loraexp.model.prefix import Prefix
+from loraexp.model.prefix_states import Prefix
 from loraexp.model.weights import load_classifier
-from loraexp.training import fitting
-from loraexp.training.naming import run_folder
-from loraexp.training.prefix import PrefixCaching, frozen_blocks
+from loraexp.training import fit as fitting
+from loraexp.training.callbacks.prefix_cache import PrefixCaching, frozen_blocks
 from loraexp.training.run import train
 
 TOKENS = torch.randint(0, 257, (5, 11), generator=torch.Generator().manual_seed(3))
@@ -55,10 +55,10 @@ def test_a_batch_of_known_texts_gives_the_same_logits(
     """In memory and from a file; the batch the states come from to the bit, others nearly."""
     network = load_classifier(tiny, Head(pooling=pooling), 2, seed=0).double().eval()
     plain = network(TOKENS, LENGTHS)
-    network.prefix = Prefix(blocks, in_memory)
-    network.prefix.filling = True
+    prefix = network.execution.prefix = Prefix(blocks, in_memory)
+    prefix.filling = True
     assert torch.equal(network(TOKENS, LENGTHS), plain)
-    network.prefix.filling = False
+    prefix.filling = False
     ran = counter(network)
     assert torch.equal(network(TOKENS, LENGTHS), plain)
     assert ran == [*network.h][blocks:]
@@ -66,7 +66,7 @@ def test_a_batch_of_known_texts_gives_the_same_logits(
     some = network(TOKENS[order], LENGTHS[order])
     assert torch.allclose(some, plain[order], rtol=0, atol=1e-12)
     assert ran == 2 * [*network.h][blocks:]
-    assert (network.prefix.folder is not None) == (in_memory == 0)
+    assert (prefix.folder is not None) == (in_memory == 0)
     unknown = (TOKENS + 1) % 257
     network(unknown, LENGTHS)
     assert ran[-2:] == [*network.h]  # what is not known is computed

@@ -9,6 +9,7 @@ import pytest
 
 SETTINGS = [
     "train",
+    "model=tiny",
     "data.limit=16",
     "data.pad_to=64",
     "trainer.precision=fp32",

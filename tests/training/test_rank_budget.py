@@ -1,4 +1,4 @@
-"""A whole run with method=adalora: what is cut, and that a run goes on as if it had not stopped."""
+"""A whole run with method=adalora: what is cut, and what is learnt."""
 
 from pathlib import Path
 
@@ -6,8 +6,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from loraexp.api import configure
-from loraexp.training.naming import run_folder
+from loraexp.api import configure, run_folder
 from loraexp.training.run import train
 
 TINY = (

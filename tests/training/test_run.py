@@ -9,17 +9,18 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
+from small import trained
 
 from loraexp.adapters.inject import adapter_tensors
 from loraexp.adapters.methods import METHODS, as_method
-from loraexp.config import AdaLora, Data, Lora, TrainConfig
-from loraexp.data.files import SPLITS
+from loraexp.api import run_folder
+from loraexp.config.schema import AdaLora, Data, Lora, TrainConfig
 from loraexp.errors import UserError
-from loraexp.results.record import Record, read_record
-from loraexp.training.assemble import assemble, restore
-from loraexp.training.naming import run_folder
+from loraexp.records.record import Record, read_record
+from loraexp.records.record_types import SPLITS
+from loraexp.runs.load import build_model, load_run
+from loraexp.runs.run_folder import RunFolder
 from loraexp.training.run import train
-from loraexp.training.surroundings import claimed
 
 CURVES = {"metrics.csv", "loss.png", "loss.pdf", "loss.svg"}
 LEFT = {
@@ -40,6 +41,7 @@ def files(folder: Path) -> set[str]:
 
 
 def test_run_leaves_its_record_adapter_curves_plots_and_config(small: TrainConfig) -> None:
+    small.logger.name = "csv"
     record = train(small)
     folder = run_folder(small)
     assert files(folder) - {".lock"} == LEFT
@@ -70,13 +72,15 @@ def test_same_seed_gives_bitwise_the_same_adapter_and_another_seed_does_not(
 
 @pytest.mark.parametrize("method", METHODS)
 def test_training_changes_the_adapter_and_nothing_else(small: TrainConfig, method: str) -> None:
-    uncut = replace(small, adalora=AdaLora(budget=1.0))  # what it cuts is zero, as at the start
-    config = as_method(uncut, method)
-    train(config)
-    fresh = assemble(config, ("ham", "spam")).network.state_dict()
-    trained, made = restore(run_folder(config))
+    config = as_method(small, method)
+    if method == "adalora":  # uncut: what it cuts is zero, as at the start
+        config = replace(config, adalora=AdaLora(budget=1.0))
+    trained(config)
+    fresh = build_model(config, ("ham", "spam")).network.state_dict()
+    made = load_run(run_folder(config))
+    kept = made.config
     names = {n for n, p in made.network.named_parameters() if p.requires_grad}
-    assert trained == config
+    assert replace(kept, output_dir=config.output_dir) == config
     for name, tensor in made.network.state_dict().items():
         assert torch.equal(tensor, fresh[name]) != (name in names), name
 
@@ -86,10 +90,10 @@ def test_checkpoints_hold_the_trainable_tensors_and_not_the_base(
     small: TrainConfig, method: str
 ) -> None:
     config = as_method(small, method)
-    train(config)
+    trained(config)
     file = run_folder(config) / "checkpoints" / "best.ckpt"
     kept = torch.load(file, weights_only=True)["state_dict"]
-    network = assemble(config, ("ham", "spam")).network
+    network = build_model(config, ("ham", "spam")).network
     assert kept.keys() == adapter_tensors(network).keys()
 
 
@@ -101,7 +105,7 @@ def test_adapter_is_the_best_epochs_and_not_the_last_ones(
         rows = [f"{word} {n},{names[i]}" for n in range(8) for i, word in enumerate(("me", "win"))]
         (tmp_path / f"{split}.csv").write_text("\n".join(["text,label", *rows]) + "\n")
     config = replace(small, data=Data(name="csv", path=str(tmp_path)))
-    config.trainer.max_epochs = 6
+    config.trainer.max_epochs, config.logger.name = 6, "csv"
     record = train(config)
     rows = (run_folder(config) / "metrics.csv").read_text().splitlines()
     column = rows[0].split(",").index("val_loss")
@@ -138,7 +142,11 @@ def test_run_that_lost_its_record_gives_it_again(small: TrainConfig) -> None:
 
 def test_two_processes_cannot_train_the_same_run(small: TrainConfig) -> None:
     folder = run_folder(small)
-    with claimed(folder), pytest.raises(UserError, match="by another process"), claimed(folder):
+    with (
+        RunFolder(folder).held(),
+        pytest.raises(UserError, match="by another process"),
+        RunFolder(folder).held(),
+    ):
         pass
 
 
@@ -151,7 +159,7 @@ def test_refused_run_leaves_no_folder(small: TrainConfig) -> None:
 
 def test_folder_with_anything_in_it_stays(small: TrainConfig) -> None:
     folder = run_folder(small)
-    with claimed(folder):
+    with RunFolder(folder).held():
         (folder / "wandb").mkdir()
     assert [file.name for file in folder.glob("[!.]*")] == ["wandb"]
 
@@ -161,7 +169,7 @@ def test_who_waited_for_a_refused_run_holds_it_alone(small: TrainConfig) -> None
 
     def take_turns(name: str) -> None:
         for _ in range(20):
-            with claimed(folder, patient=True):
+            with RunFolder(folder).held(patient=True):
                 holders.append(name)
                 assert set(holders) == {name}
                 holders.clear()
@@ -185,8 +193,7 @@ def test_run_folder_differs_whenever_the_result_may(small: TrainConfig) -> None:
 
 
 def test_logger_none_writes_no_curves(small: TrainConfig) -> None:
-    small.logger.name = "none"
-    train(small)
+    trained(small)
     assert files(run_folder(small)) - {".lock"} == LEFT - CURVES
 
 

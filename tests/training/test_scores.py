@@ -10,10 +10,10 @@ from sklearn.metrics import f1_score, precision_score, recall_score, roc_auc_sco
 from torch import Tensor, nn
 from torchmetrics.classification import AUROC, F1Score, Precision, Recall
 
-from loraexp.config import Optim
+from loraexp.config.schema import TrainConfig
 from loraexp.data.batching import Batch
 from loraexp.errors import UserError
-from loraexp.training.module import FineTuning
+from loraexp.training.classifier_module import ClassifierModule
 
 MACRO = {"f1": F1Score, "precision": Precision, "recall": Recall, "auroc": AUROC}
 ORACLE = {"f1": f1_score, "precision": precision_score, "recall": recall_score}
@@ -31,9 +31,9 @@ class Told(nn.Module):
 
 
 def measured(logits: Tensor, classes: Tensor) -> dict[str, Any]:
-    module = FineTuning(Told(logits), Optim(), logits.shape[1])
+    module = ClassifierModule(Told(logits), TrainConfig(), logits.shape[1])
     n = len(classes)
-    module.measure(Batch(torch.zeros(n, 1, dtype=torch.long), torch.ones(n).long(), classes))
+    module.eval_step(Batch(torch.zeros(n, 1, dtype=torch.long), torch.ones(n).long(), classes))
     return module.summary()
 
 
@@ -61,12 +61,12 @@ def test_an_absent_class_is_left_out_of_every_mean(seed: int) -> None:
     for name, oracle in ORACLE.items():
         wanted = oracle(true, said, labels=there, average="macro", zero_division=0)
         assert found[name] == pytest.approx(wanted, abs=1e-6), name
-    chances = logits.softmax(-1)
-    one_against_rest = [roc_auc_score(classes == c, chances[:, c]) for c in there]
+    probabilities = logits.softmax(-1)
+    one_against_rest = [roc_auc_score(classes == c, probabilities[:, c]) for c in there]
     assert found["auroc"] == pytest.approx(sum(one_against_rest) / 3, abs=1e-6)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        as_before = AUROC(task="multiclass", num_classes=5)(chances, classes)
+        as_before = AUROC(task="multiclass", num_classes=5)(probabilities, classes)
     assert float(as_before) < found["auroc"]
 
 

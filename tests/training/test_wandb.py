@@ -13,11 +13,11 @@ from typing import Any
 
 import pytest
 
-from loraexp.commands.train import show
-from loraexp.config import Logger, TrainConfig
+from loraexp.api import run_folder
+from loraexp.config.schema import Logger, TrainConfig
 from loraexp.errors import UserError
-from loraexp.training.guards import Guards
-from loraexp.training.naming import run_folder
+from loraexp.sweeps.outcome import show
+from loraexp.training.callbacks.sanity import SanityChecks
 from loraexp.training.run import train
 
 
@@ -123,7 +123,7 @@ def test_run_that_fails_is_marked_as_failed(
     small: TrainConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     config = wandb_config(small)
-    monkeypatch.setattr(Guards, "on_train_start", stop)
+    monkeypatch.setattr(SanityChecks, "on_train_start", stop)
     with pytest.raises(UserError):
         train(config)
     assert read_offline(run_folder(config))["exit"] == [1]

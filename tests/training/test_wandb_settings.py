@@ -11,7 +11,7 @@ import wandb
 from wandb.errors import AuthenticationError, CommError
 from wandb.sdk import wandb_setup
 
-from loraexp.config import Logger, TrainConfig
+from loraexp.config.schema import Logger, TrainConfig
 from loraexp.results.tables import Column, Table
 from loraexp.training.loggers import WandbRun, curve_loggers, kept_offline, publish, shared_table
 

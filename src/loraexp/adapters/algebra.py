@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from loraexp.adapters.branches import Adapted
+from loraexp.adapters.branches.base import adapted_layers
 from loraexp.errors import UserError
 
 
@@ -44,15 +44,14 @@ def change_of(network: nn.Module) -> dict[str, LowRankChange]:
         UserError: an adapter whose change depends on the weight it changes, or none.
     """
     found: dict[str, LowRankChange] = {}
-    for name, module in network.named_modules():
-        if isinstance(module, Adapted):
-            if not module.branch.additive:
-                raise UserError(
-                    f"{name}: the change that {type(module.branch).__name__.lower()} makes depends "
-                    "on the weight, so it cannot be added to another or cut; merge it instead"
-                )
-            A, B, scaling = module.branch.factors()
-            found[name] = LowRankChange(A, scaling * B)
+    for name, layer in adapted_layers(network).items():
+        if not layer.branch.additive:
+            raise UserError(
+                f"{name}: the change that {type(layer.branch).__name__.lower()} makes depends "
+                "on the weight, so it cannot be added to another or cut; merge it instead"
+            )
+        A, B, scaling = layer.branch.factors()
+        found[name] = LowRankChange(A, scaling * B)
     if not found:
         raise UserError("this run has no low-rank adapter")
     return found

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 
 from loraexp.adapters.methods import find_method
 from loraexp.adapters.targets import HEAD, targeted
-from loraexp.config import Adaptation
+from loraexp.config.schema import Adaptation
 
 Shapes = Mapping[str, tuple[int, ...]]
 
@@ -58,12 +58,12 @@ def count_shapes(shapes: Shapes, linears: Sequence[str], config: Adaptation) -> 
     added = held = 0
     targets = targeted(linears, config.lora) if method.branch else []
     head = sum(sizes[name] for name in shapes if in_head(name))
-    frozen = head if HEAD in (name for name, _, _ in targets) else 0
+    frozen = head if any(target.path == HEAD for target in targets) else 0
     trainable += head - frozen
-    for name, rank, _ in targets:
-        out, into = shapes[f"{name}.weight"]
-        added += method.branch_trains(into, out, rank)
-        held += method.branch_holds(into, out, rank)
+    for target in targets:
+        out, into = shapes[f"{target.path}.weight"]
+        added += method.branch_trains(into, out, target)
+        held += method.branch_holds(into, out, target)
     total = sum(sizes.values()) + added + held
     return Counts(trainable + added, total, len(targets), held + frozen)
 

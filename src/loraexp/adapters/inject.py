@@ -1,40 +1,42 @@
 """Attach a method to a network, ask what trains, merge it back in."""
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
 
-from loraexp.adapters.branches import Adapted, Branch, Folded
+from loraexp.adapters.branches import BRANCHES
+from loraexp.adapters.branches.base import Adapted, Branch, Folded, adapted_layers
 from loraexp.adapters.counts import Counts, in_head
 from loraexp.adapters.methods import check_method
 from loraexp.adapters.targets import HEAD, targeted
-from loraexp.adapters.variants import BRANCHES
-from loraexp.config import Adaptation
+from loraexp.config.schema import Adaptation
 from loraexp.errors import UserError
+from loraexp.runtime.tensors import check_finite, check_layout
 
 N = TypeVar("N", bound=nn.Module)
 
 
-def inject(network: N, config: Adaptation, seed: int) -> N:
+def inject(network: N, config: Adaptation, seed: int | None) -> N:
     """Freeze `network`, then attach and unfreeze what `config.method` says; the head always trains.
 
     Works in place and returns the network. Branches start from their own generator at `seed`, so
-    the same seed gives the same adapter in every process.
+    the same seed gives the same adapter in every process; without one they are shapes, and what a
+    file holds is to be loaded.
 
     Raises:
         UserError: an adapted network, an unknown method, or a target that matches nothing.
     """
-    if any(isinstance(module, Adapted) for module in network.modules()):
+    if adapted_layers(network):
         raise UserError("this network has an adapter already: merge it, or load the base again")
     method = check_method(config)
     network.requires_grad_(False)
     base_names = [name for name, _ in network.named_parameters() if not in_head(name)]
     for name in method.trains(base_names, config):
         network.get_parameter(name).requires_grad_(True)
-    for name, (base, branch) in fresh_branches(network, config, seed).items():
+    for name, (base, branch) in new_branches(network, config, seed).items():
         replace(network, name, Adapted(base, branch))
     head = network.get_submodule(HEAD)
     if not isinstance(head, Adapted):
@@ -42,8 +44,8 @@ def inject(network: N, config: Adaptation, seed: int) -> N:
     return network
 
 
-def fresh_branches(
-    network: nn.Module, config: Adaptation, seed: int
+def new_branches(
+    network: nn.Module, config: Adaptation, seed: int | None
 ) -> dict[str, tuple[nn.Linear, Branch]]:
     """Path of each target to its linear layer and a branch that changes nothing yet.
 
@@ -54,36 +56,45 @@ def fresh_branches(
     found: dict[str, tuple[nn.Linear, Branch]] = {}
     if method.branch is None:
         return found
-    generator = torch.Generator().manual_seed(seed)
-    for name, rank, alpha in targeted(linear_names(network), config.lora):
-        base = network.get_submodule(name)
+    kind, generator = BRANCHES[method.branch], torch.Generator()
+    if seed is not None:
+        generator.manual_seed(seed)
+    for target in targeted(linear_names(network), config.lora):
+        base = network.get_submodule(target.path)
         assert isinstance(base, nn.Linear)
-        branch = BRANCHES[method.branch].create(base, config.lora, rank, alpha, generator)
+        branch = (
+            kind.empty(base, config, target)
+            if seed is None
+            else kind.create(base, config, target, generator)
+        )
         for held in method.frozen:
             branch.get_parameter(held).requires_grad_(False)
-        found[name] = base, branch
+        found[target.path] = base, branch
     return found
 
 
 def merge(network: N) -> N:
     """Fold every branch into its base weight (summed in float64); drop the wrappers, in place."""
-    for name, module in list(network.named_modules()):
-        if isinstance(module, Adapted):
-            with torch.no_grad():
-                module.base.weight.copy_(module.branch.merged(module.base.weight))
-            replace(network, name, module.base)
+    for name, layer in adapted_layers(network).items():
+        merge_into(layer.base, layer.branch)
+        replace(network, name, layer.base)
     return network
+
+
+@torch.no_grad()
+def merge_into(linear: nn.Linear, branch: Branch) -> None:
+    linear.weight.copy_(branch.merged(linear.weight))
+    if linear.bias is not None:
+        linear.bias.copy_(branch.merged_bias(linear.bias))
 
 
 def fold(network: N) -> N:
     """Merge for a while, in place: `unfold` gives back base and adapter byte for byte, because
     neither is touched. A layer holds its merged weight beside them meanwhile."""
-    for name, module in list(network.named_modules()):
-        if isinstance(module, Adapted):
-            merged = copy.deepcopy(module.base).requires_grad_(False)
-            with torch.no_grad():
-                merged.weight.copy_(module.branch.merged(module.base.weight))
-            replace(network, name, Folded(module, merged))
+    for name, layer in adapted_layers(network).items():
+        merged = copy.deepcopy(layer.base).requires_grad_(False)
+        merge_into(merged, layer.branch)
+        replace(network, name, Folded(layer, merged))
     return network
 
 
@@ -96,25 +107,29 @@ def unfold(network: N) -> N:
 
 
 def adapter_tensors(network: nn.Module) -> dict[str, nn.Parameter]:
-    """Exactly the tensors that train, head included, by their names in files.
-
-    Names leave the wrapper out: h.0.attn.q_proj.lora_A, not h.0.attn.q_proj.branch.lora_A.
-    """
-    return {file_name(n): p for n, p in network.named_parameters() if p.requires_grad}
+    """Exactly the tensors that train, head included, by their names in files."""
+    return {name: p for name, p, _ in named_tensors(network) if p.requires_grad}
 
 
 def saved_tensors(network: nn.Module) -> dict[str, nn.Parameter]:
     """THE ADAPTER as its file holds it: what trains, the head, and what a branch holds without
     training."""
-    return {
-        file_name(name): parameter
-        for name, parameter in network.named_parameters()
-        if parameter.requires_grad or ".branch." in name or in_head(name)
-    }
+    return {name: p for name, p, own in named_tensors(network) if p.requires_grad or own}
 
 
-def file_name(name: str) -> str:
-    return name.replace(".branch.", ".").replace(".base.", ".")
+def named_tensors(network: nn.Module) -> Iterator[tuple[str, nn.Parameter, bool]]:
+    """Every tensor with its name in files, and whether it is of a branch or the head.
+
+    Names leave the wrapper out: h.0.attn.q_proj.lora_A, not h.0.attn.q_proj.branch.lora_A.
+    """
+    layers = adapted_layers(network)
+    for name, parameter in network.named_parameters():
+        owner, _, kind = name.rpartition(".")
+        path, _, part = owner.rpartition(".")
+        if path in layers:  # part is base or branch
+            yield f"{path}.{kind}", parameter, part == "branch" or in_head(name)
+        else:
+            yield name, parameter, in_head(name)
 
 
 def load_tensors(own: Mapping[str, Tensor], tensors: Mapping[str, Tensor]) -> None:
@@ -135,17 +150,8 @@ def check_tensors(own: Mapping[str, Tensor], tensors: Mapping[str, Tensor]) -> N
     Raises:
         ValueError: a missing, unexpected, misshaped or non-finite tensor, by name.
     """
-    for problem, names in (
-        ("lacks", own.keys() - tensors.keys()),
-        ("has an unexpected", tensors.keys() - own.keys()),
-        (
-            "has another shape for",
-            {n for n in own if n in tensors and own[n].shape != tensors[n].shape},
-        ),
-        ("has a non-finite", {n for n, t in tensors.items() if not bool(t.isfinite().all())}),
-    ):
-        if names:
-            raise ValueError(f"{problem} {min(names)} ({len(names)} such tensors)")
+    check_layout(own, tensors)
+    check_finite(tensors)
 
 
 def count(network: nn.Module) -> Counts:
@@ -153,7 +159,7 @@ def count(network: nn.Module) -> Counts:
     trainable = sum(p.numel() for p in adapter_tensors(network).values())
     total = sum(p.numel() for p in network.parameters())
     held = sum(p.numel() for p in saved_tensors(network).values()) - trainable
-    return Counts(trainable, total, sum(isinstance(m, Adapted) for m in network.modules()), held)
+    return Counts(trainable, total, len(adapted_layers(network)), held)
 
 
 def linear_names(network: nn.Module) -> list[str]:

@@ -1,9 +1,8 @@
 """THE TABLE of methods: what each one attaches, and which of the base's tensors it trains.
 
 The head trains with every method. To add a method, add a row here and conf/method/<name>.yaml, and
-if no branch in branches.py, starts.py or variants.py does what it needs, one class there. Above
-each row stands its formula, and where it differs from PEFT's. No torch here: counting and naming
-need none.
+if no branch in branches/ does what it needs, one file there. Above each row stands its formula, and
+where it differs from PEFT's. No torch here: counting and naming need none.
 """
 
 import re
@@ -11,11 +10,12 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from loraexp.config import Adaptation, Lora
+from loraexp.adapters.targets import Target
+from loraexp.config.schema import Adaptation, Lora
 from loraexp.errors import UserError, unknown
 
 Names = Iterable[str]
-Numbers = Callable[[int, int, int], int]  # of in, out, r
+Numbers = Callable[[int, int, Target], int]  # of in, out and the target's rank or path
 
 
 def nothing(names: Names, config: Adaptation) -> Names:
@@ -30,6 +30,10 @@ def biases(names: Names, config: Adaptation) -> Names:
     return [name for name in names if name.endswith(".bias")]
 
 
+def norms(names: Names, config: Adaptation) -> Names:
+    return [name for name in names if name.rpartition(".")[0].endswith(("ln_1", "ln_2", "ln_f"))]
+
+
 def last_blocks(names: Names, config: Adaptation) -> Names:
     """The last `last_block.n` blocks and the last layer norm (the tutorial's chapter 6)."""
     blocks = {name: int(m[1]) for name in names if (m := re.match(r"h\.(\d+)\.", name))}
@@ -37,11 +41,11 @@ def last_blocks(names: Names, config: Adaptation) -> Names:
     return [name for name in names if name.startswith("ln_f.") or blocks.get(name, -1) >= first]
 
 
-def low_rank(into: int, out: int, r: int) -> int:
-    return r * (into + out)
+def low_rank(into: int, out: int, target: Target) -> int:
+    return target.rank * (into + out)
 
 
-def none(into: int, out: int, r: int) -> int:
+def none(into: int, out: int, target: Target) -> int:
     return 0
 
 
@@ -50,12 +54,14 @@ class Method:
     """One way to fine-tune.
 
     Args:
-        branch: name of the class in variants.BRANCHES that every target module gets, or None.
+        branch: name of the class in branches.BRANCHES that every target module gets, or None.
         trains: which of the base's tensors train, by name.
         lora: keys of `lora` that make the method what it is.
         tunable: of these, keys that a user may set to any other value above this one.
         frozen: tensors of the branch that do not train.
         branch_trains, branch_holds: numbers that train, and that do not, in one branch.
+        has_rank: whether `lora.rank` and all that goes with it mean anything.
+        peft: PEFT's name for what `export` writes, or why it writes nothing.
     """
 
     summary: str
@@ -66,71 +72,86 @@ class Method:
     frozen: tuple[str, ...] = ()
     branch_trains: Numbers = none
     branch_holds: Numbers = none
+    has_rank: bool = False
+    peft: str = "trains tensors of the base, which no adapter that export writes holds"
 
 
-def on_targets(summary: str, branch: str = "LowRank", **more: Any) -> Method:
-    return Method(summary, branch, **{"branch_trains": low_rank, **more})
+def ranked(summary: str, branch: str = "LowRank", **more: Any) -> Method:
+    """A row of the low-rank kind."""
+    own = {"branch_trains": low_rank, "has_rank": True, "peft": "LORA"}
+    return Method(summary, branch, **{**own, **more})
 
 
 METHODS = {
-    # W x + (alpha / r) B A x, as PEFT's (branches.LowRank).
-    "lora": on_targets("low-rank update of the target modules (Hu et al. 2021, section 4.1)"),
+    # W x + (alpha / r) B A x, as PEFT's (LowRank).
+    "lora": ranked("low-rank update of the target modules (Hu et al. 2021, section 4.1)"),
     # W x + (alpha / sqrt(r)) B A x, as PEFT's use_rslora.
-    "rslora": on_targets(
+    "rslora": ranked(
         "lora scaled by alpha over the root of r (Kalajdzievski 2023, section 3)",
         lora={"scaling": "alpha_over_sqrt_r"},
     ),
     # The same branch: W x + s B A x. lora_B learns at lr_ratio times the rate, lora_A at the rate
     # itself (Hayou et al. 2024, where 16 is advised). PEFT's optimizer has vectors in the fast
     # group too and embeddings in one of their own; here nothing but lora_B leaves the common rate.
-    "lora_plus": on_targets(
+    "lora_plus": ranked(
         "lora with a higher rate for lora_B (Hayou et al. 2024, section 4)",
         lora={"lr_ratio": 16.0},
         tunable={"lr_ratio": 1.0},
     ),
     # W x + s B A x with A as it was drawn. PEFT has it as an optimizer (LoraFAOptimizer), which
     # also divides the gradient of B by s^2 A A'; here AdamW takes the gradient as it is.
-    "lora_fa": on_targets(
+    "lora_fa": ranked(
         "lora with lora_A frozen (Zhang et al. 2023, LoRA-FA, section 3)",
         frozen=("lora_A",),
-        branch_trains=lambda into, out, r: r * out,
-        branch_holds=lambda into, out, r: r * into,
+        branch_trains=lambda into, out, target: target.rank * out,
+        branch_holds=lambda into, out, target: target.rank * into,
     ),
-    # W x + s (B A - B0 A0) x; PEFT edits W instead (starts.FromStart).
-    "pissa": on_targets(
+    # W x + s (B A - B0 A0) x; PEFT edits W instead (FromStart).
+    "pissa": ranked(
         "lora from the principal singular vectors (Meng et al. 2024, section 3)",
         "FromStart",
         lora={"init": "pissa"},
         branch_holds=low_rank,
     ),
-    # The same with another B0 A0; PEFT edits W instead (starts.FromStart).
-    "olora": on_targets(
+    # The same with another B0 A0; PEFT edits W instead (FromStart).
+    "olora": ranked(
         "lora from a QR decomposition (Buyukakyuz 2024, section 3)",
         "FromStart",
         lora={"init": "olora"},
         branch_holds=low_rank,
     ),
-    # m (W + s B A) / |W + s B A| x, as PEFT's (variants.Dora).
-    "dora": on_targets(
+    # m (W + s B A) / |W + s B A| x, as PEFT's (Dora).
+    "dora": ranked(
         "lora for the direction, a vector for the magnitude (Liu et al. 2024, section 4)",
         "Dora",
-        branch_trains=lambda into, out, r: r * (into + out) + out,
+        branch_trains=lambda into, out, target: target.rank * (into + out) + out,
     ),
-    # W x + b * B (d * A x); PEFT draws A and B otherwise (variants.Vera).
-    "vera": on_targets(
+    # W x + b * B (d * A x); PEFT draws A and B otherwise (Vera).
+    "vera": ranked(
         "vectors that scale shared random matrices (Kopiczko et al. 2023, section 3.1)",
         "Vera",
-        branch_trains=lambda into, out, r: r + out,
+        branch_trains=lambda into, out, target: target.rank + out,
     ),
-    # W x + s P (e * Q x); PEFT's s and penalty differ (variants.AdaLora).
-    "adalora": on_targets(
+    # W x + s P (e * Q x); PEFT's s and penalty differ (AdaLora).
+    "adalora": ranked(
         "a budget of ranks, spent where they matter (Zhang et al. 2023, AdaLoRA, section 3)",
         "AdaLora",
-        branch_trains=lambda into, out, r: r * (into + out + 1),
+        branch_trains=lambda into, out, target: target.rank * (into + out + 1),
+    ),
+    # l * (W x + b), of fc2 W (l * x) + b, as PEFT's (Ia3).
+    "ia3": Method(
+        "vectors that scale keys, values and the MLP's inside (Liu et al. 2022, section 3.3)",
+        "Ia3",
+        branch_trains=lambda into, out, target: into if target.closes_mlp else out,
+        peft="IA3",
     ),
     # W x + b with b trained, those of the layer norms too; PEFT has no counterpart (its `bias` goes
     # along with an adapter). The paper's BitFit(b_q, b_m2) trains fewer.
     "bitfit": Method("every bias of the base (Ben Zaken et al. 2021, section 3)", trains=biases),
+    # W x + b with the norms' weight and bias trained, as PEFT's LN Tuning; the last one's too.
+    "ln_tuning": Method(
+        "every layer norm of the base (Zhao et al. 2023, Tuning LayerNorm, section 3)", trains=norms
+    ),
     # W itself: no formula but the network's. Embeddings train too.
     "full": Method(
         "every tensor of the base (Radford et al. 2018, section 3.2)", trains=everything
@@ -170,8 +191,8 @@ def check_method(config: Adaptation) -> Method:
         if given != value and (least is None or given <= least):
             wanted = f"={value}" if least is None else f" above {least:g}"
             raise UserError(f"method={config.method} needs lora.{key}{wanted}, got {given}")
-    started = "pissa", "olora"
-    if method.branch not in (None, "FromStart") and config.lora.init in started:
+    started = {row.lora["init"] for row in METHODS.values() if "init" in row.lora}
+    if method.branch and "init" not in method.lora and config.lora.init in started:
         raise UserError(
             f"lora.init={config.lora.init} belongs to method={config.lora.init}, "
             f"got method={config.method}"

@@ -3,14 +3,28 @@
 import re
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
-from loraexp.config import Lora
+from loraexp.config.schema import Lora
 from loraexp.errors import UserError
 
 T = TypeVar("T")
 ALL = "all-linear"
 HEAD = "score"  # adapted only where it is named
+
+
+class Target(NamedTuple):
+    """A linear layer that is adapted."""
+
+    path: str
+    rank: int
+    alpha: float
+
+    @property
+    def closes_mlp(self) -> bool:
+        """Its input is the MLP's inner activation."""
+        return self.path.endswith("mlp.fc2")
+
 
 # What other code calls our modules: transformers' fused Conv1D names, and the source tutorial's.
 ALIASES = {
@@ -65,8 +79,8 @@ def resolve(linears: Sequence[str], targets: object) -> list[str]:
     return [name for name in linears if any(matches(name, target) for target in wanted)]
 
 
-def targeted(linears: Sequence[str], lora: Lora) -> list[tuple[str, int, float]]:
-    """Path, rank and alpha of every module that is adapted, in model order.
+def targeted(linears: Sequence[str], lora: Lora) -> list[Target]:
+    """Every module that is adapted, in model order.
 
     Raises:
         UserError: as resolve and check_pattern.
@@ -75,7 +89,7 @@ def targeted(linears: Sequence[str], lora: Lora) -> list[tuple[str, int, float]]
     check_pattern("lora.rank_pattern", lora.rank_pattern, names)
     check_pattern("lora.alpha_pattern", lora.alpha_pattern, names)
     return [
-        (
+        Target(
             name,
             lookup(name, lora.rank_pattern, lora.rank),
             lookup(name, lora.alpha_pattern, lora.alpha),

@@ -1,0 +1,33 @@
+"""One file a verb, and all that the verb is: its first line is its line of help, `run` is its call,
+and what `run` takes has its keys."""
+
+import ast
+import keyword
+from functools import cache
+from importlib import import_module
+from pathlib import Path
+from types import ModuleType
+from typing import get_type_hints
+
+from loraexp.config.keys import Verb
+
+
+@cache
+def summaries() -> dict[str, str]:
+    """Every verb and its line of help, train first; none is imported for it."""
+    found = {}
+    for file in Path(__file__).parent.glob("*.py"):
+        if file.stem != "__init__":
+            words = ast.get_docstring(ast.parse(file.read_text(encoding="utf-8"))) or ""
+            name, _, summary = words.splitlines()[0].removeprefix("loraexp ").partition(": ")
+            found[name] = summary.removesuffix(".")
+    return dict(sorted(found.items(), key=lambda item: (item[0] != "train", item[0])))
+
+
+def module_of(name: str) -> ModuleType:
+    """Of a verb; a keyword is no name of a module, so import is in import_.py."""
+    return import_module(f"{__name__}.{name}{'_' * keyword.iskeyword(name)}")
+
+
+def find_verb(name: str) -> Verb:
+    return Verb(name, get_type_hints(module_of(name).run)["config"])

@@ -1,15 +1,28 @@
-"""loraexp eval: the metrics of a finished run again, on its own data or on other data."""
+"""loraexp eval: measure a finished run again, on its own data or on other data."""
 
 import json
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from loraexp.config import TrainConfig
+from loraexp.config.keys import key
+from loraexp.config.schema import Data, TrainConfig
 from loraexp.errors import UserError
-from loraexp.schemas import EvalConfig
 
 
-def run(config: EvalConfig, sweep: Path | None) -> None:
+@dataclass
+class EvalConfig:
+    """loraexp eval"""
+
+    run: str = key("???", "folder of a finished run", path=True, text=True)
+    data: Data | None = key(None, "other data than the run's own, e.g. data=csv data.path=...")
+    split: str = key(
+        "test",
+        "train | validation | test | all (every text of data=, none split off)",
+        choices=("train", "validation", "test", "all"),
+    )
+
+
+def run(config: EvalConfig) -> None:
     if config.split == "all" and config.data is None:
         raise UserError("split=all needs data=...: most of its own texts the run has learnt from")
     from loraexp.training.measure import measure_again

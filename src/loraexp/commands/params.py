@@ -1,18 +1,19 @@
-"""loraexp params: exact trainable parameters of models x methods x ranks, without weights."""
+"""loraexp params: count trainable parameters of models x methods x ranks, without weights."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import yaml
 
 from loraexp.adapters.counts import count_shapes
 from loraexp.adapters.methods import as_method, find_method
-from loraexp.config import Model
+from loraexp.config.keys import key
+from loraexp.config.schema import Model, TrainConfig
 from loraexp.errors import unknown
-from loraexp.model.folders import CONFIG, check_geometry, in_folder
+from loraexp.model.huggingface import CONFIG, check_geometry
+from loraexp.model.locate import in_folder
 from loraexp.model.shapes import linear_shapes, shapes
 from loraexp.results.tables import FORMATS, Column, Table, size
-from loraexp.schemas import ParamsConfig
 
 BUILT_IN = 2  # classes of sms_demo and sms_spam
 COLUMNS = (
@@ -26,7 +27,22 @@ COLUMNS = (
 )
 
 
-def run(config: ParamsConfig, sweep: Path | None) -> None:
+@dataclass
+class ParamsConfig(TrainConfig):
+    """loraexp params: the keys of train, of which those that change counts matter"""
+
+    models: list[str] = key([], "names of conf/model to count; `model` if empty")
+    ranks: list[int] = key([], "ranks to count; lora.rank if empty", least=1)
+    methods: list[str] = key([], "methods to count; `method` if empty")
+    classes: int | None = key(None, "number of classes; that of the data if null", least=1)
+    format: str = key(
+        "table",
+        "table | csv | markdown | latex | json",
+        choices=("table", "csv", "markdown", "latex", "json"),
+    )
+
+
+def run(config: ParamsConfig) -> None:
     print(FORMATS[config.format](params_table(config)))
 
 
@@ -40,7 +56,7 @@ def params_table(config: ParamsConfig) -> Table:
         sizes, linears = shapes(model, config.head, classes), list(linear_shapes(model))
         for method in config.methods or [config.method]:
             chosen = replace(as_method(config, method) if config.methods else config, model=model)
-            ranked = find_method(method).branch is not None
+            ranked = find_method(method).has_rank
             for rank in config.ranks or [config.lora.rank] if ranked else [None]:
                 lora = chosen.lora if rank is None else replace(chosen.lora, rank=rank)
                 n = count_shapes(sizes, linears, replace(chosen, lora=lora))
@@ -66,7 +82,7 @@ def classes_of(config: ParamsConfig) -> int:
 
 def read_model(name: str) -> Model:
     """The geometry in conf/model/<name>.yaml."""
-    from loraexp.overrides import conf_dir
+    from loraexp.config.compose import conf_dir
 
     files = {file.stem: file for file in (conf_dir() / "model").glob("*.yaml")}
     if name not in files:

@@ -1,18 +1,49 @@
-"""loraexp predict: label and probability of one text, of a file's texts, or of stdin's lines."""
+"""loraexp predict: label texts with a finished run."""
 
 import sys
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
-from loraexp.atomic import check_new, whole
-from loraexp.data.texts import begun, chunks
+from loraexp.config.keys import key
+from loraexp.data.reading import Reading
 from loraexp.errors import UserError
-from loraexp.results.escape import printable
-from loraexp.results.predictions import WRITERS, Counted, Prediction, pick_format
-from loraexp.schemas import PredictConfig
+from loraexp.inference.inputs import begun, chunks
+from loraexp.inference.writers import WRITERS, Counted, Prediction, pick_format
+from loraexp.runtime.atomic import check_new, whole
+from loraexp.runtime.escape import printable
 
 
-def run(config: PredictConfig, sweep: Path | None) -> None:
+@dataclass
+class PredictConfig:
+    """loraexp predict"""
+
+    run: str | None = key(None, "folder of a finished run", path=True, text=True)
+    runs: list[str] = key(
+        [], "folders of several runs on one base: each labels every text", path=True
+    )
+    text: str | None = key(None, "one text", text=True)
+    file: str | None = key(
+        None, "CSV, TSV, JSONL, Parquet, or plain text with a text a line", path=True, text=True
+    )
+    out: str | None = key(None, "write here instead of to the terminal", path=True, text=True)
+    text_column: str = key("text", "column of the text in `file`")
+    quoting: str = key(
+        "auto",
+        'auto (" quotes a cell in CSV, is a character in TSV) | double | none',
+        choices=("auto", "double", "none"),
+    )
+    delimiter: str = key("auto", "auto (, in CSV, tab in TSV) | tab | any one character")
+    encoding: str = key("utf-8", "of `file` and stdin, e.g. utf-8, latin-1, cp1252, utf-16")
+    header: bool = key(True, "the first row names the columns; false: columns are 1, 2, ...")
+    guard: bool = key(
+        True, "in CSV, an apostrophe before what a spreadsheet would run, or before an apostrophe"
+    )
+    format: str = key("auto", "auto | table | csv | json", choices=("auto", "table", "csv", "json"))
+    batch_size: int = key(32, "texts a batch", least=1)
+
+
+def run(config: PredictConfig) -> None:
     if bool(config.run) == bool(config.runs):
         raise UserError("predict takes run=FOLDER, or runs=[FOLDER,...] for several")
     if config.text is not None and config.file is not None:
@@ -40,9 +71,9 @@ def at_terminal() -> bool:
 
 def predict(config: PredictConfig) -> tuple[list[str], Iterator[Prediction]]:
     """The names of the runs, none if there is but one, and what they say of the texts."""
-    from loraexp.training.predictors import Predictor, Predictors  # heavy: not at start
+    from loraexp.inference.predictor import Predictor, Predictors  # heavy: not at start
 
-    texts = begun(chunks(config))
+    texts = begun(chunks(config.text, config.file, config.text_column, Reading.of(config)))
     if config.run is None:
         several = Predictors(config.runs, config.batch_size)
         return several.names, several.stream(texts)

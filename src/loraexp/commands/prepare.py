@@ -1,20 +1,32 @@
-"""loraexp prepare: a data set's three splits as CSV, to look at or to train on elsewhere."""
+"""loraexp prepare: write a data set's train.csv, validation.csv and test.csv."""
 
 import csv
 import io
 import sys
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
-from loraexp.atomic import check_new, write_whole
-from loraexp.data.files import SPLITS
-from loraexp.data.folders import split_files
+from loraexp.config.keys import key
+from loraexp.config.schema import Data
+from loraexp.data.split_files import split_files
 from loraexp.errors import UserError
-from loraexp.results.escape import printable
-from loraexp.schemas import PrepareConfig
+from loraexp.records.record_types import SPLITS
+from loraexp.runtime.atomic import check_new, write_whole
+from loraexp.runtime.escape import printable
 
 
-def run(config: PrepareConfig, sweep: Path | None) -> None:
+@dataclass
+class PrepareConfig:
+    """loraexp prepare"""
+
+    data: Data = key(Data(), "")
+    out: str = key(
+        "outputs/data", "folder for train.csv, validation.csv, test.csv", path=True, text=True
+    )
+
+
+def run(config: PrepareConfig) -> None:
     from loraexp.data.splits import load_data
 
     data, out = load_data(config.data), Path(config.out)

@@ -1,15 +1,14 @@
-"""loraexp pretrain: a base of one's own, and how well it foretells text it has not seen."""
+"""loraexp pretrain: train a small base of your own on plain text."""
 
 import sys
-from pathlib import Path
 
-from loraexp.quoting import pasted
-from loraexp.results.escape import printable
-from loraexp.schemas import PretrainConfig
+from loraexp.config.pretraining import PretrainConfig
+from loraexp.config.quoting import pasted
+from loraexp.runtime.escape import printable
 
 
-def run(config: PretrainConfig, sweep: Path | None) -> None:
-    from loraexp.training.pretrain import pretrain  # heavy: not at start
+def run(config: PretrainConfig) -> None:
+    from loraexp.pretraining.new_base import pretrain  # heavy: not at start
 
     report = pretrain(config, progress=sys.stdout.isatty())
     out = printable(config.out)

@@ -1,9 +1,10 @@
-"""loraexp rank_curve: one run's adapter cut to every lower rank, and which of them is enough."""
+"""loraexp rank_curve: cut a run's adapter to every lower rank: which is enough."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
+from loraexp.config.keys import key
 from loraexp.results.tables import FORMATS, Column, Table, percent
-from loraexp.schemas import RankCurveConfig
 
 COLUMNS = (
     Column("rank", "rank"),
@@ -14,8 +15,20 @@ COLUMNS = (
 )
 
 
-def run(config: RankCurveConfig, sweep: Path | None) -> None:
-    from loraexp.training.rank_curve import rank_curve  # heavy: not at start
+@dataclass
+class RankCurveConfig:
+    """loraexp rank_curve"""
+
+    run: str = key("???", "folder of a finished run", path=True, text=True)
+    format: str = key(
+        "table",
+        "table | csv | markdown | latex | json",
+        choices=("table", "csv", "markdown", "latex", "json"),
+    )
+
+
+def run(config: RankCurveConfig) -> None:
+    from loraexp.tools.rank_cuts import rank_curve  # heavy: not at start
 
     curve = rank_curve(Path(config.run))
     rows = [

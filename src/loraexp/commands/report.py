@@ -1,24 +1,42 @@
-"""loraexp report: finished runs as one page to read, to print or to send."""
+"""loraexp report: one page of tables, plots and every run with its mistakes."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
-from loraexp.atomic import write_whole
-from loraexp.results.collect import collect
-from loraexp.results.escape import printable
-from loraexp.results.sealed import check_out, is_ours, sealed
-from loraexp.schemas import ReportConfig
+from loraexp.config.keys import key
+from loraexp.results.report.sealed import check_out, is_ours, sealed
+from loraexp.runtime.atomic import write_whole
+from loraexp.runtime.escape import printable
+from loraexp.sweeps.collect import collect
 
 
-def run(config: ReportConfig, sweep: Path | None) -> None:
+@dataclass
+class ReportConfig:
+    """loraexp report"""
+
+    runs: list[str] = key(
+        ["outputs/train"], "folders to look for finished runs in, or of a sweep", path=True
+    )
+    by: list[str] = key([], "keys that name what is compared; those that vary if empty")
+    where: list[str] = key([], "only runs with these, e.g. [data.name=sms_spam,seed=0|1]")
+    baseline: str | None = key(None, "what to compare with, e.g. method=full; the best if null")
+    question: str | None = key(None, "its title; made from `by` if null", text=True)
+    format: str = key("html", "html | markdown", choices=("html", "markdown"))
+    out: str | None = key(
+        None, "the file; outputs/report.html or .md if null", path=True, text=True
+    )
+
+
+def run(config: ReportConfig) -> None:
     suffix = {"html": ".html", "markdown": ".md"}[config.format]
     out = Path(config.out or f"outputs/report{suffix}")
     folder = out.parent / f"{out.stem}-figures"
     check_out(out, folder if config.format == "markdown" else None)
     found = collect(config.runs, config.where)
-    from loraexp.results.html import to_html  # matplotlib: not at start
-    from loraexp.results.markdown import as_markdown, pictures
-    from loraexp.results.plots import as_svg
-    from loraexp.results.report import report
+    from loraexp.results.report.html import to_html  # matplotlib: not at start
+    from loraexp.results.report.markdown import as_markdown, pictures
+    from loraexp.results.report.plots import as_svg
+    from loraexp.results.report.report import report
 
     made = report(found.runs, config.by, config.baseline, config.question, found.failures)
     if config.format == "html":

@@ -1,25 +1,52 @@
-"""loraexp reproduce: the source tutorial's published rows, run again where they can be."""
+"""loraexp reproduce: the source tutorial's published rows beside ours, with a verdict."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from loraexp.config import TrainConfig
+from loraexp.config.compose import conf_dir
+from loraexp.config.keys import key
+from loraexp.config.schema import TrainConfig
 from loraexp.errors import unknown
-from loraexp.overrides import conf_dir, plan
-from loraexp.results.escape import printable
 from loraexp.results.ledger import BRIEF, PUBLISHED, ledger_table, notes
 from loraexp.results.tables import FORMATS
-from loraexp.schemas import ReproduceConfig
+from loraexp.runtime.escape import printable
+from loraexp.sweeps.plan import TRAIN, plan
 
 
-def run(config: ReproduceConfig, sweep: Path | None) -> None:
+@dataclass
+class ReproduceConfig:
+    """loraexp reproduce"""
+
+    rows: list[str] = key([], "published rows, e.g. [book_row10,appendix_e]; all if empty")
+    run: bool = key(False, "run those that can be; else only show the ledger")
+    seeds: list[int] = key([123, 124, 125], "seeds of each row's runs", least=0, most=2**32 - 1)
+    ledger: str | None = key(
+        None,
+        "folder of the records; if null outputs/ledger, or the checkout's where that is not",
+        path=True,
+    )
+    output_dir: str = key("outputs", "folder for the runs themselves", path=True)
+    format: str = key(
+        "table",
+        "table | csv | markdown | latex | json",
+        choices=("table", "csv", "markdown", "latex", "json"),
+    )
+
+
+def run(config: ReproduceConfig) -> None:
     for name in config.rows:
         if name not in PUBLISHED:
             raise unknown("rows", name, PUBLISHED)
-    from loraexp.training.published import records, reproduce  # heavy: not at start
+    from loraexp.sweeps.published import records, reproduce  # heavy: not at start
 
     ledger = ledger_folder(config)
-    reasons = reproduce({name: experiment(name, config) for name in PUBLISHED}, config, ledger)
+    reasons = reproduce(
+        {name: experiment(name, config) for name in PUBLISHED},
+        ledger,
+        rows=config.rows,
+        run=config.run,
+        seeds=config.seeds,
+    )
     kept = {name: [*records(ledger, name)] for name in PUBLISHED}
     table = ledger_table(kept, reasons)
     if config.format != "table":
@@ -39,5 +66,5 @@ def ledger_folder(config: ReproduceConfig) -> Path:
 
 
 def experiment(name: str, config: ReproduceConfig) -> TrainConfig:
-    (made,) = plan("train", [f"experiment={name}", "logger=none"]).jobs
+    (made,) = plan(TRAIN, [f"experiment={name}", "logger=none"]).jobs
     return replace(made, output_dir=config.output_dir)

@@ -1,16 +1,32 @@
-"""loraexp table: finished runs as arms, with intervals, tests and the reasons for doubt."""
+"""loraexp table: compare finished runs: intervals, tests, and reasons for doubt."""
 
 import sys
-from pathlib import Path
+from dataclasses import dataclass
 
-from loraexp.results.collect import collect
+from loraexp.config.keys import key
 from loraexp.results.comparison import findings
-from loraexp.results.escape import markdown_notes, printable
 from loraexp.results.tables import FORMATS
-from loraexp.schemas import TableConfig
+from loraexp.runtime.escape import markdown_notes, printable
+from loraexp.sweeps.collect import collect
 
 
-def run(config: TableConfig, sweep: Path | None) -> None:
+@dataclass
+class TableConfig:
+    """loraexp table"""
+
+    runs: list[str] = key(["outputs/train"], "folders to look for finished runs in", path=True)
+    by: list[str] = key(["method", "lora.rank"], "keys that make a row; other keys are tuned over")
+    where: list[str] = key([], "only runs with these, e.g. [data.name=sms_spam,seed=0|1]")
+    baseline: str | None = key(None, "row to compare with, e.g. method=full; the best if null")
+    sort: str = key("name", "name, or a column: test, trainable, p, lr, a key of `by`, ...")
+    format: str = key(
+        "table",
+        "table | csv | markdown | latex | json",
+        choices=("table", "csv", "markdown", "latex", "json"),
+    )
+
+
+def run(config: TableConfig) -> None:
     found = collect(config.runs, config.where)
     result = findings(found.records, config.by, config.baseline, config.sort, found.failures)
     table = result.brief() if config.format == "table" else result.table

@@ -1,14 +1,22 @@
-"""loraexp verify: compute again what a finished run says of itself, and name what is off."""
+"""loraexp verify: compute again all that a finished run says of itself."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
+from loraexp.config.keys import key
 from loraexp.errors import UserError
-from loraexp.results.escape import printable
-from loraexp.schemas import VerifyConfig
+from loraexp.runtime.escape import printable
 
 
-def run(config: VerifyConfig, sweep: Path | None) -> None:
-    from loraexp.training.verify import verify  # heavy: not at start
+@dataclass
+class VerifyConfig:
+    """loraexp verify"""
+
+    run: str = key("???", "folder of a finished run", path=True, text=True)
+
+
+def run(config: VerifyConfig) -> None:
+    from loraexp.tools.verification import verify  # heavy: not at start
 
     checks = list(verify(Path(config.run)))
     for check in checks:

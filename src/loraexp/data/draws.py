@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from loraexp.config import Data
+from loraexp.config.schema import Data
 
 # Of a larger training set so many texts are measured: it takes as long as training on them.
 MEASURED = 10_000

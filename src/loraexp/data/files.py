@@ -11,11 +11,10 @@ from pathlib import Path
 import pandas as pd
 
 from loraexp.data.cells import Unfit, arrow_cells, json_cell
-from loraexp.data.folders import check_whole, split_files
 from loraexp.data.reading import SEPARATED, Reading
+from loraexp.data.split_files import check_whole, split_files
 from loraexp.errors import UserError, cut, listed
 
-SPLITS = ("train", "validation", "test")
 # A row's number and its cells. Rows count from 1 below the header; in JSON lines and plain text the
 # number is the line's.
 Row = tuple[int, list[str]]
@@ -36,13 +35,13 @@ def read_labelled(
     reading = reading or Reading()
     if not os.path.isdir(path):  # Path's own raises on too long a name
         frame = read_file(path, text_column, label_column, reading)
-        return frame, f"{len(frame):,} rows{doubts(frame, path, reading)}"
+        return frame, f"{len(frame):,} rows{caveats(frame, path, reading)}"
     files, others = split_files(path)
     check_whole(path, files, others)
     parts, told, doubted = [], [], ""
     for split, paths in files.items():
         frames = [read_file(file, text_column, label_column, reading) for file in paths]
-        doubted = doubted or doubts(pd.concat(frames), paths[0], reading)
+        doubted = doubted or caveats(pd.concat(frames), paths[0], reading)
         parts += [frame.assign(split=split) for frame in frames]
         told.append(f"{' + '.join(file.name for file in paths)} {sum(map(len, frames)):,}")
     whole = pd.concat(parts, ignore_index=True)
@@ -66,7 +65,7 @@ def read_file(path: Path, text_column: str, label_column: str, reading: Reading)
     return frame.set_axis(["text", "label"], axis="columns").reset_index(drop=True)
 
 
-def doubts(frame: pd.DataFrame, path: Path, reading: Reading) -> str:
+def caveats(frame: pd.DataFrame, path: Path, reading: Reading) -> str:
     """A remark on texts that show that quotes should have been read in the other way."""
     if reading.quoting != "auto" or path.suffix.lower() not in SEPARATED:
         return ""

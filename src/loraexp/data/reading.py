@@ -7,11 +7,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from typing import TextIO
+from typing import Protocol, TextIO
 
-from loraexp.config import Data
+from loraexp.config.schema import Data
 from loraexp.errors import UserError, cut
-from loraexp.schemas import PredictConfig
 
 SEPARATED = (".csv", ".tsv")
 # What leaves a file as it is that has no quotes, separators, header or encoding of its own: JSON
@@ -22,6 +21,15 @@ NEUTRAL = {
     "header": (True,),
     "encoding": ("utf-8",),
 }
+
+
+class Keys(Protocol):
+    """Of `data`, and of predict."""
+
+    quoting: str
+    delimiter: str
+    encoding: str
+    header: bool
 
 
 @dataclass(frozen=True)
@@ -39,7 +47,7 @@ class Reading:
     prefix: str = "data."
 
     @classmethod
-    def of(cls, config: Data | PredictConfig) -> "Reading":
+    def of(cls, config: Keys) -> "Reading":
         """
         Raises:
             UserError: no text codec of Python's, no delimiter.

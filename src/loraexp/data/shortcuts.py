@@ -14,6 +14,8 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+from loraexp.records.record_types import SPLITS
+
 Texts = tuple[Sequence[str], Sequence[int]]  # and their classes
 Counts = NDArray[np.int64]
 
@@ -74,7 +76,7 @@ def shortcuts(splits: Mapping[str, Texts]) -> list[str]:
     """Those that train and validation have and test has not, a line each, the worst first."""
     if min(len(texts) for texts, _ in splits.values()) == 0:
         return []
-    train, validation, test = (some(*splits[n]) for n in ("train", "validation", "test"))
+    train, validation, test = (some(*splits[n]) for n in SPLITS)
     half, other = ((train[0][at::2], train[1][at::2]) for at in (0, 1))
     seen = ([*other[0], *validation[0]], [*other[1], *validation[1]])
     rules = [*rules_of(half, seen, test, 1 + max(*half[1], *seen[1], *test[1]))]

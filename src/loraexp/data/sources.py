@@ -14,14 +14,14 @@ from zipfile import BadZipFile, ZipFile
 
 import pandas as pd
 
-from loraexp.atomic import whole
-from loraexp.config import Data
+from loraexp.config.schema import Data
+from loraexp.config.stored import from_home
 from loraexp.data.demo import demo_messages
 from loraexp.data.files import read_labelled
 from loraexp.data.reading import Reading
 from loraexp.errors import UserError, unknown
-from loraexp.hush import hushed
-from loraexp.rules import from_home
+from loraexp.runtime.atomic import whole
+from loraexp.runtime.quiet import quieted
 
 SMS_URL = "https://archive.ics.uci.edu/static/public/228/sms+spam+collection.zip"
 SMS_FILE = "SMSSpamCollection"
@@ -111,7 +111,7 @@ def download_sms_spam() -> Path:
         return file
     # The archive is packed anew now and then, its content never: the hash is the inner file's.
     # A folder of its own: pooch would hand out a bad archive left in the cache for ever.
-    with TemporaryDirectory() as folder, hushed(pooch.get_logger()):
+    with TemporaryDirectory() as folder, quieted(pooch.get_logger()):
         try:
             archive = pooch.retrieve(SMS_URL, known_hash=None, fname="sms_spam.zip", path=folder)
         except (OSError, requests.RequestException) as error:

@@ -9,30 +9,25 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from loraexp.atomic import whole, write_whole
-from loraexp.config import Model
+from loraexp.config.schema import Model
+from loraexp.model.huggingface import CONFIG, WEIGHTS, our_paths, their_config, their_path
 from loraexp.model.tokenizer import END_OF_TEXT, Tokenizer
-
-# Our names -> theirs; their Conv1D stores (in, out).
-RENAMED = {"attn.out_proj": "attn.c_proj", "mlp.fc1": "mlp.c_fc", "mlp.fc2": "mlp.c_proj"}
-QKV = ("q_proj", "k_proj", "v_proj")
+from loraexp.runtime.atomic import whole, write_whole
 
 
 def to_hub(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The inverse of weights.convert: q, k and v in one c_attn, matrices transposed."""
+    """The inverse of weights.converted: q, k and v in one c_attn, matrices transposed."""
     tensors: dict[str, Tensor] = {}
     for name, tensor in state.items():
-        path, _, kind = name.rpartition(".")
-        stem, _, last = path.rpartition(".")
-        if last == QKV[0]:
-            parts = [state[f"{stem}.{proj}.{kind}"] for proj in QKV]
-            tensors[f"{stem}.c_attn.{kind}"] = torch.cat(parts).t().contiguous()  # (in, 3 out)
-        elif last not in QKV:
-            short = f"{stem.rpartition('.')[2]}.{last}"
-            if short in RENAMED:
-                name = f"{stem.rpartition('.')[0]}.{RENAMED[short]}.{kind}"
-                tensor = tensor.t() if tensor.ndim == 2 else tensor
-            tensors[name] = tensor.contiguous()
+        path, dot, kind = name.rpartition(".")
+        theirs = their_path(path)
+        ours = our_paths(theirs)
+        if path != ours[0]:
+            continue
+        if len(ours) > 1:
+            tensor = torch.cat([state[f"{own}{dot}{kind}"] for own in ours])  # (3 out, in)
+        turned = theirs != path and tensor.ndim == 2
+        tensors[f"{theirs}{dot}{kind}"] = (tensor.t() if turned else tensor).contiguous()
     return tensors
 
 
@@ -48,7 +43,7 @@ def save_base(
     Args:
         labels: of a head that is kept elsewhere, so that transformers makes room for it.
     """
-    config = {"architectures": ["GPT2LMHeadModel"], **geometry(model, end_of_text)}
+    config = {"architectures": ["GPT2LMHeadModel"], **their_config(model, end_of_text)}
     save(to_hub(state), config | (head(labels, end_of_text) if labels else {}), folder)
 
 
@@ -66,7 +61,7 @@ def save_classifier(
     """
     config = {
         "architectures": ["GPT2ForSequenceClassification"],
-        **geometry(model, tokenizer.pad),
+        **their_config(model, tokenizer.pad),
         **head(labels, tokenizer.pad),
     }
     tensors = {
@@ -95,22 +90,7 @@ def head(labels: Sequence[str], pad: int) -> dict[str, Any]:
     }
 
 
-def geometry(model: Model, end_of_text: int) -> dict[str, Any]:
-    return {
-        "model_type": "gpt2",
-        "activation_function": "gelu_new",
-        "layer_norm_epsilon": 1e-5,
-        "n_layer": model.n_layer,
-        "n_head": model.n_head,
-        "n_embd": model.d_model,
-        "n_positions": model.context,
-        "vocab_size": model.vocab_size,
-        "bos_token_id": end_of_text,
-        "eos_token_id": end_of_text,
-    }
-
-
 def save(tensors: Mapping[str, Tensor], config: Mapping[str, Any], folder: Path) -> None:
-    with whole(folder / "model.safetensors") as partial:
+    with whole(folder / WEIGHTS) as partial:
         save_file(dict(tensors), partial, metadata={"format": "pt"})
-    write_whole(folder / "config.json", json.dumps(config, indent=2) + "\n")
+    write_whole(folder / CONFIG, json.dumps(config, indent=2) + "\n")

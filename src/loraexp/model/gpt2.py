@@ -5,10 +5,11 @@ is its own linear layer, so each can be adapted alone. B texts of at most T toke
 (no padding: see packing.py), d width, H heads, D = d/H.
 
 Two dtypes: the residual stream and all tensors that train keep full precision (float32, or float64
-in tests); matrix products run in `compute_dtype`. See `GPT2Classifier.compute_in`.
+in tests); matrix products run in `execution.dtype`. See `GPT2.compute_in`.
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import cache
 from typing import Any, Self
 
@@ -17,11 +18,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from loraexp.config import Head, Model
+from loraexp.config.schema import Head, Model
 from loraexp.model.attention import attention
 from loraexp.model.packing import WIDTHS, Packing
-from loraexp.model.prefix import Prefix
-from loraexp.model.product import Gelu, Prepared, Trained, preparable
+from loraexp.model.prefix_states import Prefix
+from loraexp.model.reordered import FrozenLinearFunction, Gelu, ReorderedWeight, can_reorder
 
 
 class Linear(nn.Linear):
@@ -29,27 +30,27 @@ class Linear(nn.Linear):
 
     def __init__(self, into: int, out: int, bias: bool = True) -> None:
         super().__init__(into, out, bias)
-        self.prepared, self.prepared_back = Prepared(), Prepared(transposed=True)
+        self.reordered, self.reordered_back = ReorderedWeight(), ReorderedWeight(transposed=True)
 
     def reset_parameters(self) -> None:
         """Nothing: weights.py fills every tensor, from a checkpoint or at random."""
 
     def forward(self, x: Tensor) -> Tensor:  # (..., in) -> (..., out)
-        if preparable(x, self.weight, self.bias):
+        if can_reorder(x, self.weight, self.bias):
             if x.requires_grad and torch.is_grad_enabled():
-                ways = self.prepared, self.prepared_back
-                return Trained.apply(x, self.weight, self.bias, ways)  # type: ignore[no-untyped-call]
-            return self.prepared.times(x, self.weight, self.bias)
+                layouts = self.reordered, self.reordered_back
+                return FrozenLinearFunction.apply(x, self.weight, self.bias, layouts)  # type: ignore[no-untyped-call]
+            return self.reordered.matmul(x, self.weight, self.bias)
         bias = None if self.bias is None else self.bias.to(x.dtype)
         return F.linear(x, self.weight.to(x.dtype), bias)
 
 
 def gelu_of(linear: nn.Module, x: Tensor) -> Tensor:
     """GPT-2's gelu of what a layer gives."""
-    if isinstance(linear, Linear) and preparable(x, linear.weight, linear.bias):
+    if isinstance(linear, Linear) and can_reorder(x, linear.weight, linear.bias):
         if x.requires_grad and torch.is_grad_enabled():
             return Gelu.apply(linear(x))  # type: ignore[no-untyped-call]
-        return linear.prepared.times(x, linear.weight, linear.bias, gelu=True)
+        return linear.reordered.matmul(x, linear.weight, linear.bias, gelu=True)
     return F.gelu(linear(x), approximate="tanh")
 
 
@@ -111,16 +112,30 @@ class Block(nn.Module):
         return x + self.drop(self.mlp(self.ln_2(x).to(dtype))).to(x.dtype)
 
 
+@dataclass
+class Execution:
+    """How a network computes, set from outside; no tensor of it depends on this.
+
+    Args:
+        dtype: of matrix products; None: the residual stream's.
+        checkpointing: compute each block again for its gradient.
+        compiled: by torch.compile, where a gradient is wanted.
+        prefix: what the first blocks gave, if they are frozen.
+    """
+
+    dtype: torch.dtype | None = None
+    checkpointing: bool = False
+    compiled: bool = False
+    prefix: Prefix | None = None
+
+
 class GPT2(nn.Module):
     """The network without a head: token ids (B, T) to hidden states (B, T, d)."""
 
     def __init__(self, config: Model) -> None:
         super().__init__()
         self.config = config
-        self.compute_dtype: torch.dtype | None = None  # None: the residual stream's
-        self.checkpointing = False  # compute each block again for its gradient
-        self.compiled = False  # by torch.compile, where a gradient is wanted
-        self.prefix: Prefix | None = None  # what the first blocks gave, if they are frozen
+        self.execution = Execution()
         self.wte = Embedding(config.vocab_size, config.d_model)
         self.wpe = Embedding(config.context, config.d_model)
         self.drop = nn.Dropout(config.dropout)
@@ -134,16 +149,16 @@ class GPT2(nn.Module):
             last: (B,) the one packed token a text whose state is wanted: (B, d) comes out, and the
                 last block computes nothing else.
         """
-        full = self.ln_f.weight.dtype
-        dtype = self.compute_dtype or full
-        first = 0 if self.prefix is None else self.prefix.blocks
+        full, prefix = self.ln_f.weight.dtype, self.execution.prefix
+        dtype = self.execution.dtype or full
+        first = 0 if prefix is None else prefix.blocks
         pooled = last is not None and first == len(self.h)
-        x = None if self.prefix is None else self.prefix.get(tokens, packing, pooled)
+        x = None if prefix is None else prefix.get(tokens, packing, pooled)
         if x is None:
             x = self.embed(tokens, packing, full)
             x = self.through(range(first), x, packing, dtype, last)
-            if self.prefix is not None and self.prefix.filling:
-                self.prefix.put(tokens, packing, x, pooled)
+            if prefix is not None and prefix.filling:
+                prefix.put(tokens, packing, x, pooled)
         return self.ln_f(self.through(range(first, len(self.h)), x, packing, dtype, last))
 
     def embed(self, tokens: Tensor, packing: Packing, dtype: torch.dtype) -> Tensor:
@@ -169,8 +184,8 @@ class GPT2(nn.Module):
     def run(self, block: nn.Module, *given: Any) -> Tensor:
         if not torch.is_grad_enabled():
             return block(*given)
-        forward = compiled() if self.compiled else run_block
-        if not self.checkpointing:
+        forward = compiled() if self.execution.compiled else run_block
+        if not self.execution.checkpointing:
             return forward(block, *given)
         # Not the reentrant kind: it loses every gradient where the input needs none.
         return checkpoint(forward, block, *given, use_reentrant=False)
@@ -181,7 +196,7 @@ class GPT2(nn.Module):
 
     def compute_in(self, dtype: torch.dtype) -> Self:
         """Run matrix products in `dtype`; hold the frozen base in it, leave all else alone."""
-        self.compute_dtype = dtype
+        self.execution.dtype = dtype
         for name, module in self.named_modules():
             if isinstance(module, (nn.Linear, nn.Embedding)) and not name.startswith("score"):
                 for parameter in module.parameters(recurse=False):

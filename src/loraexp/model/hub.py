@@ -3,16 +3,16 @@
 import logging
 import socket
 from functools import partial
-from hashlib import sha256
 from pathlib import Path
 from urllib.parse import urlsplit
 from urllib.request import getproxies
 
-from loraexp.config import Model
+from loraexp.config.schema import Model
 from loraexp.errors import UserError
-from loraexp.hush import hushed
+from loraexp.model.huggingface import CONFIG, WEIGHTS
+from loraexp.runtime.atomic import file_hash
+from loraexp.runtime.quiet import quieted
 
-WEIGHTS = "model.safetensors"
 # What does without the hub.
 TOKENIZER_FOLDER = "LORAEXP_DATA_DIR to a folder with GPT-2's encoder.json and vocab.bpe"
 INSTEAD_OF_TOKENIZER = f"set {TOKENIZER_FOLDER}, or model.tokenizer=FOLDER"
@@ -21,35 +21,26 @@ INSTEAD_OF_WEIGHTS = (
 )
 
 
-def at_hand(model: Model) -> bool:
-    """Can the base be had without a network?"""
-    if model.weights == "hub":
-        from huggingface_hub import try_to_load_from_cache
+def in_cache(model: Model, *names: str) -> bool:
+    """Are these files of the pinned revision in the user's Hugging Face cache?"""
+    from huggingface_hub import try_to_load_from_cache
 
-        files = (WEIGHTS, "config.json")
-        revision = model.revision or None
-        found = (try_to_load_from_cache(model.repo, name, revision=revision) for name in files)
-        return all(isinstance(file, str) for file in found)
-    return model.weights in ("random", "embedded") or (Path(model.weights) / WEIGHTS).is_file()
+    revision = model.revision or None
+    found = (try_to_load_from_cache(model.repo, name, revision=revision) for name in names)
+    return bool(model.repo) and all(isinstance(file, str) for file in found)
 
 
 def check_sha256(file: Path, wanted: str) -> None:
-    if not wanted:
-        return
-    with file.open("rb") as stream:
-        digest = sha256()
-        while chunk := stream.read(1 << 22):
-            digest.update(chunk)
-    if digest.hexdigest() != wanted:
+    if wanted and (found := file_hash(file)) != wanted:
         raise UserError(
-            f"{file} has sha256 {digest.hexdigest()}, not {wanted}: "
+            f"{file} has sha256 {found}, not {wanted}: "
             f"delete {file.resolve()} and retry"  # a cache's file is a link to a blob
         )
 
 
 def hub_file(model: Model, name: str) -> Path:
     """A file of the pinned revision, from the user's Hugging Face cache or downloaded into it."""
-    others = INSTEAD_OF_WEIGHTS if name in (WEIGHTS, "config.json") else INSTEAD_OF_TOKENIZER
+    others = INSTEAD_OF_WEIGHTS if name in (WEIGHTS, CONFIG) else INSTEAD_OF_TOKENIZER
     if not model.repo:
         raise UserError(f"model={model.name} is not on the hub (no model.repo); {others}")
     from huggingface_hub import constants, hf_hub_download
@@ -62,7 +53,7 @@ def hub_file(model: Model, name: str) -> Path:
 
     fetch = partial(hf_hub_download, model.repo, name, revision=model.revision or None)
     try:
-        with hushed(logging.getLogger("huggingface_hub"), level=logging.ERROR):
+        with quieted(logging.getLogger("huggingface_hub"), level=logging.ERROR):
             try:
                 return Path(fetch(local_files_only=True))
             except LocalEntryNotFoundError:

@@ -79,13 +79,13 @@ class Packing:
         flat = grid.reshape(-1, grid.shape[-1])
         if self.index is None:
             return flat
-        return Taken.apply(flat, self.index)  # type: ignore[no-untyped-call]
+        return GatherRows.apply(flat, self.index)  # type: ignore[no-untyped-call]
 
     def unpack(self, rows: Tensor) -> Tensor:
         """(N, c) -> (B, T, c); what stands where there is no token means nothing."""
         if self.index is not None:
             size = self.texts * self.width
-            rows = Spread.apply(rows, self.index, size)  # type: ignore[no-untyped-call]
+            rows = ScatterRows.apply(rows, self.index, size)  # type: ignore[no-untyped-call]
         return rows.view(self.texts, self.width, -1)
 
     def mean(self, rows: Tensor) -> Tensor:
@@ -120,37 +120,37 @@ class Packing:
         return (positions <= places[:, None])[:, None, None]
 
 
-class Taken(torch.autograd.Function):
+class GatherRows(torch.autograd.Function):
     """Rows at distinct places. Autograd's own gradient of indexing adds up, one row at a time."""
 
     @staticmethod
     def forward(ctx: Any, flat: Tensor, index: Tensor) -> Tensor:  # (B T, c), (N,) -> (N, c)
         ctx.index, ctx.size = index, len(flat)
-        return take(flat, index)
+        return gather(flat, index)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
-        return spread(gradients[0], ctx.index, ctx.size), None
+        return scatter(gradients[0], ctx.index, ctx.size), None
 
 
-class Spread(torch.autograd.Function):
-    """The reverse of Taken: rows to distinct places, zeros elsewhere."""
+class ScatterRows(torch.autograd.Function):
+    """The reverse of GatherRows: rows to distinct places, zeros elsewhere."""
 
     @staticmethod
     def forward(ctx: Any, rows: Tensor, index: Tensor, size: int) -> Tensor:
         ctx.index, ctx.rows = index, len(rows)
-        return spread(rows, index, size)
+        return scatter(rows, index, size)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
-        return take(gradients[0], ctx.index)[: ctx.rows], None, None
+        return gather(gradients[0], ctx.index)[: ctx.rows], None, None
 
 
-def take(flat: Tensor, index: Tensor) -> Tensor:
+def gather(flat: Tensor, index: Tensor) -> Tensor:
     rows = flat.new_zeros(len(index) + -len(index) % MULTIPLE, flat.shape[-1])
     torch.index_select(flat, 0, index, out=rows[: len(index)])
     return rows
 
 
-def spread(rows: Tensor, index: Tensor, size: int) -> Tensor:
+def scatter(rows: Tensor, index: Tensor, size: int) -> Tensor:
     return rows.new_zeros(size, rows.shape[-1]).index_copy_(0, index, rows[: len(index)])

@@ -1,6 +1,6 @@
 """The shapes of GPT-2's tensors from its geometry alone: what counting needs, without torch."""
 
-from loraexp.config import Head, Model
+from loraexp.config.schema import Head, Model
 
 
 def linear_shapes(model: Model) -> dict[str, tuple[int, int]]:

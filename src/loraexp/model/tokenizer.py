@@ -13,8 +13,9 @@ from pathlib import Path
 
 import tiktoken
 
-from loraexp.atomic import write_whole
 from loraexp.errors import UserError
+from loraexp.model.huggingface import TOKENIZER_FILES
+from loraexp.runtime.atomic import write_whole
 
 # The published pattern of GPT-2 (encoder.py of openai/gpt-2, `pat`).
 PATTERN = r"""'(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"""
@@ -24,8 +25,6 @@ END_OF_TEXT = "<|endoftext|>"
 # each of its characters.
 LONG_RUN = 500_000
 BEYOND = re.compile(rf"(?<!\s)(\s{{{LONG_RUN}}})\s+")
-# The two names each file goes by: the hub's and OpenAI's.
-FILES = (("vocab.json", "merges.txt"), ("encoder.json", "vocab.bpe"))
 
 
 @dataclass(frozen=True)
@@ -88,10 +87,10 @@ def from_folder(folder: Path) -> Tokenizer:
     Raises:
         UserError: no such files there, or files that do not fit each other.
     """
-    for vocab_name, merges_name in FILES:
+    for vocab_name, merges_name in TOKENIZER_FILES:
         if (folder / vocab_name).is_file() and (folder / merges_name).is_file():
             return from_files(folder / vocab_name, folder / merges_name)
-    wanted = " or ".join(" + ".join(names) for names in FILES)
+    wanted = " or ".join(" + ".join(names) for names in TOKENIZER_FILES)
     raise UserError(f"no tokenizer in {folder}: it needs {wanted}")
 
 

@@ -1,23 +1,28 @@
-"""Where a base's files come from (hub, folder, random) and how they become our state dict."""
+"""The tensors of a base: read from its files and checked, or drawn at random."""
 
 import math
-import os
 from collections.abc import Iterable, Iterator, Mapping
-from hashlib import sha256
 from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from loraexp.config import Head, Model
+from loraexp.config.schema import Head, Model
 from loraexp.errors import UserError
-from loraexp.model.folders import CONFIG, check_geometry, in_folder
 from loraexp.model.gpt2 import GPT2, GPT2Classifier, empty_classifier
-from loraexp.model.hub import WEIGHTS, check_sha256, hub_file
-from loraexp.model.tokenizer import FILES, Tokenizer, from_bytes, from_folder
+from loraexp.model.hub import check_sha256
+from loraexp.model.huggingface import check_geometry, our_paths
+from loraexp.model.locate import (
+    config_file,
+    embedded,
+    in_folder,
+    tokenizer_folder,
+    weights_file,
+)
+from loraexp.model.tokenizer import Tokenizer, from_bytes, from_folder
+from loraexp.runtime.tensors import check_layout, tensors_hash
 
-ASSETS = Path(__file__).parents[1] / "assets"
 # Tensors of published checkpoints that are no part of the base: mask buffers and heads.
 NOT_BASE = (".attn.bias", ".attn.masked_bias", "lm_head.weight", "score.weight")
 
@@ -64,12 +69,8 @@ def base_hash(network: GPT2) -> str:
 
 def state_hash(state: Mapping[str, Tensor]) -> str:
     """`base_hash` of a network with these tensors, in float32."""
-    digest = sha256()
-    for name, tensor in sorted((name, tensor.float()) for name, tensor in state.items()):
-        if not name.startswith("score."):
-            digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}\n".encode())
-            digest.update(tensor.contiguous().view(torch.uint8).numpy().data)
-    return digest.hexdigest()
+    base = {name: t.float() for name, t in state.items() if not name.startswith("score.")}
+    return tensors_hash(base)
 
 
 def random_state(model: Model) -> dict[str, Tensor]:
@@ -102,26 +103,13 @@ def checkpoint_state(model: Model) -> dict[str, Tensor]:
     file = weights_file(model)
     if not in_folder(model):
         check_sha256(file, model.sha256)
-    check_geometry(
-        hub_file(model, CONFIG) if model.weights == "hub" else file.parent / CONFIG, model
-    )
+    check_geometry(config_file(model), model)
     try:
         state = dict(converted(one_by_one(file)))
     except (SafetensorError, OSError) as error:
         raise UserError(f"{file} is damaged or cut short: {error}") from None
     check_state(state, model, file)
     return state
-
-
-def weights_file(model: Model) -> Path:
-    """The file that holds a base's tensors; random ones are in none."""
-    if model.weights == "hub":
-        return hub_file(model, WEIGHTS)
-    folder = embedded(model) if model.weights == "embedded" else Path(model.weights)
-    if not (folder / WEIGHTS).is_file():
-        pickled = " (a .bin file is a pickle and never opened)" if [*folder.glob("*.bin")] else ""
-        raise UserError(f"model.weights={model.weights}: no {WEIGHTS} there{pickled}")
-    return folder / WEIGHTS
 
 
 def one_by_one(file: Path) -> Iterator[tuple[str, Tensor]]:
@@ -143,24 +131,11 @@ def converted(tensors: Iterable[tuple[str, Tensor]]) -> Iterator[tuple[str, Tens
         name = full_name.removeprefix("transformer.")
         if name.endswith(NOT_BASE):
             continue
-        path, _, kind = name.rpartition(".")
-        if path.endswith("attn.c_attn"):  # (d, 3d) or (3d,)
-            stem = path.removesuffix("c_attn")
-            for proj, part in zip(
-                ("q_proj", "k_proj", "v_proj"), tensor.tensor_split(3, -1), strict=True
-            ):
-                yield f"{stem}{proj}.{kind}", copied(part, turned=part.ndim == 2)
-            continue
-        turned = False
-        for theirs, ours in (
-            ("attn.c_proj", "attn.out_proj"),
-            ("mlp.c_fc", "mlp.fc1"),
-            ("mlp.c_proj", "mlp.fc2"),
-        ):
-            if path.endswith(theirs):
-                name = f"{path.removesuffix(theirs)}{ours}.{kind}"
-                turned = tensor.ndim == 2
-        yield name, copied(tensor, turned)
+        path, dot, kind = name.rpartition(".")
+        ours = our_paths(path)
+        parts = tensor.tensor_split(len(ours), -1) if len(ours) > 1 else [tensor]
+        for own, part in zip(ours, parts, strict=True):
+            yield f"{own}{dot}{kind}", copied(part, turned=own != path and part.ndim == 2)
 
 
 def copied(tensor: Tensor, turned: bool) -> Tensor:
@@ -174,41 +149,7 @@ def check_state(state: Mapping[str, Tensor], model: Model, file: Path) -> None:
         UserError: a missing, unexpected or misshaped tensor, by name.
     """
     with torch.device("meta"):
-        wanted = {name: tensor.shape for name, tensor in GPT2(model).state_dict().items()}
-    for problem, names in (
-        ("lacks", wanted.keys() - state.keys()),
-        ("has an unexpected", state.keys() - wanted.keys()),
-        (
-            "has another shape for",
-            {n for n in wanted if n in state and state[n].shape != wanted[n]},
-        ),
-    ):
-        if names:
-            raise UserError(f"{file} {problem} {min(names)} ({len(names)} such tensors)")
-
-
-def embedded(model: Model) -> Path:
-    """The folder of a base that the package brings along."""
-    folders = {folder.name: folder for folder in ASSETS.iterdir() if folder.is_dir()}
-    if model.name not in folders:
-        raise UserError(
-            f"model={model.name} is not embedded, only {', '.join(sorted(folders))} is; "
-            "set model.weights to hub, random or a folder"
-        )
-    return folders[model.name]
-
-
-def tokenizer_folder(model: Model) -> Path:
-    """The folder of the base's tokenizer files: its own, LORAEXP_DATA_DIR's, or the hub's."""
-    if model.weights == "embedded":
-        return embedded(model)
-    if in_folder(model):
-        return weights_file(model).parent  # without them its tokenizer is of no use
-    if data_dir := os.environ.get("LORAEXP_DATA_DIR"):
-        for folder in (Path(data_dir), Path(data_dir) / "gpt2_bpe"):
-            if any((folder / vocab).is_file() for vocab, _ in FILES):
-                return folder
-    if model.weights == "hub":
-        hub_file(model, WEIGHTS)  # first: without them its tokenizer is of no use
-    hub_file(model, "merges.txt")
-    return hub_file(model, "vocab.json").parent
+        try:
+            check_layout(GPT2(model).state_dict(), state)
+        except ValueError as error:
+            raise UserError(f"{file} {error}") from None

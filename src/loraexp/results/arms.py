@@ -7,17 +7,17 @@ from typing import Any
 
 import numpy as np
 
-from loraexp.results.naming import NO_CHOICE, check_keys, settings_of, splits_of
-from loraexp.results.record import Record
+from loraexp.records.record import Record
+from loraexp.results.arm_keys import NO_CHOICE, check_keys, settings_of, splits_of
 from loraexp.results.settings import flat
 from loraexp.results.stats import (
     LEVEL,
+    Correct,
     Interval,
-    Marks,
     holm,
-    over_seeds,
-    over_texts,
     p_of_difference,
+    t_interval,
+    wilson_interval,
 )
 
 
@@ -69,7 +69,7 @@ class Arm:
         return {r.config["seed"]: r.metrics["test"]["accuracy"] for r in self.chosen.records}
 
     @cached_property
-    def marks(self) -> dict[int, Marks]:
+    def correct(self) -> dict[int, Correct]:
         """By seed: (texts,) whether each test text was labelled rightly."""
         found = {}
         for record in self.chosen.records:
@@ -79,11 +79,11 @@ class Arm:
 
     @cached_property
     def seeds(self) -> Interval:
-        return over_seeds([*self.accuracies.values()])
+        return t_interval([*self.accuracies.values()])
 
     @property
     def texts(self) -> Interval:
-        return over_texts(self.seeds.mean, self.chosen.records[0].metrics["test"]["n"])
+        return wilson_interval(self.seeds.mean, self.chosen.records[0].metrics["test"]["n"])
 
     @property
     def deviation(self) -> float | None:
@@ -130,7 +130,7 @@ class Comparison:
     untested: str | None = None
 
     @property
-    def told_apart(self) -> bool:
+    def significant(self) -> bool:
         return self.p is not None and self.p < LEVEL
 
 
@@ -167,14 +167,14 @@ def rivals(arm: Arm, all_arms: Sequence[Arm]) -> list[Arm]:
     return [other for other in all_arms if other.split == arm.split]
 
 
-def paired(arm: Arm, other: Arm) -> tuple[Marks, Marks] | None:
+def paired(arm: Arm, other: Arm) -> tuple[Correct, Correct] | None:
     """(seeds, texts) of both over the seeds they share; None without one, or on other texts."""
-    shared = sorted(arm.marks.keys() & other.marks.keys())
+    shared = sorted(arm.correct.keys() & other.correct.keys())
     # Of one split trainer.limit_batches may leave some texts out.
-    texts = {len(one.marks[seed]) for seed in shared for one in (arm, other)}
+    texts = {len(one.correct[seed]) for seed in shared for one in (arm, other)}
     if not shared or arm.split != other.split or len(texts) > 1:
         return None
-    return tuple(np.stack([one.marks[seed] for seed in shared]) for one in (arm, other))  # type: ignore[return-value]
+    return tuple(np.stack([one.correct[seed] for seed in shared]) for one in (arm, other))  # type: ignore[return-value]
 
 
 def best(all_arms: Sequence[Arm]) -> Arm:

@@ -5,12 +5,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from loraexp.errors import UserError, unknown
+from loraexp.records.record import Failure, Record
+from loraexp.results.arm_keys import naming
 from loraexp.results.arms import Arm, Comparison, arms, compare
-from loraexp.results.collect import failed_lines
-from loraexp.results.fairness import doubts, repeats, runs
-from loraexp.results.naming import naming
-from loraexp.results.notes import score_notes
-from loraexp.results.record import Failure, Record
+from loraexp.results.fairness import caveats, repeats, runs
+from loraexp.results.notes import failed_lines, score_notes
 from loraexp.results.settings import conditions, flat, heading, is_typed
 from loraexp.results.stats import Interval
 from loraexp.results.tables import Cell, Column, Ends, Table, ends, narrowed, percent
@@ -174,7 +173,7 @@ def verdict(against: Comparison | None, baseline: str | None) -> str:
         return "baseline" if baseline else "best"
     if against.untested:
         return against.untested
-    if not against.told_apart:
+    if not against.significant:
         return "tied"
     return "better" if (against.difference or 0) > 0 else "worse"
 
@@ -216,7 +215,7 @@ def notes(
             "One seed: not tested, for the best of single runs is often a lucky one; name a "
             "baseline, or train more seeds."
         )
-    if reasons := doubts(found, by):
+    if reasons := caveats(found, by):
         lines += ["Not evidence of which is better, because", *(f"- {r}" for r in reasons)]
     if seen := repeats(found):
         lines.append(f"Note: {seen}.")

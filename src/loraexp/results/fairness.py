@@ -3,9 +3,9 @@
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from typing import Any
 
+from loraexp.records.record import Record
+from loraexp.results.arm_keys import splits_of
 from loraexp.results.arms import Arm, Setting
-from loraexp.results.naming import splits_of
-from loraexp.results.record import Record
 
 TUNED = {"optim.lr", "optim.lr_factor"}
 
@@ -45,7 +45,7 @@ SURROUNDINGS: dict[str, tuple[str, Trait]] = {
 }
 
 
-def doubts(arms: Sequence[Arm], by: Sequence[str]) -> list[str]:
+def caveats(arms: Sequence[Arm], by: Sequence[str]) -> list[str]:
     """Why a comparison is not evidence, a line each; none if it is.
 
     Every arm must have its best learning rate inside its grid, and all the same budget, the same

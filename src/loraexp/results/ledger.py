@@ -8,7 +8,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import mean
 
-from loraexp.results.record import Record
+from loraexp.records.record import Record
+from loraexp.records.record_types import SPLITS
 from loraexp.results.stats import Interval, next_run
 from loraexp.results.tables import Column, Table
 
@@ -45,7 +46,6 @@ PUBLISHED = {
     "book_row19": Published("mean pooling", (97.79, 99.33, 96.33)),
     "appendix_e": Published("LoRA r 16, alpha / r", (99.81, 97.99, 96.67)),
 }
-SPLITS = ("train", "validation", "test")
 COLUMNS = (
     Column("row", "row", words=True),
     Column("what", "what", words=True),

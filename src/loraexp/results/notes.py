@@ -3,8 +3,9 @@ and test are of one kind."""
 
 from collections.abc import Iterator, Sequence
 
-from loraexp.results.record import Record
+from loraexp.records.record import Failure, Record
 from loraexp.results.stats import LEVEL, holm, p_of_two_shares
+from loraexp.runtime.escape import printable
 
 
 def score_notes(records: Sequence[Record]) -> Iterator[str]:
@@ -35,3 +36,17 @@ def apart(records: Sequence[Record]) -> Iterator[str]:
         f"{'At most: ' if len(off) > 1 else ''}{validation} validation texts are labelled rightly, "
         f"{test} test texts (Fisher's exact test{', Holm-corrected' if runs else ''})."
     )
+
+
+def failed_lines(failures: Sequence[Failure]) -> list[str]:
+    """How many jobs failed and why, same reasons together."""
+    if not failures:
+        return []
+    reasons: dict[str, list[str]] = {}
+    for failure in failures:
+        reasons.setdefault(printable(failure.reason), []).append(failure.name)
+    told = "; ".join(
+        f"{names[0]}{f' and {len(names) - 1} more' if len(names) > 1 else ''}: {reason}"
+        for reason, names in reasons.items()
+    )
+    return [f"{len(failures)} job{'s' if len(failures) > 1 else ''} failed: {told}"]

@@ -26,6 +26,12 @@ def differs(key: str, configs: Sequence[Mapping[str, Any]]) -> bool:
     return len({str(config.get(key)) for config in configs}) > 1
 
 
+def by_name(keys: Sequence[str]) -> list[str]:
+    """A model or a data set is told by its name, not by all that makes it."""
+    whole = tuple(group for group in ("model.", "data.") if f"{group}name" in keys)
+    return [key for key in keys if not key.startswith(whole) or key.endswith(".name")]
+
+
 def heading(key: str) -> str:
     """model.name -> model, optim.lr -> lr, seed -> seed."""
     return key.removesuffix(".name").rpartition(".")[2]

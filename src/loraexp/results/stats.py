@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 LEVEL = 0.05  # of every test; intervals are of 95 %
 
-Marks = NDArray[np.bool_]  # (seeds, texts): was this text labelled rightly under this seed?
+Correct = NDArray[np.bool_]  # (seeds, texts): was this text labelled rightly under this seed?
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,7 @@ class Interval:
     high: float | None
 
 
-def over_seeds(values: Sequence[float]) -> Interval:
+def t_interval(values: Sequence[float]) -> Interval:
     """Student's t interval of a mean share over seeds, cut at 0 and 1; one seed has none."""
     from scipy import stats
 
@@ -45,7 +45,7 @@ def next_run(values: Sequence[float]) -> Interval:
     return Interval(mean, mean - half, mean + half)
 
 
-def over_texts(share: float, n: int) -> Interval:
+def wilson_interval(share: float, n: int) -> Interval:
     """Wilson's interval of a share of n test texts (Wilson 1927): how well another sample of texts
     of this size would do, training left as it is."""
     from statsmodels.stats.proportion import proportion_confint
@@ -68,7 +68,7 @@ def p_of_two_shares(one: tuple[float, int], other: tuple[float, int]) -> float:
     return float(stats.fisher_exact([right, wrong]).pvalue)
 
 
-def p_of_difference(one: Marks, other: Marks) -> float:
+def p_of_difference(one: Correct, other: Correct) -> float:
     """Chance of a difference in accuracy at least as large if there were none, two-sided.
 
     A difference must stand against both sources of chance, so the larger of two p values counts,

@@ -11,9 +11,10 @@ from rich.console import Console
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from loraexp.results.escape import latex_safe, markdown_safe, printable, spreadsheet_safe
-from loraexp.results.record import Failure, Record
-from loraexp.results.settings import differs, flat, heading, short_targets
+from loraexp.records.record import Failure, Record
+from loraexp.records.record_types import SPLITS
+from loraexp.results.settings import by_name, differs, flat, heading, short_targets
+from loraexp.runtime.escape import latex_safe, markdown_safe, printable, spreadsheet_safe
 
 Ends = tuple[float, float]  # of an interval, shares of 1
 Cell = str | int | float | Ends | None
@@ -207,9 +208,7 @@ def runs_table(outcomes: Sequence[Record | Failure]) -> Table:
     """
     configs = [flat(outcome.config) for outcome in outcomes]
     varied = [key for key in configs[0] if not key.startswith(SHOWN) and differs(key, configs)]
-    # a model or a data set is told by its name, not by all that makes it
-    whole = tuple(key.removesuffix("name") for key in ("model.name", "data.name") if key in varied)
-    varied = [key for key in varied if not key.startswith(whole) or key.endswith(".name")]
+    varied = by_name(varied)
     extra = [Column(key, heading(key), str, words=True) for key in varied]
     rows = [
         [*(config[key] for key in varied), *run_cells(outcome)]
@@ -239,7 +238,7 @@ def run_cells(record: Record | Failure) -> list[Cell]:
         record.counts["trainable"],
         record.counts["percent"],
         record.counts["adapter_bytes"],
-        *(record.metrics[split]["accuracy"] for split in ("train", "validation", "test")),
+        *(record.metrics[split]["accuracy"] for split in SPLITS),
         record.metrics["test"]["f1"],
         record.seconds["total"],
     ]

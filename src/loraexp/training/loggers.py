@@ -12,15 +12,16 @@ from urllib.parse import urlsplit
 
 from lightning.pytorch.loggers import CSVLogger, Logger
 
-from loraexp.config import Logger as LoggerSettings
-from loraexp.config import TrainConfig
-from loraexp.results.escape import printable
-from loraexp.results.record import Record
+from loraexp.config.pretraining import PretrainConfig
+from loraexp.config.schema import Logger as LoggerSettings
+from loraexp.config.schema import TrainConfig
+from loraexp.config.stored import from_dict, plain
+from loraexp.records.record import Record
 from loraexp.results.tables import Table, runs_table
-from loraexp.rules import from_dict, plain
-from loraexp.schemas import PretrainConfig
-from loraexp.training.naming import run_folder
-from loraexp.training.surroundings import is_main_process, quiet
+from loraexp.runs.run_folder import RunFolder
+from loraexp.runtime.escape import printable
+from loraexp.runtime.ranks import is_main_process
+from loraexp.training.lightning_environment import quiet
 
 log = logging.getLogger("loraexp")
 
@@ -188,7 +189,7 @@ def publish_sweep(
         summary = WandbRun(settings, folder, folder.name, name=name, job_type="summary")
         summary.send(lambda run: publish_summary(run, tables, pictures))
         summary.finish()
-    runs = [run_folder(from_dict(TrainConfig, record.config)) for record in records]
+    runs = [RunFolder.of(from_dict(TrainConfig, record.config)).path for record in records]
     return kept_offline([*runs, folder])
 
 

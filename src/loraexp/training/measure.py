@@ -1,20 +1,20 @@
 """A finished run's metrics, measured again."""
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from loraexp.config import TrainConfig
+from loraexp.config.schema import TrainConfig
 from loraexp.data.splits import Split, TextData, load_data, load_whole
 from loraexp.errors import UserError
 from loraexp.results.notes import of_label
-from loraexp.training.assemble import Assembled, own_data, restore
-from loraexp.training.evaluation import Evaluation, evaluate
-from loraexp.training.fitting import build_trainer, datamodule
-from loraexp.training.module import FineTuning
-from loraexp.training.surroundings import quiet
+from loraexp.runs.load import LoadedModel, load_run, own_data
+from loraexp.training.classifier_module import ClassifierModule
+from loraexp.training.evaluate import Evaluation, evaluate
+from loraexp.training.fit import build_trainer, datamodule
+from loraexp.training.lightning_environment import quiet
 
 log = logging.getLogger("loraexp")
 
@@ -32,36 +32,42 @@ def measure_again(
         UserError: a run that cannot be restored, own data that are others now, or data with labels
             it was not trained on.
     """
-    trained, made = restore(run)
-    config = choose(trained)
-    if config is trained:
-        return measured(config, made, own_data(run, config), [split])[split].metrics
+    model = load_run(run)
+    config = choose(model.config)
+    if config is model.config:
+        return Evaluator(model, own_data(run, config)).measure(split).metrics
     # How texts become tokens belongs to the run, not to the data it is measured on.
-    read = {key: getattr(trained.data, key) for key in ("max_length", "pad_to", "strip")}
+    read = {key: getattr(model.config.data, key) for key in ("max_length", "pad_to", "strip")}
     config = replace(config, data=replace(config.data, **read))
     positive = config.data.positive_label
-    if len(made.labels) == 2 and positive not in (None, made.labels[1]):
+    if len(model.labels) == 2 and positive not in (None, model.labels[1]):
         raise UserError(
-            f"data.positive_label={positive}: to the run the positive label is {made.labels[1]!r}"
+            f"data.positive_label={positive}: to the run the positive label is {model.labels[1]!r}"
         )
     load, name = (load_whole, "test") if split == "all" else (load_data, split)
-    data = relabelled(load(config.data), made.labels)
-    log.info(f"F1, precision, recall are {of_label(made.labels)}")
+    data = relabelled(load(config.data), model.labels)
+    log.info(f"F1, precision, recall are {of_label(model.labels)}")
     if told := data.absent(name):
         log.warning(f"warning: {told}")
-    return measured(config, made, data, [name])[name].metrics
+    return Evaluator(model, data, config).measure(name).metrics
 
 
-def measured(
-    config: TrainConfig, made: Assembled, data: TextData, splits: Sequence[str]
-) -> dict[str, Evaluation]:
-    """Splits of `data` measured with a restored network, in one process."""
-    config = replace(config, trainer=replace(config.trainer, devices=1))
-    texts = datamodule(config, relabelled(data, made.labels), made)
-    module = FineTuning(made.network, config.optim, len(made.labels))
-    with quiet():
-        trainer = build_trainer(config, texts, [], [])
-        return {split: evaluate(trainer, module, texts, split) for split in splits}
+class Evaluator:
+    """Measures splits of `data` with a loaded network, in one process."""
+
+    def __init__(
+        self, model: LoadedModel, data: TextData, config: TrainConfig | None = None
+    ) -> None:
+        config = config or model.config  # with other data than the run's own
+        config = replace(config, trainer=replace(config.trainer, devices=1))
+        self.texts = datamodule(config, relabelled(data, model.labels), model)
+        self.module = ClassifierModule(model.network, config, len(model.labels))
+        with quiet():
+            self.trainer = build_trainer(config, self.texts, [], [])
+
+    def measure(self, split: str) -> Evaluation:
+        with quiet():
+            return evaluate(self.trainer, self.module, self.texts, split)
 
 
 def relabelled(data: TextData, labels: tuple[str, ...]) -> TextData:

@@ -3,36 +3,32 @@
 import logging
 import time
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 from lightning.pytorch.callbacks import Callback
 
-from loraexp.adapters.files import save_adapter
+from loraexp.adapters.adapter_files import save_adapter
 from loraexp.adapters.inject import count
-from loraexp.atomic import write_whole
-from loraexp.config import TrainConfig
-from loraexp.data.files import SPLITS
-from loraexp.data.module import TextDataModule
+from loraexp.config.schema import TrainConfig
+from loraexp.config.stored import plain
+from loraexp.data.datamodule import TextDataModule
 from loraexp.data.splits import TextData
-from loraexp.results.plots import plot_loss
-from loraexp.results.record import (
+from loraexp.records.record import (
     Record,
     Trial,
-    is_finished,
-    is_scored,
-    read_record,
-    read_trial,
 )
-from loraexp.rules import plain, to_yaml
-from loraexp.training import hardware
-from loraexp.training.assemble import ADAPTER, TRAINED, Assembled, adapter_card
-from loraexp.training.content import make_way, present
-from loraexp.training.fitting import Fitted, fit_adapter
+from loraexp.records.record_types import SPLITS
+from loraexp.results.report.plots import plot_loss
+from loraexp.runs.card import adapter_card
+from loraexp.runs.content import make_way, present
+from loraexp.runs.load import TRAINED
+from loraexp.runs.run_folder import RunFolder
+from loraexp.runtime import hardware
+from loraexp.runtime.ranks import is_main_process
+from loraexp.training.checkpoints import remove_last
+from loraexp.training.fit import Fitted, fit_adapter
+from loraexp.training.lightning_environment import quiet, restored_environment
 from loraexp.training.loggers import curve_loggers, publish
-from loraexp.training.naming import run_folder
-from loraexp.training.resume import forget
-from loraexp.training.surroundings import claimed, is_main_process, quiet, restored_environment
 
 log = logging.getLogger("loraexp")
 
@@ -57,22 +53,22 @@ def train(
         UserError: data, weights or settings that do not work, or training that cannot.
         KeyboardInterrupt: Ctrl-C; the same call goes on.
     """
-    folder = run_folder(config)
-    if present(config, folder, is_finished):
-        log.info(f"{folder} is finished already: its record is shown")
-        return read_record(folder)
-    with claimed(folder, patient), quiet(), restored_environment():
-        if present(config, folder, is_finished):  # while this one waited
-            return read_record(folder)
+    folder = RunFolder.of(config)
+    if present(config, folder, folder.finished):
+        log.info(f"{folder.path} is finished already: its record is shown")
+        return folder.record()
+    with folder.held(patient), quiet(), restored_environment():
+        if present(config, folder, folder.finished):  # while this one waited
+            return folder.record()
         make_way(config, folder)
-        with curve_loggers(config, folder, group) as loggers:
+        with curve_loggers(config, folder.path, group) as loggers:
             record = record_of(fit_adapter(config, folder, loggers, progress), folder)
             if is_main_process():
                 if loggers:
-                    plot_loss(folder)
-                publish(loggers, record, folder)
-                record.write(folder)  # last: a folder with a record is a finished run
-                forget(config, folder)
+                    plot_loss(folder.path)
+                publish(loggers, record, folder.path)
+                record.write(folder.path)  # last: a folder with a record is a finished run
+                remove_last(config, folder)
     return record
 
 
@@ -84,37 +80,37 @@ def score(
 ) -> Trial:
     """Train one adapter as `train` does, and measure it on the validation texts alone: `train`
     goes on from there, and only then are the test texts read."""
-    folder = run_folder(config)
-    if present(config, folder, is_scored):
-        return read_trial(folder)
-    with claimed(folder, patient), quiet(), restored_environment():
-        if present(config, folder, is_scored):
-            return read_trial(folder)
+    folder = RunFolder.of(config)
+    if present(config, folder, folder.scored):
+        return folder.trial()
+    with folder.held(patient), quiet(), restored_environment():
+        if present(config, folder, folder.scored):
+            return folder.trial()
         make_way(config, folder)
-        with curve_loggers(config, folder, group) as loggers:
+        with curve_loggers(config, folder.path, group) as loggers:
             fitted = fit_adapter(config, folder, loggers, progress)
             metrics = fitted.measure("validation").metrics
             trial = Trial(folder.name, plain(config), metrics, now(), hashes_of(fitted))
             if is_main_process():
                 for logger in loggers:
                     logger.finalize("success")
-                trial.write(folder)
+                trial.write(folder.path)
     return trial
 
 
-def record_of(fitted: Fitted, folder: Path) -> Record:
+def record_of(fitted: Fitted, folder: RunFolder) -> Record:
     """Measure and save the adapter; what it returns is the record, not yet written."""
-    config, data, made = fitted.config, fitted.data, fitted.made
-    fit_seconds, started = fitted.clock.seconds, time.perf_counter()
+    config, data, model = fitted.config, fitted.data, fitted.model
+    fit_seconds, started = fitted.timer.time_elapsed(), time.perf_counter()
     measured = {name: fitted.measure(name) for name in SPLITS}
-    adapter_sha256 = save(folder, config, made, data) if fitted.trainer.is_global_zero else ""
+    adapter_sha256 = save(folder, fitted) if fitted.trainer.is_global_zero else ""
     evaluate_seconds = time.perf_counter() - started
     return Record(
         name=folder.name,
         config=plain(config),
         labels=list(data.labels),
         data=describe(data, fitted.texts),
-        counts=count(made.network).as_dict(),
+        counts=count(model.network).as_dict(),
         metrics={name: evaluation.metrics for name, evaluation in measured.items()},
         predictions={"test": measured["test"].predictions()},
         mistakes=measured["test"].mistakes(data.test.texts),
@@ -129,7 +125,7 @@ def record_of(fitted: Fitted, folder: Path) -> Record:
         },
         texts_per_second=fitted.meter.texts_per_second,
         peak_memory_bytes=hardware.peak_memory_bytes(config.trainer.accelerator),
-        precision=made.precision,
+        precision=model.precision,
         device=hardware.device_name(config.trainer.accelerator, config.trainer.devices),
         versions=hardware.versions(),
         git_commit=hardware.git_commit(),
@@ -141,8 +137,8 @@ def record_of(fitted: Fitted, folder: Path) -> Record:
 def hashes_of(fitted: Fitted) -> dict[str, str]:
     """What names the content that a run was made of, part by part."""
     return {
-        "base": fitted.made.base_sha256,
-        "tokenizer": fitted.made.tokenizer.sha256,
+        "base": fitted.model.base_sha256,
+        "tokenizer": fitted.model.tokenizer.sha256,
         "data": fitted.data.source_sha256,
         "split": fitted.data.sha256,
     }
@@ -152,10 +148,11 @@ def now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
-def save(folder: Path, config: TrainConfig, made: Assembled, data: TextData) -> str:
+def save(folder: RunFolder, fitted: Fitted) -> str:
     """config.yaml and adapter/; returns the adapter's sha256."""
-    write_whole(folder / "config.yaml", to_yaml(config))
-    return save_adapter(made.network, folder / ADAPTER, adapter_card(config, made, data, TRAINED))
+    folder.write_config(fitted.config)
+    card = adapter_card(fitted.model, fitted.data, TRAINED)
+    return save_adapter(fitted.model.network, folder.adapter, card)
 
 
 def describe(data: TextData, texts: TextDataModule) -> dict[str, Any]:

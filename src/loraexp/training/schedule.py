@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable
 
-from loraexp.config import Optim
+from loraexp.config.schema import Optim
 
 SHAPES: dict[str, Callable[[float], float]] = {
     "constant": lambda done: 1.0,

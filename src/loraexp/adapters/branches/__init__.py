@@ -1,0 +1,13 @@
+"""THE TABLE of branches, one file a kind: what a row of `methods` calls by name."""
+
+from loraexp.adapters.branches.adalora import AdaLora
+from loraexp.adapters.branches.base import Branch
+from loraexp.adapters.branches.dora import Dora
+from loraexp.adapters.branches.from_start import FromStart
+from loraexp.adapters.branches.ia3 import Ia3
+from loraexp.adapters.branches.lora import LowRank
+from loraexp.adapters.branches.vera import Vera
+
+BRANCHES: dict[str, type[Branch]] = {
+    kind.__name__: kind for kind in (AdaLora, Dora, FromStart, Ia3, LowRank, Vera)
+}

@@ -1,0 +1,66 @@
+"""What a key of the configuration is: its type, its one default, its rule and its line of help."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import Field, dataclass, field, fields, is_dataclass
+from typing import Any, cast, get_args
+
+FLOAT32 = 3.4e38  # the largest number that a tensor takes, nearly
+
+
+def key(
+    default: Any,
+    help: str,
+    *,
+    choices: tuple[str, ...] = (),
+    least: float | None = None,
+    above: float | None = None,
+    most: float | None = None,
+    path: bool = False,
+    text: bool = False,
+) -> Any:
+    """A dataclass field that carries its help line and the rule its value must meet; of a `path`
+    a leading ~ is the home folder; a `text` is taken as typed, commas, quotes, brackets and all."""
+    rule = {"help": help, "choices": choices, "least": least, "above": above, "most": most}
+    rule |= {"path": path, "text": text}
+    if isinstance(default, (list, dict)) or is_dataclass(default):
+        factory = (lambda: type(default)(default)) if not is_dataclass(default) else type(default)
+        return field(default_factory=cast(Any, factory), metadata=rule)
+    return field(default=default, metadata=rule)
+
+
+def seed_key(default: int, help: str) -> Any:
+    """A key for a seed: any that numpy's and torch's generators take."""
+    return key(default, help, least=0, most=2**32 - 1)
+
+
+@dataclass(frozen=True)
+class Verb:
+    """A verb of the command line and the dataclass that has its keys."""
+
+    name: str
+    schema: type[Any]
+
+
+def keys(schema: type[Any], prefix: str = "") -> Iterator[tuple[str, Field[Any]]]:
+    """Every leaf key of a schema: (dotted key, its field); a group that may be null counts too."""
+    for f in fields(schema):
+        group = group_in(f.type)
+        if group is None:
+            yield prefix + f.name, f
+        else:
+            yield from keys(group, f"{prefix}{f.name}.")
+
+
+def group_in(kind: Any) -> type[Any] | None:
+    """The dataclass in an annotation: Data in `Data` and in `Data | None`."""
+    return next((t for t in (kind, *get_args(kind)) if is_dataclass(t)), None)  # type: ignore[return-value]
+
+
+def walk(config: Any, prefix: str = "") -> Iterator[tuple[str, Any, Mapping[str, Any]]]:
+    """Every leaf key of a config object: (dotted key, value, its rule)."""
+    for f in fields(config):
+        value = getattr(config, f.name)
+        if is_dataclass(value):
+            yield from walk(value, f"{prefix}{f.name}.")
+        else:
+            yield prefix + f.name, value, f.metadata

@@ -1,0 +1,144 @@
+"""What was typed, one override at a time: every mistake in it is found before anything runs."""
+
+import itertools
+from dataclasses import fields
+from functools import cache
+from typing import Any, NoReturn, get_args
+
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
+from hydra.errors import HydraException
+from omegaconf import DictConfig, OmegaConf
+
+from loraexp.config.compose import conf_dir, readable
+from loraexp.config.keys import Verb, group_in, keys
+from loraexp.config.quoting import escaped_keys, literal, quoted
+from loraexp.errors import UserError, unknown
+
+MOST_JOBS = 100_000  # of a sweep: each is checked before the first begins
+TEXT = "text"
+
+
+def read(verb: Verb, text: str) -> Override:
+    """One override of a key there is. What Hydra's grammar cannot read is taken as typed."""
+    key, equals, value = text.partition("=")
+    if not equals or key.startswith("~"):
+        raise UserError(f"{text!r} is no override: write key=value")
+    if key.startswith("hydra.sweeper.params"):
+        raise UserError(f"{key}: write the swept key itself, as lora.rank=4,8, and -m")
+    if key == "hydra" or key.startswith(("hydra.", "hydra/")):
+        return parsed(text) or cannot_read(text)
+    key = key.lstrip("+")  # Hydra's sign for a new key; here every key is there already
+    kind = kind_of(verb, key)
+    if kind is dict:
+        key = f"++{key}"  # what is inside is new
+    elif kind is list and not value.startswith("["):
+        value = f"[{value}]"
+    override = parsed(f"{key}={quoted(value) if kind == TEXT else value}")
+    # A name like 2026_11 or 1e5 is no number: keep it as typed.
+    if override is None or (kind is str and isinstance(override.value(), (bool, int, float))):
+        again = escaped_keys(value) if kind is dict else literal(kind, value)
+        override = parsed(f"{key}={again}") or parsed(f"{key}={quoted(value)}") or cannot_read(text)
+    if kind == "group":
+        for option in options_of(override):
+            if option not in groups_of(verb)[key]:
+                raise unknown(key, option, groups_of(verb)[key])
+    return override
+
+
+def cannot_read(text: str) -> NoReturn:
+    raise UserError(f"cannot read {text!r}: write key=value")
+
+
+def parsed(text: str) -> Override | None:
+    """Hydra's reading of an override, None where its grammar has none."""
+    try:
+        loader = GlobalHydra.instance().config_loader()  # for glob(...)
+        return OverridesParser.create(loader).parse_overrides([text])[0]
+    except (HydraException, ValueError):  # the second: a number of more than 4,300 digits
+        return None
+
+
+def line(override: Override) -> str:
+    return str(override.input_line)
+
+
+def kind_of(verb: Verb, key: str) -> Any:
+    """What a key takes: "group" (an option's name), TEXT (all that is typed), dict, list, str (any
+    text), Any or None."""
+    if key in groups_of(verb):
+        return "group"
+    leaves = dict(keys(verb.schema))
+    for name, field in leaves.items():
+        types = [getattr(t, "__origin__", t) for t in (field.type, *get_args(field.type))]
+        if key == name and field.metadata["text"]:
+            return TEXT
+        if key == name:
+            plain = str in types and not field.metadata["choices"]
+            return next((t for t in (dict, list, Any) if t is types[0]), str if plain else None)
+        if dict in types and key.startswith(f"{name}."):
+            return dict
+    inside = [name for name in leaves if name.startswith(f"{key}.")]
+    if inside:
+        raise UserError(f"{key} is a group of keys: set one of {', '.join(inside)}")
+    error = str(unknown("key", key, [*leaves, *groups_of(verb)])).partition(" known:")[0]
+    raise UserError(f"{error.rstrip(';')}; python -m loraexp {verb.name} --help lists the keys")
+
+
+def check_belonging(verb: Verb, given: list[str]) -> None:
+    """Keys of a group that is null by itself need an option of that group."""
+    for field in fields(verb.schema):
+        inside = [key for key in given if key.startswith(f"{field.name}.")]
+        if inside and field.default is None and group_in(field.type) and field.name not in given:
+            options = ", ".join(groups_of(verb)[field.name])
+            raise UserError(f"{inside[0]} needs {field.name}=... beside it, one of {options}")
+
+
+def several(verb: Verb, override: Override) -> UserError:
+    key, values = override.key_or_group, line(override).partition("=")[2]
+    ways = ["add -m to sweep over them"] if verb.name == "train" else []
+    kind = kind_of(verb, key)
+    if kind is Any and not values.startswith("["):
+        ways.append(f"write {key}=[{values}] for one list")
+    elif kind in (str, TEXT):
+        ways.append(f"quote them for one text: {key}='\"{values}\"'")
+    return UserError(f"{key} has several values: {', or '.join(ways) or 'give one'}")
+
+
+def options_of(override: Override) -> list[str]:
+    if override.is_sweep_override():
+        return values(override)
+    value = override.value()
+    return ["null" if value is None else str(value)]
+
+
+@cache
+def groups_of(verb: Verb) -> dict[str, list[str]]:
+    """The config groups of a verb and their options."""
+    return {
+        name: sorted(file.stem for file in (conf_dir() / name).glob("*.yaml"))
+        for name in default_options(verb)
+    }
+
+
+@cache
+def default_options(verb: Verb) -> dict[str, str | None]:
+    """The config groups of a verb and the option of each that a plain run takes."""
+    file = conf_dir() / f"{verb.name}.yaml"
+    if not file.is_file():
+        return {}
+    primary = OmegaConf.load(file)
+    entries = [next(iter(e.items())) for e in primary.defaults if isinstance(e, DictConfig)]
+    named = {str(name): option for name, option in entries}
+    return {name: option for name, option in named.items() if not name.startswith("override ")}
+
+
+def values(override: Override) -> list[str]:
+    """What a key of a sweep takes one after the other, as typed; at most MOST_JOBS and one more."""
+    if override.is_interval_sweep():
+        raise UserError(f"{line(override)}: an interval is for a search: hydra/sweeper=optuna")
+    try:
+        return [*itertools.islice(override.sweep_string_iterator(), MOST_JOBS + 1)]
+    except (HydraException, ValueError, ArithmeticError) as error:
+        raise UserError(f"{line(override)}: {readable(error)}") from None

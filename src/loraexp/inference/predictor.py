@@ -1,0 +1,149 @@
+"""Labels for new texts: from a finished run, or from several on one base, which is held once.
+
+Nothing here needs Lightning, which takes two seconds to import.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from loraexp.adapters.adapter_files import fill, read_card
+from loraexp.adapters.branches.base import Adapted, Branch
+from loraexp.adapters.inject import new_branches
+from loraexp.adapters.methods import find_method, nothing
+from loraexp.adapters.targets import HEAD
+from loraexp.config.schema import TrainConfig
+from loraexp.errors import UserError
+from loraexp.inference.multi_adapter import MultiAdapter
+from loraexp.inference.writers import Prediction
+from loraexp.model.gpt2 import GPT2Classifier, Linear
+from loraexp.model.weights import base_hash, load_classifier, load_tokenizer
+from loraexp.runs.load import LoadedModel, load_run, read_config
+from loraexp.runs.name import distinct_names
+from loraexp.runs.run_folder import RunFolder
+from loraexp.runtime.hardware import DTYPES, uses_gpu
+
+
+class Predictor:
+    """Labels texts with a finished run."""
+
+    def __init__(self, run: Path | str, batch_size: int = 32) -> None:
+        self.model = load_run(Path(run))
+        self.batch_size = batch_size
+        self.device = "cuda" if uses_gpu(self.model.config.trainer.accelerator) else "cpu"
+        self.network.eval().to(self.device)
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        return self.model.labels
+
+    @property
+    def network(self) -> GPT2Classifier:
+        return self.model.network
+
+    def probabilities(self, texts: list[str]) -> torch.Tensor:
+        """(N, C): of each label for N texts, in their order."""
+        return self.model.logits(texts, self.batch_size).softmax(-1)
+
+    def stream(self, chunks: Iterable[list[str]]) -> Iterator[tuple[str, str, float]]:
+        """(text, label, its probability) for each text, a chunk in memory at a time."""
+        for texts in chunks:
+            best = self.probabilities(texts).max(-1)
+            for text, index, chance in zip(
+                texts, best.indices.tolist(), best.values.tolist(), strict=True
+            ):
+                yield text, self.labels[index], chance
+
+
+class Predictors:
+    """Label texts with several runs of one base, under the names of their folders, with parents
+    where two are alike.
+
+    Products run in the precision that all runs have, in float32 if they differ.
+
+    Raises:
+        UserError: no run, a run twice, one that cannot be restored, one of another base or
+            tokenizer, or a method that trains tensors of the base.
+    """
+
+    def __init__(self, runs: Sequence[Path | str], batch_size: int = 32) -> None:
+        folders = [Path(run) for run in runs]
+        if not folders:
+            raise UserError("runs is empty: name a folder of a finished run")
+        cards = [read_card(RunFolder(run).adapter) for run in folders]
+        self.configs = [read_config(card, run) for card, run in zip(cards, folders, strict=True)]
+        first = self.configs[0]
+        network = load_classifier(first.model, first.head, 1, seed=0)
+        tokenizer = load_tokenizer(first.model)
+        found = {"base": base_hash(network), "tokenizer": tokenizer.sha256}
+        guests = []
+        for run, card, config in zip(folders, cards, self.configs, strict=True):
+            for part, digest in found.items():
+                if (own := str(card.get(f"{part}_sha256"))) != digest:
+                    raise UserError(
+                        f"run={run} is on another {part} than run={folders[0]} (sha256 "
+                        f"{own[:12]} and {digest[:12]}): these cannot share one"
+                    )
+            guests.append(load_shared(network, config, len(card["labels"]), run))
+        self.many = MultiAdapter(network)
+        names = distinct_names(folders)
+        for name, config, (head, branches) in zip(names, self.configs, guests, strict=True):
+            self.many.add(name, config.head.pooling, head, branches)
+        precisions = {config.trainer.precision for config in self.configs}
+        precision = precisions.pop() if len(precisions) == 1 else "fp32"
+        network.compute_in(DTYPES[precision])
+        self.batch_size = batch_size
+        self.device = "cuda" if uses_gpu(first.trainer.accelerator) else "cpu"
+        self.many.eval().to(self.device)
+        self.models = [
+            LoadedModel(c, network, tokenizer, tuple(card["labels"]), found["base"], precision)
+            for card, c in zip(cards, self.configs, strict=True)
+        ]
+
+    @property
+    def names(self) -> list[str]:
+        return self.many.names
+
+    def probabilities(self, name: str, texts: Sequence[str]) -> Tensor:
+        """(N, C) of the run called `name`, as `Predictor` gives them."""
+        forward = partial(self.many, adapter=name)
+        model = self.models[self.many.find(name)]
+        return model.logits(texts, self.batch_size, forward).softmax(-1)
+
+    def stream(self, chunks: Iterable[list[str]]) -> Iterator[Prediction]:
+        """Each text with the verdict of every run, a chunk in memory at a time."""
+        for texts in chunks:
+            columns = []
+            for name, model in zip(self.names, self.models, strict=True):
+                best = self.probabilities(name, texts).max(-1)
+                labels = [model.labels[index] for index in best.indices.tolist()]
+                columns.append(list(zip(labels, best.values.tolist(), strict=True)))
+            for text, *verdicts in zip(texts, *columns, strict=True):
+                yield text, verdicts
+
+
+def load_shared(
+    network: GPT2Classifier, config: TrainConfig, classes: int, run: Path
+) -> tuple[nn.Module, dict[str, Branch]]:
+    """Head and branches of a run for this base, filled from its file."""
+    if find_method(config.method).trains is not nothing:
+        raise UserError(
+            f"run={run}: method={config.method} trains tensors of the base, which it cannot share"
+        )
+    score = Linear(config.model.d_model, classes, bias=config.head.bias)
+    bare, network.score = network.score, score  # the head may be a target of its own
+    empty = new_branches(network, config, seed=None)
+    network.score = bare
+    branches = {path: branch for path, (_, branch) in empty.items()}
+    own = {
+        f"{path}.{name}": parameter
+        for path, branch in branches.items()
+        for name, parameter in branch.named_parameters()
+    }
+    own |= {f"{HEAD}.{name}": parameter for name, parameter in score.named_parameters()}
+    fill(own, RunFolder(run).adapter)
+    head = Adapted(score, branches[HEAD]) if HEAD in branches else score
+    return head, branches

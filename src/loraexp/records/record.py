@@ -1,0 +1,242 @@
+"""The record of a run: everything a table, a plot or a report may show, as one JSON file."""
+
+import json
+import math
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+from loraexp.config.stored import completed
+from loraexp.errors import UserError
+from loraexp.records.record_types import CONFIG, RECORD, TRIAL, at_odds
+from loraexp.records.typed_json import checker, found, hints_of, parsed, printed
+from loraexp.runtime.atomic import json_hash, read_text, write_whole
+
+FILE, FAILED, SCORED = "record.json", "failed.json", "validation.json"
+FORMAT, UNSEALED = 3, 2  # records of before have no seal
+F = TypeVar("F")
+
+
+@dataclass(frozen=True)
+class Record:
+    """One finished run.
+
+    Args:
+        name: the run's folder name.
+        config: the resolved configuration.
+        labels: class names; of two, the second is the positive one.
+        data: note, synthetic, n (texts a split), repeats (texts seen in train), warnings.
+        counts: trainable, total, percent, adapter_bytes.
+        metrics: split -> n, loss, accuracy, f1, precision, recall, auroc, confusion.
+        predictions: split -> true and predicted, a class index a text, in the split's order.
+        mistakes: wrong test texts, the most confident first: text, true, predicted, chance.
+        seconds: load, fit, evaluate, total.
+        texts_per_second: training speed (None for a run of one step).
+        peak_memory_bytes: of the process, or of the GPU where there is one.
+        versions: of Python and the libraries that compute.
+        hashes: sha256 of base, tokenizer, data (older records lack it), split, adapter.
+        seal: sha256 over all other fields, set as the file is written.
+    """
+
+    name: str
+    config: dict[str, Any]
+    labels: list[str]
+    data: dict[str, Any]
+    counts: dict[str, int | float]
+    metrics: dict[str, dict[str, Any]]
+    predictions: dict[str, dict[str, list[int]]]
+    mistakes: list[dict[str, str | int | float]]
+    epochs: int
+    best_epoch: int
+    steps: int
+    seconds: dict[str, float]
+    texts_per_second: float | None
+    peak_memory_bytes: int
+    precision: str
+    device: str
+    versions: dict[str, str]
+    git_commit: str | None
+    hashes: dict[str, str]
+    finished: str
+    format: int = FORMAT
+    seal: str = field(default="", compare=False)
+
+    def write(self, folder: Path) -> None:
+        write(self, folder / FILE)
+        (folder / FAILED).unlink(missing_ok=True)
+
+
+@dataclass(frozen=True)
+class Failure:
+    """One job of a sweep that did not end in a record; a later success removes it.
+
+    Args:
+        name: the run's folder name.
+        config: the resolved configuration.
+        reason: one line.
+        finished: when, ISO 8601.
+    """
+
+    name: str
+    config: dict[str, Any]
+    reason: str
+    finished: str
+    format: int = FORMAT
+    seal: str = field(default="", compare=False)
+
+    def write(self, folder: Path) -> None:
+        write(self, folder / FAILED)
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One job of a search: trained, and measured on the validation texts alone.
+
+    Args:
+        metrics: of the validation texts, as in a record.
+        hashes: sha256 of base, tokenizer, data, split (trials of before lack them).
+    """
+
+    name: str
+    config: dict[str, Any]
+    metrics: dict[str, Any]
+    finished: str
+    hashes: dict[str, str] = field(default_factory=dict)
+    format: int = FORMAT
+    seal: str = field(default="", compare=False)
+
+    def write(self, folder: Path) -> None:
+        write(self, folder / SCORED)
+        (folder / FAILED).unlink(missing_ok=True)
+
+
+def by_loss(trial: Trial) -> float:
+    """The validation loss, by which a search orders its trials."""
+    loss = trial.metrics["loss"]
+    return math.inf if loss is None else float(loss)
+
+
+def read_record(folder: Path) -> Record:
+    """The record of the run in `folder`.
+
+    Raises:
+        UserError: no finished run there, or a record that cannot be read.
+    """
+    if not is_finished(folder):
+        raise UserError(f"run={folder}: no finished run there ({FILE} is missing)")
+    return read(Record, folder / FILE, RECORD)
+
+
+def read_file(file: Path) -> Record:
+    """A record that was kept under another name.
+
+    Raises:
+        UserError: a file that is missing or damaged.
+    """
+    return read(Record, file, RECORD)
+
+
+def read_failure(folder: Path) -> Failure:
+    """Why the job of `folder` failed.
+
+    Raises:
+        UserError: a file that is missing or damaged.
+    """
+    return read(Failure, folder / FAILED, CONFIG)
+
+
+def read_trial(folder: Path) -> Trial:
+    """The validation metrics of a search's job.
+
+    Raises:
+        UserError: a file that is missing or damaged.
+    """
+    return read(Trial, folder / SCORED, TRIAL)
+
+
+def is_scored(folder: Path) -> bool:
+    return os.path.lexists(folder / SCORED)
+
+
+def is_finished(folder: Path) -> bool:
+    """A record is written last, so a folder that has one is a finished run; what has its name and
+    is no file is refused by whoever reads it."""
+    return os.path.lexists(folder / FILE)
+
+
+def is_failed(folder: Path) -> bool:
+    return not is_finished(folder) and os.path.lexists(folder / FAILED)
+
+
+def write(content: Record | Failure | Trial, file: Path, indent: int | None = 2) -> None:
+    """Sealed, unless it is one of before that is kept elsewhere."""
+    fields = asdict(content)
+    del fields["seal"]
+    if content.format != UNSEALED:
+        fields["seal"] = json_hash(fields)
+    write_whole(file, json.dumps(fields, indent=indent, allow_nan=False) + "\n")
+
+
+def seal_holds(folder: Path) -> bool | None:
+    """Is the record of `folder` as it was written? None of one that is older than seals.
+
+    Raises:
+        UserError: a file that is missing or damaged.
+    """
+    with damage(folder / FILE):
+        content = fields_of(Record, folder / FILE)
+        seal = content.pop("seal", None)
+        return None if seal is None else seal == json_hash(content)
+
+
+def read(kind: type[F], file: Path, inside: Mapping[str, Any]) -> F:
+    """A dataclass from its JSON file; a key or a type that is not as written is one clear line.
+
+    Args:
+        inside: types of its parts, by their dotted paths.
+    """
+    with damage(file):
+        content = fields_of(kind, file)
+        content["config"] = completed(content["config"])
+        check(content, inside)
+        for wrong in at_odds(content):
+            raise ValueError(wrong)
+        del content["config"]["rerun"]  # decides whether a run is made, not which
+    return kind(**content)
+
+
+def fields_of(kind: Any, file: Path) -> dict[str, Any]:
+    """What the file says, as it stands there: its fields are there and of the annotated types."""
+    content = parsed(read_text(file.parent, file.name))
+    if not isinstance(content, dict):
+        raise TypeError("it is no dict")
+    if found(content, "format") not in (UNSEALED, FORMAT):
+        raise UserError(f"{file} is not of format {FORMAT}")
+    hints = {**hints_of(kind)}
+    if content["format"] == UNSEALED:
+        for late in ("seal", *(("hashes",) if kind is Trial else ())):
+            del hints[late]
+    check(content, hints)
+    for name in content.keys() - hints.keys():
+        raise ValueError(f"{printed(name)} is too much")
+    return content
+
+
+def check(content: dict[str, Any], hints: Mapping[str, Any]) -> None:
+    for path, hint in hints.items():
+        if wrong := checker(hint)(found(content, path)):
+            raise TypeError(f"{path}{wrong}")
+
+
+@contextmanager
+def damage(file: Path) -> Iterator[None]:
+    """What is wrong inside is one line that names the file."""
+    try:
+        yield
+    except KeyError as error:
+        raise UserError(f"{file} is damaged: {error.args[0]} is missing") from None
+    except (ValueError, TypeError, OSError, RecursionError) as error:
+        raise UserError(f"{file} is damaged: {error}") from None

@@ -1,0 +1,150 @@
+"""What a record must hold: all that a table, a plot or a report reads of it, and of which kind.
+
+Keys that are not named here may be there too; nothing reads them unchecked.
+"""
+
+import math
+import os
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any, NotRequired, TypedDict
+
+from loraexp.config.schema import TrainConfig
+from loraexp.records.typed_json import ENDS, Within
+
+SPLITS = ("train", "validation", "test")
+
+Count = Annotated[int, Within(0, ENDS[int].high)]
+Positive = Annotated[int, Within(1, ENDS[int].high)]
+Amount = Annotated[float, Within(0, ENDS[float].high)]
+Share = Annotated[float, Within(0, 1)]
+
+
+class DataFacts(TypedDict):
+    note: str
+    synthetic: bool
+    n: dict[str, Count]
+    repeats: NotRequired[dict[str, Count]]
+    full_length: NotRequired[dict[str, Count]]
+    warnings: NotRequired[list[str]]
+
+
+class TextsOf(TypedDict):
+    train: Count
+
+
+class CountFacts(TypedDict):
+    trainable: Positive  # of a log axis
+    total: Count
+    adapted_modules: Count
+    percent: Amount
+    adapter_bytes: Count
+
+
+class Tried(TypedDict):
+    """Of the validation texts of a search's job."""
+
+    loss: float | None
+    accuracy: Share
+
+
+class Scores(Tried):
+    """Of one split; a score that is not defined is None."""
+
+    n: Positive
+    f1: Share | None
+    precision: Share | None
+    recall: Share | None
+    auroc: Share | None
+    confusion: list[list[Count]]
+
+
+class Predicted(TypedDict):
+    true: list[Count]
+    predicted: list[Count]
+
+
+class Predictions(TypedDict):
+    test: Predicted
+
+
+class Mistake(TypedDict):
+    text: str
+    true: Count
+    predicted: Count
+    chance: Share
+
+
+class Seconds(TypedDict):
+    total: Amount
+
+
+class Hashes(TypedDict):
+    base: str
+    split: str
+
+
+CONFIG: dict[str, Any] = {
+    "config": TrainConfig,
+    "config.lora.rank": Positive,
+    "config.lora.target_modules": str | list[str],
+}
+RECORD: dict[str, Any] = {
+    **CONFIG,
+    "data": DataFacts,
+    "data.n": TextsOf,
+    "counts": CountFacts,
+    "metrics": dict[str, Scores],
+    "predictions": Predictions,
+    "mistakes": list[Mistake],
+    "seconds": Seconds,
+    "hashes": Hashes,
+    **dict.fromkeys(("epochs", "best_epoch", "steps", "peak_memory_bytes"), Count),
+    "texts_per_second": Amount | None,
+}
+TRIAL: dict[str, Any] = {**CONFIG, "metrics": Tried}
+
+
+def at_odds(content: Mapping[str, Any]) -> Iterator[str]:
+    """What does not fit together in a record, trial or failure whose parts are of the right types;
+    each phrase begins with its field."""
+    if not plain_name(content["name"]):
+        yield "name is no name of a folder"
+    optim = content["config"]["optim"]
+    if not 0 < optim["lr"] * optim["lr_factor"] < math.inf:
+        yield "config.optim.lr times lr_factor is no learning rate"
+    if "labels" in content:
+        yield from of_classes(content, len(content["labels"]))
+
+
+def of_classes(content: Mapping[str, Any], classes: int) -> Iterator[str]:
+    """What a record says by numbers of classes."""
+    if classes < 2 or len({*content["labels"]}) < classes:
+        yield "labels are not two or more different names"
+    metrics, test = content["metrics"], content["predictions"]["test"]
+    if metrics.keys() != {*SPLITS}:
+        yield "metrics are not of train, validation and test"
+        return
+    for split, scores in metrics.items():
+        confusion = scores["confusion"]
+        if [len(row) for row in confusion] != [classes] * classes:
+            yield f"metrics.{split}.confusion is not {classes} x {classes}, as there are labels"
+        elif sum(map(sum, confusion)) != scores["n"]:
+            yield f"metrics.{split}.confusion is not of n = {scores['n']} texts"
+    n = metrics["test"]["n"]
+    for field in ("true", "predicted"):
+        if len(test[field]) != n:
+            yield f"predictions.test.{field} is not of n = {n} texts"
+        elif max(test[field]) >= classes:
+            yield f"predictions.test.{field} has a class without a label"
+    if any(max(m["true"], m["predicted"]) >= classes for m in content["mistakes"]):
+        yield "mistakes have a class without a label"
+
+
+def plain_name(name: str) -> bool:
+    """Is it one part of a path, and nothing that steers a terminal? A report calls its files so."""
+    try:
+        size = len(os.fsencode(name))
+    except UnicodeEncodeError:
+        return False
+    control = any(ord(c) < 32 or 127 <= ord(c) < 160 for c in name)
+    return 0 < size < 256 and name not in (".", "..") and not {*name} & {"/", "\\"} and not control

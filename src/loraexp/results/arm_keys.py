@@ -1,0 +1,78 @@
+"""Which keys of the config name an arm of a comparison, and which settings are tuned within it."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from loraexp.errors import unknown
+from loraexp.records.record import Record
+from loraexp.results.settings import by_name, differs, flat
+
+# Settings that are no choice between arms: where results go, and what is repeated over.
+NO_CHOICE = ("output_dir", "logger.", "name", "seed")
+# What decides which texts are tested on, the plainest first.
+SPLIT_KEYS = (
+    "data.name",
+    "data.path",
+    "data.split",
+    "data.split_seed",
+    "data.dedupe",
+    "data.limit",
+    "data.text_column",
+    "data.label_column",
+    "split",
+)
+
+
+def settings_of(record: Record) -> dict[str, Any]:
+    """The flat config, and `split`, which tells test texts apart where no key of the config does
+    (a file that changed); keys of `lora` are None where the method attaches nothing."""
+    config = flat(record.config) | {"split": record.hashes["split"][:8]}
+    if record.counts["adapted_modules"]:
+        return config
+    return {key: None if key.startswith("lora.") else value for key, value in config.items()}
+
+
+def varied(records: Sequence[Record]) -> list[str]:
+    """The keys that name arms if nobody says which: those that differ, but for learning rates."""
+    configs = [settings_of(record) for record in records]
+    skipped = (*NO_CHOICE, "optim.lr", "lora.lr_ratio", "split")
+    # keys of `lora` say nothing of a method that attaches nothing: that they lack is no difference
+    adapted = [settings_of(record) for record in records if record.counts["adapted_modules"]]
+    keys = [
+        k
+        for k in configs[0]
+        if not k.startswith(skipped) and differs(k, adapted if k.startswith("lora.") else configs)
+    ]
+    return by_name(keys) or ["method"]
+
+
+def naming(records: Sequence[Record], by: Sequence[str]) -> list[str]:
+    """`by`, and what tells other texts apart: which data and which split is never a setting to be
+    tuned, so runs that differ in it are never one arm.
+
+    Raises:
+        UserError: a key that not every record has.
+    """
+    splits, configs = [*splits_of(records)], [settings_of(record) for record in records]
+    check_keys(by, configs)
+    names = [*by]
+    for key in SPLIT_KEYS:
+        of_each = [tuple(config[name] for name in names) for config in configs]
+        if len(splits) == 1 or len({*of_each}) == len(
+            {(*name, config["split"]) for name, config in zip(of_each, configs, strict=True)}
+        ):
+            break
+        if key not in names and differs(key, configs):
+            names.append(key)
+    return names
+
+
+def splits_of(records: Iterable[Record]) -> set[str]:
+    """The hashes of the splits that these were trained and tested on."""
+    return {record.hashes["split"] for record in records}
+
+
+def check_keys(by: Sequence[str], configs: Sequence[Mapping[str, Any]]) -> None:
+    for key in by:
+        if any(key not in config for config in configs):
+            raise unknown("by", key, configs[0])

@@ -1,0 +1,143 @@
+"""A job is data: its config and its place in a sweep; whoever has that can do it, alone or beside
+others, and none that fails ends the others."""
+
+import json
+import logging
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from loraexp.adapters.inject import inject
+from loraexp.config.schema import TrainConfig
+from loraexp.config.stored import from_dict, plain
+from loraexp.data.splits import load_data
+from loraexp.errors import UserError
+from loraexp.model.gpt2 import empty_classifier
+from loraexp.model.weights import load_tokenizer
+from loraexp.records.record import (
+    Failure,
+    Record,
+    Trial,
+    is_finished,
+    is_scored,
+)
+from loraexp.runs.content import OtherContent, present
+from loraexp.runs.run_folder import Busy, RunFolder
+from loraexp.runtime.atomic import read_text, write_whole
+from loraexp.runtime.ranks import is_main_process
+from loraexp.sweeps.sweep_folder import Sweep
+from loraexp.training.run import now, score, train
+
+log = logging.getLogger("loraexp")
+
+
+def check_jobs(configs: Sequence[TrainConfig]) -> None:
+    """Find what only the data and the model can tell (no such file, no such target) before any
+    job of a sweep trains.
+
+    Raises:
+        UserError: of the first job that could not run.
+    """
+    for data in {repr(config.data): config.data for config in configs}.values():
+        load_data(data)
+    for model in {repr(config.model): config.model for config in configs}.values():
+        load_tokenizer(model)
+    for config in configs:
+        folder = RunFolder.of(config)
+        present(config, folder, folder.finished)
+    for config in configs:  # on the meta device: names and shapes only
+        inject(empty_classifier(config.model, config.head, 2), config, config.seed)
+
+
+@dataclass(frozen=True)
+class Job:
+    """One run of a sweep or a search.
+
+    Args:
+        number: its place, from 0.
+        trials: how many jobs a search has, whose jobs are measured on validation texts alone; None
+            where they are planned beforehand.
+    """
+
+    sweep: Sweep
+    number: int
+    config: TrainConfig
+    trials: int | None = None
+
+    def write(self) -> Path:
+        """Leave it as a file, from which `read` has it again in any process."""
+        content = {"config": {**plain(self.config), "rerun": self.config.rerun}}
+        file = self.sweep.job_file(self.number).with_suffix(".json")
+        write_whole(file, json.dumps({**content, "trials": self.trials}) + "\n")
+        return file
+
+    @classmethod
+    def read(cls, file: Path) -> "Job":
+        content = json.loads(read_text(file.parent, file.name))
+        config = from_dict(TrainConfig, content["config"])
+        return cls(Sweep(file.parents[1]), int(file.stem), config, content["trials"])
+
+
+def launch(job: Job, progress: Any = None) -> Record | Trial | None:
+    """Do a job here, or, where it takes several processes that train together, in one of its own,
+    which Lightning can start again by its command line."""
+    if job.config.trainer.devices == 1 or not is_main_process():
+        return do(job, progress)
+    command = [sys.executable, "-m", "loraexp.sweeps.worker", str(job.write())]
+    process = subprocess.Popen(command)
+    try:
+        status = process.wait()
+    except BaseException:
+        process.terminate()
+        process.wait()
+        raise
+    folder = RunFolder.of(job.config)
+    if status:
+        reason = f"its process ended with status {status}"
+        with disk_full_guard(job.sweep):
+            Failure(folder.name, plain(job.config), reason, now()).write(folder.path)
+    if job.trials is None:
+        return folder.record() if folder.finished else None
+    return folder.trial() if folder.scored else None
+
+
+def do(job: Job, progress: Any = None) -> Record | Trial | None:
+    """Train the run of a job, or score it; None if that fails, with the reason kept."""
+    config, sweep, folder = job.config, job.sweep, RunFolder.of(job.config)
+    if is_main_process():
+        with disk_full_guard(sweep):
+            sweep.begin(job.number, folder.path)
+        log.info(sweep.progress_line(job.number, job.trials))
+    work: Callable[..., Record | Trial] = train if job.trials is None else score
+    try:
+        return work(config, sweep.folder.name, progress, patient=True)
+    except (Busy, OtherContent):
+        raise
+    except Exception as error:  # whatever it is: the other jobs can still be trained
+        if not is_main_process():
+            raise
+        reason = " ".join(str(error).split()) or type(error).__name__
+        if not isinstance(error, (UserError, OSError)):
+            reason = f"{type(error).__name__}: {reason}"
+            log.debug("", exc_info=error)
+        log.error(f"failed: {reason}")
+        with disk_full_guard(sweep):
+            Failure(folder.name, plain(config), reason, now()).write(folder.path)
+        return None
+
+
+@contextmanager
+def disk_full_guard(sweep: Sweep) -> Iterator[None]:
+    """Where not even that a job failed can be noted, as on a full disk, the sweep ends."""
+    try:
+        yield
+    except OSError as error:
+        complete = sum(is_finished(run) or is_scored(run) for run in sweep.begun())
+        raise UserError(
+            f"{error.strerror or error}: {complete} jobs are complete and keep their results; "
+            "the same command goes on from here"
+        ) from None

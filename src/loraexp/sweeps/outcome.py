@@ -1,0 +1,70 @@
+"""What a run, a sweep or a search came to, on the terminal, in its folder and on W&B."""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from loraexp.config.schema import TrainConfig
+from loraexp.config.stored import from_dict
+from loraexp.records.record import Failure, Record, Trial, by_loss
+from loraexp.results.tables import FORMATS
+from loraexp.runs.run_folder import RunFolder
+from loraexp.runtime.atomic import write_whole
+from loraexp.runtime.escape import printable
+from loraexp.sweeps.summary import Summary, finished
+from loraexp.sweeps.sweep_folder import Sweep, trials_table
+
+
+def show_sweep(sweep: Sweep) -> bool:
+    """The table over all jobs of a sweep; False if one of them failed."""
+    outcomes = sweep.outcomes()
+    show(outcomes, sweep.folder)
+    return none_failed(outcomes)
+
+
+def show_search(sweep: Sweep) -> bool:
+    """The trials of a search by their validation loss, then the best one's run, measured on the
+    test texts now; False if one of them failed."""
+    from loraexp.training.run import train
+
+    trials, folder = sweep.trials(), sweep.folder
+    table = trials_table(trials)
+    write_whole(folder / "trials.csv", FORMATS["csv"](table) + "\n")
+    print()
+    print(FORMATS["table"](table))
+    succeeded = [trial for trial in trials if isinstance(trial, Trial)]
+    if not succeeded:
+        print("every job failed; the same command tries these again", file=sys.stderr)
+        return False
+    best = from_dict(TrainConfig, min(succeeded, key=by_loss).config)
+    where = printable(str(RunFolder.of(best).path))
+    print(f"\nThe best by validation, and its test texts (read now, once): {where}")
+    show([train(best, folder.name)], RunFolder.of(best).path)
+    return none_failed(trials)
+
+
+def none_failed(outcomes: Sequence[Record | Trial | Failure]) -> bool:
+    failed = sum(isinstance(outcome, Failure) for outcome in outcomes)
+    if failed:
+        print(
+            f"{failed} of {len(outcomes)} jobs failed; the same command tries these again",
+            file=sys.stderr,
+        )
+    return not failed
+
+
+def show(outcomes: Sequence[Record | Failure], folder: Path) -> None:
+    """Print the table of runs, leave it and its figures in `folder`, and send them to W&B."""
+    summary = Summary.of(outcomes)
+    summary.write(folder)
+    print(summary.text)
+    pictures = summary.draw(folder)
+    for note in summary.notes():
+        print(note)
+    print(f"Wrote {printable(str(folder))}/table.csv and table.md; every run has its own folder.")
+    sent = [one for one in finished(outcomes) if one.config["logger"]["name"] == "wandb"]
+    if sent:
+        from loraexp.training.loggers import publish_sweep
+
+        if pattern := publish_sweep(sent, folder, summary.tables, pictures):
+            print(printable(f"Weights & Biases: kept offline; to send it: wandb sync {pattern}"))

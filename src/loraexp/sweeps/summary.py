@@ -1,0 +1,84 @@
+"""What a run or a sweep comes to: tables, figures, and what the terminal says beside them."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from loraexp.records.record import Failure, Record
+from loraexp.results.arm_keys import varied
+from loraexp.results.comparison import findings
+from loraexp.results.notes import score_notes
+from loraexp.results.tables import FORMATS, Table, narrowed, runs_table
+from loraexp.runtime.atomic import write_whole
+from loraexp.runtime.escape import printable
+from loraexp.sweeps.sweep_folder import describe_job
+
+# Of the table of runs, where a terminal is narrow.
+EXPENDABLE = ("percent", "adapter_bytes", "alpha", "test_f1", "train_accuracy", "targets")
+
+
+@dataclass(frozen=True)
+class Summary:
+    """The outcomes of a sweep, or of one run.
+
+    Args:
+        tables: by name: `runs`, and `comparison` where there is more than one seed.
+        text: the same for a terminal.
+    """
+
+    outcomes: Sequence[Record | Failure]
+    tables: dict[str, Table]
+    text: str
+
+    @classmethod
+    def of(cls, outcomes: Sequence[Record | Failure]) -> "Summary":
+        table = runs_table(outcomes)
+        tables = {"runs": table}
+        brief = narrowed(table.without("failed"), EXPENDABLE)  # reasons are long
+        lines = ["", FORMATS["table"](brief), ""]
+        records = finished(outcomes)
+        if len({record.config["seed"] for record in records}) > 1:
+            failed = [outcome for outcome in outcomes if isinstance(outcome, Failure)]
+            compared = findings(records, varied(records), failures=failed)
+            tables["comparison"] = compared.table
+            lines += [FORMATS["table"](compared.brief()), *map(printable, compared.notes), ""]
+        return cls(outcomes, tables, "\n".join(lines))
+
+    def write(self, folder: Path) -> None:
+        """table.csv and table.md, and comparison.csv if there is one."""
+        write_whole(folder / "table.csv", FORMATS["csv"](self.tables["runs"]) + "\n")
+        write_whole(folder / "table.md", FORMATS["markdown"](self.tables["runs"]) + "\n")
+        if compared := self.tables.get("comparison"):
+            write_whole(folder / "comparison.csv", FORMATS["csv"](compared) + "\n")
+
+    def draw(self, folder: Path) -> list[Path]:
+        """The figures of a sweep, in every format; returns the PNGs."""
+        records = finished(self.outcomes)
+        if len(records) < 2:
+            return []
+        from loraexp.results.report.figures import figures  # matplotlib: not at start
+        from loraexp.results.report.plots import save
+
+        pictures = []
+        for name, figure in figures(records, varied(records)).items():
+            save(figure, folder / name)
+            pictures.append(folder / f"{name}.png")
+        return pictures
+
+    def notes(self) -> Iterator[str]:
+        """What failed, and what a reader must know of the data and the base."""
+        for outcome in self.outcomes:
+            if isinstance(outcome, Failure):
+                told = describe_job(outcome, self.outcomes)
+                yield printable(f"Failed: {told}: {outcome.reason}")
+        records = finished(self.outcomes)
+        synthetic = {record.data["note"] for record in records if record.data["synthetic"]}
+        yield from (printable(f"Data: {note}.") for note in sorted(synthetic))
+        if "comparison" not in self.tables:  # its notes say it
+            yield from map(printable, score_notes(records))
+        if any(record.config["model"]["weights"] == "random" for record in records):
+            yield "The base has random weights: it has learnt nothing before."
+
+
+def finished(outcomes: Sequence[Record | Failure]) -> list[Record]:
+    return [outcome for outcome in outcomes if isinstance(outcome, Record)]

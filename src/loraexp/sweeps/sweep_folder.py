@@ -1,0 +1,179 @@
+"""The folder of a sweep: which runs it is made of, in what order, and how far it has come."""
+
+import math
+import os
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from loraexp.errors import UserError
+from loraexp.records.record import (
+    FILE,
+    SCORED,
+    Failure,
+    Record,
+    Trial,
+    by_loss,
+)
+from loraexp.results.settings import by_name, differs, flat, heading
+from loraexp.results.tables import Column, Table, percent
+from loraexp.runs.run_folder import RunFolder
+from loraexp.runtime.atomic import read_text, write_whole
+
+PLAN, JOBS = "plan.txt", "jobs"
+LONGEST = 2**16  # bytes of a path
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """Jobs may run in several processes: they meet in this folder's files.
+
+    plan.txt has the run folder of each job that was planned; jobs/<number>.txt that of one begun;
+    both as they are reached from here, so that outputs/ may be moved.
+    """
+
+    folder: Path
+
+    def plan(self, runs: list[Path]) -> None:
+        write_whole(self.folder / PLAN, "".join(f"{self.from_here(run)}\n" for run in runs))
+
+    def planned(self) -> list[Path]:
+        return [place(self.folder, line) for line in read_text(self.folder, PLAN).splitlines()]
+
+    def begin(self, number: int, run: Path) -> None:
+        write_whole(self.job_file(number), f"{self.from_here(run)}\n")
+
+    def job_file(self, number: int) -> Path:
+        return self.folder / JOBS / f"{number:06}.txt"
+
+    def from_here(self, run: Path) -> str:
+        return os.path.relpath(run.resolve(), self.folder.resolve())
+
+    def begun(self) -> list[Path]:
+        """Run folders in the order of the jobs' numbers, each once."""
+        files = sorted((self.folder / JOBS).glob("*.txt"))
+        return list(dict.fromkeys(named_in(file) for file in files))
+
+    def outcomes(self) -> list[Record | Failure]:
+        """What became of the jobs that ended, in their order."""
+        ended: list[Record | Failure] = []
+        for run in map(RunFolder, self.begun()):
+            if run.finished:
+                ended.append(run.record())
+            elif run.failed:
+                ended.append(run.failure())
+        return ended
+
+    def trials(self) -> list[Trial | Failure]:
+        """What became of the jobs of a search, in their order."""
+        ended: list[Trial | Failure] = []
+        for run in map(RunFolder, self.begun()):
+            if run.scored:
+                ended.append(run.trial())
+            elif run.failed:
+                ended.append(run.failure())
+        return ended
+
+    def progress_line(self, number: int, jobs: int | None = None) -> str:
+        """One line on where the sweep stands when job `number` (from 0) begins.
+
+        Args:
+            jobs: how many there will be, where these are not planned beforehand.
+        """
+        planned = self.planned()
+        line = f"job {number + 1} of {jobs or max(len(planned), number + 1)}"
+        if jobs is not None:
+            losses = [by_loss(one) for one in self.trials() if isinstance(one, Trial)]
+            line += f"; best validation loss so far {min(losses):.4f}" if losses else ""
+            left = self.seconds_left(self.begun(), jobs)
+            return line + (f"; about {duration(left)} left" if left else "")
+        records = [one for one in self.outcomes() if isinstance(one, Record)]
+        if records:
+            best = max(records, key=lambda record: record.metrics["validation"]["accuracy"])
+            accuracy = best.metrics["validation"]["accuracy"]
+            told = describe_job(best, self.outcomes())
+            line += f"; best validation accuracy so far {accuracy:.1%} ({told})"
+        if left := self.seconds_left(planned, len(planned)):
+            line += f"; about {duration(left)} left"
+        return line
+
+    def seconds_left(self, runs: list[Path], jobs: int) -> float | None:
+        """The wall time a job took since the sweep began, times those of `jobs` not finished."""
+        began = (self.folder / PLAN).stat().st_mtime
+        files = (run / name for run in runs for name in (FILE, SCORED))
+        ended = {file.parent: file for file in files if file.is_file()}.values()
+        trained = sum(file.stat().st_mtime > began for file in ended)
+        if not trained:
+            return None
+        return (time.time() - began) / trained * (jobs - len(ended))
+
+
+def place(sweep: Path, line: str) -> Path:
+    """The run folder that a line in a sweep's folder names. Sweeps of before have whole paths: the
+    run beside comes first, so that a copy does not read the place it was copied from."""
+    beside = sweep / ".." / ".." / Path(*Path(line).parts[-2:])
+    return (beside if Path(line).is_absolute() and beside.is_dir() else sweep / line).resolve()
+
+
+def named_in(job: Path) -> Path:
+    """The run folder that the file of a job names.
+
+    Raises:
+        UserError: no file, or one that names none.
+    """
+    try:
+        return place(job.parents[1], read_text(job.parent, job.name, LONGEST).strip())
+    except (OSError, ValueError, RuntimeError) as error:  # of a link to itself
+        raise UserError(f"{job} names no run's folder: {error}") from None
+
+
+def describe_job(one: Record | Failure, outcomes: Sequence[Record | Failure]) -> str:
+    """A job by what varies in its sweep and by its folder: lr_factor=3, seed=1: a-folder."""
+    configs, own = [flat(other.config) for other in outcomes], flat(one.config)
+    keys = [k for k in own if not k.startswith(("output_dir", "logger.")) and differs(k, configs)]
+    varies = ", ".join(f"{heading(key)}={own[key]}" for key in by_name(keys))
+    return f"{varies}: {one.name}" if varies else one.name
+
+
+def trials_table(trials: Sequence[Trial | Failure]) -> Table:
+    """One row a job of a search, the best by validation loss first; failed ones last."""
+    ordered = sorted(trials, key=lambda one: by_loss(one) if isinstance(one, Trial) else math.inf)
+    configs = [flat(one.config) for one in ordered]
+    keys = [k for k in (configs[0] if configs else ()) if differs(k, configs)]
+    rows = [
+        [
+            *(config[key] for key in keys),
+            one.metrics["loss"] if isinstance(one, Trial) else None,
+            one.metrics["accuracy"] if isinstance(one, Trial) else None,
+            None if isinstance(one, Trial) else one.reason,
+        ]
+        for one, config in zip(ordered, configs, strict=True)
+    ]
+    columns = [
+        *(Column(key, heading(key), setting, words=True) for key in keys),
+        Column("validation_loss", "val loss", lambda loss: f"{loss:.4f}"),
+        Column("validation_accuracy", "val", percent(1)),
+        Column("failed", "failed", words=True),
+    ]
+    table = Table(columns, rows)
+    return table if any(isinstance(one, Failure) for one in trials) else table.without("failed")
+
+
+def setting(value: Any) -> str:
+    """A number that a search drew needs no sixteen digits."""
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def duration(seconds: float) -> str:
+    """75 -> "1 min 15 s"."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return (
+        f"{hours} h {minutes} min"
+        if hours
+        else f"{minutes} min {rest} s"
+        if minutes
+        else f"{rest} s"
+    )

@@ -1,0 +1,79 @@
+"""What a run says beside what is so now: equal, close, or off, in words."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import zip_longest
+from reprlib import repr as short
+from typing import Any
+
+from loraexp.runtime.escape import printable
+
+SHOWN = 5  # differing keys of a dict
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing that was looked at.
+
+    Args:
+        field: of adapter.json or record.json.
+        off: what is wrong with it; None if nothing is.
+        skipped: why it could not be looked at; None if it was.
+    """
+
+    field: str
+    off: str | None = None
+    skipped: str | None = None
+
+
+def same(field: str, said: object, now: object) -> Check:
+    found = list(differing(said, now))
+    more = f" and {len(found) - SHOWN} more" if len(found) > SHOWN else ""
+    return Check(field, "; ".join(found[:SHOWN]) + more if found else None)
+
+
+def differing(said: object, now: object, key: str = "") -> Iterator[str]:
+    """A phrase for each difference; of dicts only the keys that differ."""
+    if isinstance(said, dict) and isinstance(now, dict):
+        for name in [*said, *(name for name in now if name not in said)]:
+            path = printable(f"{key}.{name}" if key else str(name))
+            if name in said and name in now:
+                yield from differing(said[name], now[name], path)
+            else:
+                yield f"{path} is {'missing' if name in now else 'too much'}"
+    elif not alike(said, now):
+        yield f"{key} says {short(said)}, is {short(now)}".lstrip()
+
+
+def alike(one: object, other: object) -> bool:
+    """Equal, and of one type: 0 is not false."""
+    if isinstance(one, list) and isinstance(other, list):
+        return len(one) == len(other) and all(map(alike, one, other))
+    if isinstance(one, dict) and isinstance(other, dict):
+        return one.keys() == other.keys() and all(alike(one[key], other[key]) for key in one)
+    return type(one) is type(other) and one == other
+
+
+def close(field: str, said: dict[str, Any], now: dict[str, Any], tolerance: float) -> Check:
+    """As `same`, but numbers may differ by the tolerance, and counts by that share of the texts."""
+
+    def settled(key: str) -> bool:
+        one, other = said.get(key), now[key]
+        if key == "confusion" and isinstance(one, list):
+            moved = sum(abs(a - b) for a, b in zip_longest(flat(one), flat(other), fillvalue=0))
+            return moved <= 2 * tolerance * now["n"]
+        if isinstance(one, float) and isinstance(other, float):
+            return distance([one], [other]) <= tolerance
+        return alike(one, other)
+
+    rest = {key: value for key, value in said.items() if key not in now or not settled(key)}
+    return same(field, rest, {key: value for key, value in now.items() if not settled(key)})
+
+
+def flat(rows: list[list[int]]) -> list[int]:
+    return [cell for row in rows for cell in row]
+
+
+def distance(before: list[float], after: list[float]) -> float:
+    """The largest difference, relative to the larger of what it was and 1."""
+    return max(abs(a - b) / max(1.0, abs(b)) for a, b in zip(after, before, strict=True))

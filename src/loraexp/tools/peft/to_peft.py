@@ -1,0 +1,198 @@
+"""A run's adapter in PEFT's format, for transformers' GPT-2: exact, or refused with the reason.
+
+transformers keeps q, k and v in one layer, c_attn. Their three updates become one of it: the A's
+below each other, the B's on a block diagonal, rows of zeros for what is not adapted.
+"""
+
+import json
+import re
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from loraexp.adapters.branches.base import Adapted, adapted_layers
+from loraexp.adapters.methods import find_method
+from loraexp.adapters.targets import HEAD
+from loraexp.errors import UserError
+from loraexp.model.checkpoint import save_base, save_tokenizer
+from loraexp.model.gpt2 import GPT2Classifier
+from loraexp.model.huggingface import our_paths, their_path
+from loraexp.model.weights import base_state
+from loraexp.runs.load import LoadedModel, load_run
+from loraexp.runtime.atomic import whole, write_whole
+from loraexp.tools.merging import check_expressible
+from loraexp.tools.peft.note import BASE, Note, note_model, readme
+from loraexp.tools.write_run import check_free
+
+PREFIX = "base_model.model"
+
+
+def export(run: Path, out: Path) -> int:
+    """Write PEFT's two files, the tokenizer, a note for `import`, a README, and the base beside
+    them unless it is on the hub; returns the number of the adapter's tensors.
+
+    Raises:
+        UserError: a run that cannot be restored, a method that PEFT's LoRA cannot express, or an
+            `out` that is taken.
+    """
+    check_free(out)
+    made = load_run(run)
+    config = made.config
+    if (kind := find_method(config.method).peft) not in WRITERS:
+        raise UserError(
+            f"method={config.method} {kind}; python -m loraexp merge writes it as a checkpoint"
+        )
+    check_expressible(config)
+    model, hub = config.model, config.model.weights == "hub"
+    # peft looks for a path from where it runs, not from where the adapter lies: it takes a whole
+    # one, and the README says how to open an export that was moved.
+    base = model.repo if hub else str((out / BASE).resolve())
+    settings, tensors = to_peft(made.network, config.method, base)
+    settings["revision"] = model.revision or None if hub else None
+    save_tokenizer(made.tokenizer, made.max_length, out)
+    if not hub:
+        state = {name: tensor.float() for name, tensor in base_state(model).items()}
+        save_base(state, model, made.tokenizer.pad, out / BASE, made.labels)
+        save_tokenizer(made.tokenizer, made.max_length, out / BASE)
+    note(made).write(out)
+    write_whole(out / "README.md", readme(config.model, made.tokenizer.pad, config.data.strip))
+    save_to(out, settings, tensors)
+    return len(tensors)
+
+
+def note(made: LoadedModel) -> Note:
+    config = made.config
+    return Note(
+        labels=list(made.labels),
+        model=note_model(config.model),
+        base_sha256=made.base_sha256,
+        tokenizer_sha256=made.tokenizer.sha256,
+        max_length=config.data.max_length,
+        strip=config.data.strip,
+    )
+
+
+def save_to(out: Path, settings: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> None:
+    with whole(out / "adapter_model.safetensors") as partial:
+        save_file({k: t.float() for k, t in tensors.items()}, partial, metadata={"format": "pt"})
+    write_whole(out / "adapter_config.json", json.dumps(settings, indent=2) + "\n")
+
+
+Layers = Mapping[str, Sequence[nn.Module]]
+
+
+def to_peft(
+    network: GPT2Classifier, method: str, base: str
+) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """The settings, and the tensors under PEFT's names in float64.
+
+    Raises:
+        UserError: a network of which no layer but the head is adapted.
+    """
+    found = layers(network)
+    if not found:
+        raise UserError(
+            "the head alone is adapted, which PEFT keeps whole, so there is nothing to export; "
+            "python -m loraexp merge writes it as a checkpoint"
+        )
+    head = network.score  # as a target it is folded: PEFT keeps the head whole
+    weight = (
+        head.branch.merged(head.base.weight.double()) if isinstance(head, Adapted) else head.weight
+    )
+    kind = find_method(method).peft
+    own, tensors = WRITERS[kind](found)
+    settings = {
+        "peft_type": kind,
+        "task_type": "SEQ_CLS",
+        "base_model_name_or_path": base,
+        "inference_mode": True,
+        "fan_in_fan_out": True,
+        "target_modules": [*found],
+        "modules_to_save": ["score"],
+        **own,
+    }
+    named = {f"{PREFIX}.{name}": tensor.contiguous() for name, tensor in tensors.items()}
+    return settings, {f"{PREFIX}.score.weight": weight.detach().double(), **named}
+
+
+def layers(network: GPT2Classifier) -> dict[str, list[nn.Module]]:
+    """PEFT's layers that change, by their paths in transformers, in model order; each with ours
+    that it consists of: q, k and v for c_attn, one for any other."""
+    found: dict[str, list[nn.Module]] = {}
+    for name in adapted_layers(network):
+        if name != HEAD:
+            theirs = their_path(name)
+            found[f"transformer.{theirs}"] = [*map(network.get_submodule, our_paths(theirs))]
+    return found
+
+
+def lora(layers: Layers) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """Settings and tensors of PEFT's LoRA, and of its DoRA where a branch has a magnitude."""
+    tensors, ranks, alphas, magnitudes = {}, {}, {}, {}
+    for name, parts in layers.items():
+        A, B, scaling = fused(parts)
+        tensors[f"{name}.lora_A.weight"], tensors[f"{name}.lora_B.weight"] = A, B
+        if any(isinstance(p, Adapted) and p.branch.magnitude() is not None for p in parts):
+            magnitudes[f"{name}.lora_magnitude_vector"] = torch.cat([*map(magnitude_of, parts)])
+        # A key of a pattern is a regular expression to PEFT.
+        ranks[re.escape(name)], alphas[re.escape(name)] = len(A), scaling * len(A)
+    first = next(iter(ranks))
+    settings = {
+        "r": ranks[first],
+        "lora_alpha": alphas[first],
+        "rank_pattern": ranks,
+        "alpha_pattern": alphas,
+        "lora_dropout": 0.0,
+        "use_rslora": False,
+        "use_dora": bool(magnitudes),
+        "bias": "none",
+    }
+    return settings, tensors | magnitudes
+
+
+def fused(parts: Sequence[nn.Module]) -> tuple[Tensor, Tensor, float]:
+    """A (k, in), B (out, k) in float64 and s of one layer that does what these do side by side."""
+    known = {row: p.branch.factors() for row, p in enumerate(parts) if isinstance(p, Adapted)}
+    (_, first, scaling), *_ = known.values()
+    d, column = len(first), 0
+    B = torch.zeros(len(parts) * d, sum(len(A) for A, _, _ in known.values()), dtype=torch.float64)
+    for row, (A, own, s) in known.items():
+        # The ratio is 1 unless a pattern gives targets their own.
+        B[row * d : (row + 1) * d, column : column + len(A)] = own * (s / scaling)
+        column += len(A)
+    return torch.cat([A for A, _, _ in known.values()]), B, scaling
+
+
+def magnitude_of(part: nn.Module) -> Tensor:
+    """(out,): the trained one, or that of a weight that is not adapted."""
+    if isinstance(part, Adapted) and (magnitude := part.branch.magnitude()) is not None:
+        return magnitude
+    return torch.linalg.vector_norm(part.get_parameter("weight").detach().double(), dim=1)
+
+
+def ia3(layers: Layers) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """Settings and vectors of PEFT's IA3, with ones for the part of a layer that is not adapted."""
+    inputs, tensors = [], {}
+    for name, parts in layers.items():
+        vectors = [
+            p.branch.get_parameter("ia3_l").detach().double()
+            if isinstance(p, Adapted)
+            else torch.ones(len(p.get_parameter("weight")), dtype=torch.float64)
+            for p in parts
+        ]
+        closes_mlp = name.endswith("mlp.c_proj")
+        inputs += [name] if closes_mlp else []
+        shape = (1, -1) if closes_mlp else (-1, 1)
+        tensors[f"{name}.ia3_l"] = torch.cat(vectors).view(shape)
+    return {"feedforward_modules": inputs}, tensors
+
+
+# PEFT's types of adapter -> its settings and tensors for these layers.
+WRITERS: dict[str, Callable[[Layers], tuple[dict[str, Any], dict[str, Tensor]]]] = {
+    "LORA": lora,
+    "IA3": ia3,
+}

@@ -1,0 +1,210 @@
+"""From a config to a trained adapter: data, network, trainer, fit, the epoch that is kept."""
+
+import logging
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from math import ceil
+
+import torch
+from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch.callbacks import (
+    Callback,
+    EarlyStopping,
+    LearningRateMonitor,
+    ModelCheckpoint,
+    ProgressBar,
+    Timer,
+)
+from lightning.pytorch.loggers import Logger
+
+from loraexp.adapters.inject import count
+from loraexp.adapters.learning import controller
+from loraexp.config.schema import TrainConfig
+from loraexp.data.batching import Batch
+from loraexp.data.datamodule import TextDataModule
+from loraexp.data.splits import TextData, load_data
+from loraexp.errors import UserError
+from loraexp.records.record_types import SPLITS
+from loraexp.runs.load import LoadedModel, build_model
+from loraexp.runs.run_folder import RunFolder
+from loraexp.runtime import hardware
+from loraexp.runtime.ranks import is_main_process
+from loraexp.training.callbacks.epoch_seeds import EpochSeeds
+from loraexp.training.callbacks.method_hooks import MethodHooks
+from loraexp.training.callbacks.prefix_cache import PrefixCaching
+from loraexp.training.callbacks.sanity import SanityChecks
+from loraexp.training.callbacks.throughput import Throughput
+from loraexp.training.callbacks.together import Together
+from loraexp.training.checkpoints import (
+    Resumption,
+    WholeCheckpoints,
+    checkpoints,
+    fingerprint,
+    fit,
+    resumable,
+)
+from loraexp.training.classifier_module import ClassifierModule
+from loraexp.training.evaluate import Evaluation, evaluate
+from loraexp.training.lightning_environment import NOWHERE, cluster_environment
+from loraexp.training.schedule import warmup_steps
+
+log = logging.getLogger("loraexp")
+POINTS_AN_EPOCH = 50  # of the training curves
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A trained adapter in its network, with all that a record says of how it came to be."""
+
+    config: TrainConfig
+    data: TextData
+    model: LoadedModel
+    texts: TextDataModule
+    module: ClassifierModule
+    trainer: Trainer
+    meter: Throughput
+    timer: Timer
+    best_epoch: int
+    load_seconds: float
+
+    def measure(self, split: str) -> Evaluation:
+        return evaluate(self.trainer, self.module, self.texts, split)
+
+
+def fit_adapter(
+    config: TrainConfig, folder: RunFolder, loggers: list[Logger], progress: Callback | None
+) -> Fitted:
+    """From data to the adapter of the epoch that is kept."""
+    started = time.perf_counter()
+    hardware.check_gpus(config.trainer.accelerator, config.trainer.devices)
+    if config.trainer.compile:
+        hardware.prepare_compiler()
+    hardware.reset_peak_memory()
+    data = load_data(config.data)
+    check_sizes(data, config)
+    model = build_model(config, data.labels)
+    texts = datamodule(config, data, model)
+    announce(config, model, texts)
+    module = ClassifierModule(model.network, config, len(data.labels))
+    marks = fingerprint(model, data)
+    meter, timer, keepers = Throughput(), Timer(), checkpoints(config, folder)
+    callbacks = [SanityChecks(), meter, timer, EpochSeeds(config.seed), Resumption(marks), *keepers]
+    callbacks += [PrefixCaching(texts), Together()]
+    between = controller(module, config)
+    callbacks += [MethodHooks(between)] if between else []
+    callbacks += [progress] if progress else []
+    trainer = build_trainer(config, texts, loggers, callbacks)
+    loaded = time.perf_counter()
+    fit(trainer, module, texts, resumable(folder, marks))
+    # weights_only: a checkpoint is data and never unpickled into code.
+    kept = torch.load(keepers[0].best_model_path, weights_only=True, map_location="cpu")
+    module.load_state_dict(kept["state_dict"])
+    best, load_seconds = int(kept["epoch"]) + 1, loaded - started
+    return Fitted(config, data, model, texts, module, trainer, meter, timer, best, load_seconds)
+
+
+def check_sizes(data: TextData, config: TrainConfig) -> None:
+    """Every process needs a text of each split.
+
+    Raises:
+        UserError: a split of fewer texts than trainer.devices.
+    """
+    for name in SPLITS:
+        if len(data[name]) < config.trainer.devices:
+            raise UserError(
+                f"trainer.devices must be at most the number of {name} texts = {len(data[name])}, "
+                f"got {config.trainer.devices}"
+            )
+
+
+def build_trainer(
+    config: TrainConfig,
+    texts: TextDataModule,
+    loggers: list[Logger],
+    callbacks: list[Callback],
+) -> Trainer:
+    """Lightning's Trainer; it is told nothing of precision: the network knows what runs in bf16."""
+    settings = config.trainer
+    if settings.patience is not None:
+        callbacks.append(EarlyStopping("val_loss", patience=settings.patience))
+    if loggers:
+        callbacks.append(LearningRates("step"))
+    gpu = hardware.uses_gpu(settings.accelerator)
+    steps = steps_an_epoch(config, len(texts.data.train))
+    return Trainer(
+        accelerator="gpu" if gpu else "cpu",
+        devices=settings.devices,
+        strategy="ddp" if settings.devices > 1 else "auto",
+        max_epochs=settings.max_epochs,
+        accumulate_grad_batches=settings.accumulate,
+        gradient_clip_val=config.optim.grad_clip or None,
+        limit_train_batches=settings.limit_batches,
+        limit_val_batches=settings.limit_batches,
+        limit_test_batches=settings.limit_batches,
+        logger=loggers,
+        callbacks=callbacks,
+        plugins=[WholeCheckpoints(), cluster_environment()],
+        default_root_dir=NOWHERE,
+        log_every_n_steps=max(1, steps // POINTS_AN_EPOCH),
+        num_sanity_val_steps=0,
+        enable_progress_bar=any(isinstance(c, ProgressBar) for c in callbacks),
+        enable_model_summary=False,
+        enable_checkpointing=any(isinstance(c, ModelCheckpoint) for c in callbacks),
+        use_distributed_sampler=False,  # our batches are cut and dealt by LengthGrouped
+        deterministic="warn" if gpu else None,  # CPU products are deterministic as they are
+    )
+
+
+def steps_an_epoch(config: TrainConfig, texts: int) -> int:
+    """Optimizer steps in one pass over so many training texts."""
+    settings = config.trainer
+    batches = ceil(ceil(texts / config.data.batch_size) / settings.devices)
+    return ceil(min(batches, settings.limit_batches or batches) / settings.accumulate)
+
+
+class LearningRates(LearningRateMonitor):
+    """Lightning's own writes a row for each batch of a step; this one for the first."""
+
+    def on_train_batch_start(
+        self, trainer: Trainer, pl_module: LightningModule, batch: Batch, index: int
+    ) -> None:
+        if index % trainer.accumulate_grad_batches == 0:
+            super().on_train_batch_start(trainer, pl_module, batch, index)
+
+
+def datamodule(config: TrainConfig, data: TextData, model: LoadedModel) -> TextDataModule:
+    encode, pad = model.tokenizer.encode, model.tokenizer.pad
+    return TextDataModule(data, config.data, encode, pad, model.max_length, config.seed)
+
+
+def announce(config: TrainConfig, model: LoadedModel, texts: TextDataModule) -> None:
+    """What a user wants to know before the first step."""
+    if not is_main_process():
+        return
+    data, counts, base = texts.data, count(model.network), config.model.name
+    if config.model.weights == "random":
+        base += " with RANDOM weights (it has learnt nothing yet)"
+    sizes = " + ".join(f"{len(data[name]):,}" for name in SPLITS)
+    log.info(f"{config.data.name}: {data.note}; {sizes} texts (train + validation + test)")
+    log.info(data.classes())
+    for warning in (*data.warnings(), *warnings(config, texts)):
+        log.warning(f"warning: {warning}")
+    log.info(
+        f"{config.method} on {base}: {counts.trainable:,} of {counts.total:,} parameters train "
+        f"({counts.percent:.2f} %), adapter {counts.adapter_bytes:,} bytes"
+    )
+
+
+def warnings(config: TrainConfig, texts: TextDataModule) -> Iterator[str]:
+    """What does not go as the config's reader may think, a line each."""
+    cut = {name: texts.cut(name) for name in SPLITS}
+    parts = [f"{n:,} of {len(texts.data[name]):,} {name}" for name, n in cut.items() if n]
+    if parts:
+        yield f"texts are cut to {texts.max_length} tokens: {', '.join(parts)}"
+    total = config.trainer.max_epochs * steps_an_epoch(config, len(texts.data.train))
+    if (warmup := warmup_steps(config.optim, total)) >= total:
+        yield (
+            f"optim.warmup takes {warmup:g} of {total} steps: "
+            "the learning rate never reaches optim.lr"
+        )

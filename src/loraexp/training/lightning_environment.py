@@ -1,0 +1,78 @@
+"""Lightning as this project runs it: an environment of processes of its own, and quiet."""
+
+import logging
+import os
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from lightning.fabric.plugins.environments.cluster_environment import ClusterEnvironment
+from lightning.fabric.plugins.environments.lightning import LightningEnvironment
+from lightning.fabric.plugins.environments.torchelastic import TorchElasticEnvironment
+
+from loraexp.runtime.quiet import quieted
+from loraexp.runtime.ranks import MAIN, by_torchrun, is_alone
+
+# Lightning's advice that does not hold for small token lists in memory, or that we follow.
+KNOWN_WARNINGS = (
+    ".*does not have many workers.*",
+    ".*Experiment logs directory .* exists and is not empty.*",
+    ".*Checkpoint directory .* exists and is not empty.*",
+    r".*isinstance\(treespec, LeafSpec\).*",  # Lightning's own call of torch
+    ".*The number of training batches .* is smaller than the logging interval.*",
+)
+# Where Lightning looks for checkpoints of its own (hpc_ckpt_*.ckpt) and would leave them: no folder
+# can be there, whatever lies in the current one.
+NOWHERE = os.devnull
+
+
+class OwnEnvironment(LightningEnvironment):
+    """Processes on this machine that Lightning itself starts. What Lightning would find out by
+    itself (SLURM, LSF, MPI, ranks) is left aside: under SLURM it would save on SIGUSR1 what the
+    next run in that folder then loads."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.set_global_rank(self.local_rank())  # Lightning took it from SLURM_PROCID or RANK
+
+    def local_rank(self) -> int:
+        return 0 if is_alone() else super().local_rank()
+
+    def node_rank(self) -> int:
+        return 0
+
+
+def cluster_environment() -> ClusterEnvironment:
+    """Ours, unless torchrun has started the processes."""
+    return TorchElasticEnvironment() if by_torchrun() else OwnEnvironment()
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Lightning without its banners and the warnings we have dealt with."""
+    loggers = (logging.getLogger(f"lightning.{part}") for part in ("pytorch", "fabric"))
+    with quieted(*loggers), warnings.catch_warnings():
+        for message in KNOWN_WARNINGS:
+            warnings.filterwarnings("ignore", message=message)
+        yield
+
+
+@contextmanager
+def restored_environment() -> Iterator[None]:
+    """Undo what DDP leaves in the process, so that a sweep's next job starts its own group; and no
+    variable sets what the config does not know of."""
+    before = dict(os.environ)
+    if is_alone():
+        os.environ[MAIN] = str(os.getpid())
+        os.environ.pop("LOCAL_RANK", None)  # Lightning sets it where it has started others
+    for name in before:
+        if name.startswith("PL_TRAINER_"):  # defaults of Lightning's Trainer
+            del os.environ[name]
+    try:
+        yield
+    finally:
+        if torch.distributed.is_available() and torch.distributed.is_initialized():
+            torch.distributed.destroy_process_group()
+        os.environ.clear()
+        os.environ.update(before)

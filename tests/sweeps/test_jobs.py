@@ -1,0 +1,71 @@
+"""A job is data: any process can do it from its file, and does what a single run does."""
+
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from loraexp.config.schema import TrainConfig
+from loraexp.runs.run_folder import RunFolder
+from loraexp.sweeps.jobs import Job, do, launch
+from loraexp.sweeps.sweep_folder import Sweep
+
+
+@pytest.fixture
+def job(small: TrainConfig, tmp_path: Path) -> Job:
+    sweep = Sweep(tmp_path / "outputs" / "sweeps" / "a")
+    sweep.plan([RunFolder.of(small).path])
+    return Job(sweep, 0, small)
+
+
+@pytest.mark.parametrize("trials", [None, 7])
+def test_it_comes_back_from_its_file(job: Job, trials: int | None) -> None:
+    config = replace(job.config, rerun=True, seed=3)
+    config.lora.rank_pattern = {"v_proj": 5}
+    whole = replace(job, config=config, trials=trials, number=12)
+    assert Job.read(whole.write()) == whole
+
+
+def test_a_process_of_its_own_leaves_what_this_one_does(job: Job, tmp_path: Path) -> None:
+    do(job)
+    here = RunFolder.of(job.config)
+    other = replace(job.config, output_dir=str(tmp_path / "other"))
+    sweep = Sweep(tmp_path / "other" / "sweeps" / "a")
+    sweep.plan([RunFolder.of(other).path])
+    command = [sys.executable, "-m", "loraexp.sweeps.worker", str(Job(sweep, 0, other).write())]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    ended = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=120)
+    assert (ended.returncode, ended.stdout) == (0, "")
+    assert "job 1 of 1" in ended.stderr
+    there = RunFolder.of(other)
+    assert there.record().hashes == here.record().hashes
+    assert sweep.begun() == [there.path.resolve()]
+    names = {file.name for file in here.path.rglob("*")}
+    assert {file.name for file in there.path.rglob("*")} == names
+
+
+@pytest.mark.skipif(not Path("/bin/false").exists(), reason="there is no /bin/false here")
+def test_a_process_that_dies_is_a_job_that_failed(
+    job: Job, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = replace(job.config, trainer=replace(job.config.trainer, devices=2))
+    monkeypatch.setattr(sys, "executable", "/bin/false")
+    assert launch(replace(job, config=config)) is None
+    assert RunFolder.of(config).failure().reason == "its process ended with status 1"
+
+
+@pytest.mark.slow
+def test_a_sweep_of_runs_that_take_two_processes_each(tmp_path: Path) -> None:
+    typed = ["trainer=ddp_cpu", "model=tiny", "data.limit=16", "logger=none", "seed=0,1", "-m"]
+    command = [sys.executable, "-m", "loraexp", "train", *typed]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    ended = subprocess.run(
+        command, capture_output=True, text=True, env=environment, timeout=300, cwd=tmp_path
+    )
+    assert ended.returncode == 0, ended.stderr
+    runs = [RunFolder(run) for run in (tmp_path / "outputs" / "train").iterdir()]
+    assert sorted(run.record().config["seed"] for run in runs) == [0, 1]
+    assert "job 2 of 2" in ended.stderr
