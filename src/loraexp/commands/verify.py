@@ -21,7 +21,7 @@ def run(config: VerifyConfig) -> None:
     checks = list(verify(Path(config.run)))
     for check in checks:
         state = f"OFF: {check.off}" if check.off else "skipped" if check.skipped else "ok"
-        print(printable(f"{check.field:<50}{state}"))
+        print(printable(f"{check.field:<50} {state}"))
         if check.skipped:
             print(printable(f"  {check.skipped}"))
     if off := [check.field for check in checks if check.off]:
