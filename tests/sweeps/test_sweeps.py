@@ -108,7 +108,7 @@ def test_two_of_the_same_sweep_at_once_share_the_work(tmp_path: Path) -> None:
 def test_twenty_kills_leave_no_trace_in_the_table(tmp_path: Path) -> None:
     draw, kills, status = random.Random(0), 0, -signal.SIGKILL
     # Long enough that twenty kills, each some seconds after a start, do not see its end.
-    typed = ("lora.rank=1,2", "seed=0,1", "trainer.max_epochs=400", "lora.dropout=0.1")
+    typed = ("lora.rank=1,2", "seed=0,1", "trainer.max_epochs=600", "lora.dropout=0.1")
     while status == -signal.SIGKILL:
         process = start(*typed, folder=tmp_path)
         try:
