@@ -1,7 +1,6 @@
 """One file a verb, and all that the verb is: its first line is its line of help, `run` is its call,
 and what `run` takes has its keys."""
 
-import ast
 import keyword
 from functools import cache
 from importlib import import_module
@@ -18,8 +17,9 @@ def summaries() -> dict[str, str]:
     found = {}
     for file in Path(__file__).parent.glob("*.py"):
         if file.stem != "__init__":
-            words = ast.get_docstring(ast.parse(file.read_text(encoding="utf-8"))) or ""
-            name, _, summary = words.splitlines()[0].removeprefix("loraexp ").partition(": ")
+            with file.open(encoding="utf-8") as lines:
+                words = next(lines).strip('"\n').removeprefix("loraexp ")
+            name, _, summary = words.partition(": ")
             found[name] = summary.removesuffix(".")
     return dict(sorted(found.items(), key=lambda item: (item[0] != "train", item[0])))
 
