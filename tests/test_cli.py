@@ -103,3 +103,12 @@ def test_help_and_counting_start_without_heavy_imports(
         [sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, timeout=60
     )
     assert (ended.returncode, ended.stderr) == (0, "")
+
+
+def test_a_single_run_keeps_hydras_own_settings(tmp_path: Path) -> None:
+    typed = ["model=tiny", "data.limit=16", "trainer.max_epochs=1", "logger=none"]
+    own = ["hydra.job.chdir=true", "hydra.run.dir=elsewhere"]
+    ended = loraexp("train", *typed, *own, folder=tmp_path)
+    assert (ended.returncode, ended.stderr.count("Traceback")) == (0, 0)
+    assert len([*(tmp_path / "elsewhere" / "outputs" / "train").iterdir()]) == 1
+    assert not (tmp_path / "outputs").exists()

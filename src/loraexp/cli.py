@@ -45,10 +45,10 @@ def dispatch(arguments: list[str]) -> None:
     from loraexp.sweeps.plan import plan
 
     planned, command = plan(verb, rest), module_of(name)
-    if planned.shows:
+    if planned.shows or (planned.by_hydra and planned.sweep is None):
         from loraexp.sweeps.executor import hydras
 
-        hydras(planned, None)
+        hydras(planned, single=command.run)
     elif planned.sweep is None:
         command.run(planned.jobs[0])
     elif not command.run_sweep(planned):

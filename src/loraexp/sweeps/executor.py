@@ -3,14 +3,16 @@ have them, and what they come to."""
 
 import importlib
 import logging
+import math
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from loraexp.config.compose import conf_dir, readable
 from loraexp.errors import UserError
-from loraexp.records.record import by_loss
+from loraexp.records.record import Trial, by_loss
 from loraexp.runs.run_folder import RunFolder
 from loraexp.runtime.endings import Ended
 from loraexp.sweeps.outcome import show_search, show_sweep
@@ -38,8 +40,15 @@ def run_sweep(planned: Plan, progress: Any) -> bool:
     return (show_search if planned.search else show_sweep)(sweep)
 
 
-def hydras(planned: Plan, progress: Any) -> None:
-    """Hand what was typed to Hydra: for its launchers, its searches, or to print a config."""
+def hydras(
+    planned: Plan, progress: Any = None, single: Callable[[Any], None] | None = None
+) -> None:
+    """Hand what was typed to Hydra: for its launchers, its sweepers, settings of its own, or to
+    print a config.
+
+    Args:
+        single: what to do with the config of what is no sweep.
+    """
     import hydra
     from hydra.core.hydra_config import HydraConfig
 
@@ -48,17 +57,20 @@ def hydras(planned: Plan, progress: Any) -> None:
         importlib.import_module("optuna.logging").set_verbosity(logging.WARNING)
 
     def task(config: Any) -> float | None:
-        from loraexp.sweeps.jobs import Job, launch
-
-        assert planned.sweep is not None
-        number, trials = HydraConfig.get().job.num, HydraConfig.get().sweeper.get("n_trials")
+        sys.argv[1:] = argv  # what a process that Lightning starts reads
+        hydra = HydraConfig.get()
         try:
-            if not planned.search:
-                launch(Job(Sweep(planned.sweep), number, planned.jobs[number]), progress)
+            # As composed there: a sweeper that is not the basic one may make other jobs than ours.
+            made = typed(TRAIN, config, hydra.overrides.task)
+            if planned.sweep is None:
+                assert single is not None
+                single(made)
                 return None
-            job = typed(TRAIN, config, HydraConfig.get().overrides.task)
-            trial = launch(Job(Sweep(planned.sweep), number, job, trials), progress)
-            return float("inf") if trial is None else by_loss(trial)  # type: ignore[arg-type]
+            from loraexp.sweeps.jobs import Job, launch
+
+            trials = hydra.sweeper.get("n_trials") if planned.search else None
+            trial = launch(Job(Sweep(planned.sweep), hydra.job.num, made, trials), progress)
+            return by_loss(trial) if isinstance(trial, Trial) else math.inf
         except Exception as error:  # past Hydra, which would print a traceback
             raise Ended(error) from error
 
