@@ -1,5 +1,5 @@
 """One file a verb, and all that the verb is: its first line is its line of help, `run` is its call,
-and what `run` takes has its keys."""
+and what `run` takes has its keys, unless KEYS has more."""
 
 import keyword
 from functools import cache
@@ -30,4 +30,5 @@ def module_of(name: str) -> ModuleType:
 
 
 def find_verb(name: str) -> Verb:
-    return Verb(name, get_type_hints(module_of(name).run)["config"])
+    module = module_of(name)
+    return Verb(name, getattr(module, "KEYS", None) or get_type_hints(module.run)["config"])

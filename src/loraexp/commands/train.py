@@ -4,7 +4,10 @@ import sys
 from typing import Any
 
 from loraexp.config.schema import TrainConfig
+from loraexp.config.sweep import SweepConfig
 from loraexp.sweeps.plan import Plan
+
+KEYS = SweepConfig  # what a run takes, and what a sweep does with it
 
 
 def run(config: TrainConfig) -> None:

@@ -1,7 +1,6 @@
 """Hydra's composition of conf/ and overrides into a typed object; what goes wrong is one line."""
 
 import re
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,6 @@ from loraexp.errors import UserError, unknown
 # Launchers and sweepers of others that Hydra's documentation names, and where they are.
 PLUGINS = {
     "hydra/sweeper": {
-        "optuna": "hydra-optuna-sweeper",
         "ax": "hydra-ax-sweeper",
         "nevergrad": "hydra-nevergrad-sweeper",
     },
@@ -31,6 +29,7 @@ PLUGINS = {
         "submitit_slurm": "hydra-submitit-launcher",
     },
 }
+OPTUNA = ("hydra/sweeper", "optuna")
 
 
 def conf_dir() -> Path:
@@ -68,6 +67,8 @@ def composed(verb: str, overrides: list[str], shell: bool = False) -> DictConfig
 def missing(error: MissingConfigException) -> UserError:
     """Of an option there is not: the package that has it, or the nearest one."""
     group, _, option = (error.missing_cfg_file or "").rpartition("/")
+    if (group, option) == OPTUNA:
+        return UserError("hydra/sweeper=optuna: loraexp searches by itself, search.trials=20")
     if package := PLUGINS.get(group, {}).get(option):
         return UserError(f"{group}={option} needs: pip install {package}")
     if not error.options:
@@ -108,11 +109,6 @@ def to_typed(config: DictConfig) -> Any:
     if marks:
         result.text = "???"
     return result
-
-
-def check_optuna() -> None:
-    if not (find_spec("hydra_plugins") and find_spec("hydra_plugins.hydra_optuna_sweeper")):
-        raise UserError("hydra/sweeper=optuna needs: pip install hydra-optuna-sweeper")
 
 
 def readable(error: BaseException) -> str:

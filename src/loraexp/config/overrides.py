@@ -137,7 +137,7 @@ def default_options(verb: Verb) -> dict[str, str | None]:
 def values(override: Override) -> list[str]:
     """What a key of a sweep takes one after the other, as typed; at most MOST_JOBS and one more."""
     if override.is_interval_sweep():
-        raise UserError(f"{line(override)}: an interval is for a search: hydra/sweeper=optuna")
+        raise UserError(f"{line(override)}: an interval is for a search: search.trials=20")
     try:
         return [*itertools.islice(override.sweep_string_iterator(), MOST_JOBS + 1)]
     except (HydraException, ValueError, ArithmeticError) as error:

@@ -113,9 +113,10 @@ class Trial:
         (folder / FAILED).unlink(missing_ok=True)
 
 
-def by_loss(trial: Trial) -> float:
-    """The validation loss, by which a search orders its trials."""
-    loss = trial.metrics["loss"]
+def by_loss(run: Trial | Record) -> float:
+    """The validation loss, by which runs are ordered before test texts are read."""
+    scores = run.metrics if isinstance(run, Trial) else run.metrics["validation"]
+    loss = scores["loss"]
     return math.inf if loss is None else float(loss)
 
 

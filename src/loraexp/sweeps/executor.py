@@ -1,23 +1,22 @@
-"""Run what was planned as a sweep or a search: its jobs, one after another or as Hydra's launchers
-have them, and what they come to."""
+"""Run what was planned as a sweep: its jobs, stage by stage, one after another or as Hydra's
+launchers have them, and what they come to."""
 
-import importlib
-import logging
 import math
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from loraexp.config.compose import conf_dir, readable
+from loraexp.config.schema import TrainConfig
 from loraexp.errors import UserError
-from loraexp.records.record import Trial, by_loss
+from loraexp.records.record import by_loss
 from loraexp.runs.run_folder import RunFolder
 from loraexp.runtime.endings import Ended
 from loraexp.sweeps.outcome import show_search, show_sweep
 from loraexp.sweeps.plan import TRAIN, Plan, typed
-from loraexp.sweeps.sweep_folder import Sweep
+from loraexp.sweeps.sweep_folder import TRIALS, Sweep
 
 
 def run_sweep(planned: Plan, progress: Any) -> bool:
@@ -26,18 +25,48 @@ def run_sweep(planned: Plan, progress: Any) -> bool:
     Raises:
         UserError: of the first job that could not run.
     """
-    from loraexp.sweeps.jobs import Job, check_jobs, launch  # torch: not at start
+    from loraexp.sweeps.jobs import check_jobs  # torch: not at start
 
     assert planned.sweep is not None
-    sweep = Sweep(planned.sweep)
     check_jobs(planned.jobs)
-    sweep.plan([RunFolder.of(config).path for config in planned.jobs])
+    if planned.search:
+        from loraexp.sweeps.search import search  # optuna: not at start
+
+        return show_search(search(planned, progress))
+    sweep = Sweep(planned.sweep)
+    jobs: Sequence[TrainConfig] = planned.jobs
+    sweep.plan([RunFolder.of(config).path for config in jobs])
     if planned.by_hydra:
         hydras(planned, progress)
     else:
-        for number, config in enumerate(planned.jobs):
-            launch(Job(sweep, number, config), progress)
-    return (show_search if planned.search else show_sweep)(sweep)
+        if planned.tune:
+            jobs = tuned(planned, sweep, progress)
+            sweep.plan([RunFolder.of(config).path for config in jobs])
+        train_all(jobs, sweep, progress)
+    return show_sweep(sweep)
+
+
+def tuned(planned: Plan, sweep: Sweep, progress: Any) -> list[TrainConfig]:
+    """Try learning rates until every arm has its own; returns the final runs with theirs."""
+    from loraexp.sweeps.jobs import Job, launch
+    from loraexp.sweeps.tuning import Tuning
+
+    assert planned.tune is not None
+    tuning, number = Tuning.of(planned.jobs, planned.tune, planned.factors), 0
+    while wave := tuning.missing(begun := {*sweep.begun(TRIALS)}):
+        of = number + len(wave)
+        for number, config in enumerate(wave, number):
+            launch(Job(sweep, number, of, config, trial=True), progress)
+        number += 1
+    tuning.write(sweep.folder, begun)
+    return tuning.finals(begun)
+
+
+def train_all(configs: Sequence[TrainConfig], sweep: Sweep, progress: Any, first: int = 0) -> None:
+    from loraexp.sweeps.jobs import Job, launch
+
+    for number, config in enumerate(configs, first):
+        launch(Job(sweep, number, first + len(configs), config), progress)
 
 
 def hydras(
@@ -53,24 +82,22 @@ def hydras(
     from hydra.core.hydra_config import HydraConfig
 
     os.environ["HYDRA_FULL_ERROR"] = "1"  # what stops Hydra itself comes to us as well
-    if planned.search:  # its line a trial is ours in other words, and coloured
-        importlib.import_module("optuna.logging").set_verbosity(logging.WARNING)
 
     def task(config: Any) -> float | None:
         sys.argv[1:] = argv  # what a process that Lightning starts reads
-        hydra = HydraConfig.get()
+        job = HydraConfig.get()
         try:
             # As composed there: a sweeper that is not the basic one may make other jobs than ours.
-            made = typed(TRAIN, config, hydra.overrides.task)
+            made = typed(TRAIN, config, job.overrides.task)
             if planned.sweep is None:
                 assert single is not None
                 single(made)
                 return None
             from loraexp.sweeps.jobs import Job, launch
 
-            trials = hydra.sweeper.get("n_trials") if planned.search else None
-            trial = launch(Job(Sweep(planned.sweep), hydra.job.num, made, trials), progress)
-            return by_loss(trial) if isinstance(trial, Trial) else math.inf
+            known = len(planned.jobs)
+            outcome = launch(Job(Sweep(planned.sweep), job.job.num, known, made), progress)
+            return by_loss(outcome) if outcome else math.inf
         except Exception as error:  # past Hydra, which would print a traceback
             raise Ended(error) from error
 

@@ -29,7 +29,7 @@ from loraexp.runs.content import OtherContent, present
 from loraexp.runs.run_folder import Busy, RunFolder
 from loraexp.runtime.atomic import read_text, write_whole
 from loraexp.runtime.ranks import is_main_process
-from loraexp.sweeps.sweep_folder import Sweep
+from loraexp.sweeps.sweep_folder import JOBS, TRIALS, Sweep
 from loraexp.training.run import now, score, train
 
 log = logging.getLogger("loraexp")
@@ -55,31 +55,37 @@ def check_jobs(configs: Sequence[TrainConfig]) -> None:
 
 @dataclass(frozen=True)
 class Job:
-    """One run of a sweep or a search.
+    """One run of a sweep.
 
     Args:
-        number: its place, from 0.
-        trials: how many jobs a search has, whose jobs are measured on validation texts alone; None
-            where they are planned beforehand.
+        number: its place among those of its kind, from 0.
+        of: how many these are, as far as is known.
+        trial: it is measured on validation texts alone.
     """
 
     sweep: Sweep
     number: int
+    of: int
     config: TrainConfig
-    trials: int | None = None
+    trial: bool = False
+
+    @property
+    def kind(self) -> str:
+        return TRIALS if self.trial else JOBS
 
     def write(self) -> Path:
         """Leave it as a file, from which `read` has it again in any process."""
         content = {"config": {**plain(self.config), "rerun": self.config.rerun}}
-        file = self.sweep.job_file(self.number).with_suffix(".json")
-        write_whole(file, json.dumps({**content, "trials": self.trials}) + "\n")
+        file = self.sweep.job_file(self.number, self.kind).with_suffix(".json")
+        write_whole(file, json.dumps({**content, "of": self.of}) + "\n")
         return file
 
     @classmethod
     def read(cls, file: Path) -> "Job":
         content = json.loads(read_text(file.parent, file.name))
         config = from_dict(TrainConfig, content["config"])
-        return cls(Sweep(file.parents[1]), int(file.stem), config, content["trials"])
+        trial, number = file.parent.name == TRIALS, int(file.stem)
+        return cls(Sweep(file.parents[1]), number, content["of"], config, trial)
 
 
 def launch(job: Job, progress: Any = None) -> Record | Trial | None:
@@ -100,9 +106,9 @@ def launch(job: Job, progress: Any = None) -> Record | Trial | None:
         reason = f"its process ended with status {status}"
         with disk_full_guard(job.sweep):
             Failure(folder.name, plain(job.config), reason, now()).write(folder.path)
-    if job.trials is None:
-        return folder.record() if folder.finished else None
-    return folder.trial() if folder.scored else None
+    if job.trial:
+        return folder.trial() if folder.scored else None
+    return folder.record() if folder.finished else None
 
 
 def do(job: Job, progress: Any = None) -> Record | Trial | None:
@@ -110,9 +116,9 @@ def do(job: Job, progress: Any = None) -> Record | Trial | None:
     config, sweep, folder = job.config, job.sweep, RunFolder.of(job.config)
     if is_main_process():
         with disk_full_guard(sweep):
-            sweep.begin(job.number, folder.path)
-        log.info(sweep.progress_line(job.number, job.trials))
-    work: Callable[..., Record | Trial] = train if job.trials is None else score
+            sweep.begin(job.number, folder.path, job.kind)
+        log.info((sweep.trial_line if job.trial else sweep.progress_line)(job.number, job.of))
+    work: Callable[..., Record | Trial] = score if job.trial else train
     try:
         return work(config, sweep.folder.name, progress, patient=True)
     except (Busy, OtherContent):
@@ -136,7 +142,8 @@ def disk_full_guard(sweep: Sweep) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        complete = sum(is_finished(run) or is_scored(run) for run in sweep.begun())
+        begun = [*sweep.begun(TRIALS), *sweep.begun()]
+        complete = sum(is_finished(run) or is_scored(run) for run in begun)
         raise UserError(
             f"{error.strerror or error}: {complete} jobs are complete and keep their results; "
             "the same command goes on from here"

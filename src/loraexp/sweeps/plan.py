@@ -1,22 +1,19 @@
 """From what was typed to checked jobs: every mistake is found here, before any of them starts."""
 
-import itertools
-import math
 import os
 import time
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from hydra import initialize_config_dir
-from hydra.core.override_parser.types import IntervalSweep, Override
+from hydra.core.override_parser.types import Override
 from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from loraexp.config.compose import (
-    check_optuna,
     check_plugins,
     composed,
     conf_dir,
@@ -25,30 +22,22 @@ from loraexp.config.compose import (
     to_typed,
 )
 from loraexp.config.keys import Verb
-from loraexp.config.overrides import (
-    MOST_JOBS,
-    cannot_read,
-    check_belonging,
-    line,
-    parsed,
-    read,
-    several,
-    values,
-)
+from loraexp.config.overrides import check_belonging, line, read, several
 from loraexp.config.pretraining import PretrainConfig
 from loraexp.config.quoting import quoted
 from loraexp.config.rules import check
 from loraexp.config.schema import Model, TrainConfig
 from loraexp.config.stored import expanded
+from loraexp.config.sweep import Search, SweepConfig, Tune
 from loraexp.errors import UserError, cut
 from loraexp.model.locate import RUN, in_folder, with_folder
 from loraexp.runs.memory import check_memory
+from loraexp.sweeps.grid import FACTOR, axes, first_factors, jobs, of_sweep
+from loraexp.sweeps.space import check_space, ends
 from loraexp.tools.peft.note import exported_base
 
 MULTIRUN = ("-m", "--multirun")
-# Of Optuna's sweeper: a seed, so that the same command tries the same and goes on where it was.
-SEARCH = ("hydra.sweeper.sampler.seed=0", "hydra.sweeper.n_jobs=1")
-TRAIN = Verb("train", TrainConfig)
+TRAIN = Verb("train", SweepConfig)
 SHOW = ("--cfg=job", "--cfg=hydra", "--cfg=all", "--resolve")  # Hydra's: print, run nothing
 
 
@@ -57,19 +46,28 @@ class Plan:
     """The checked config of each job of what was typed.
 
     Args:
-        jobs: of a search, whose jobs are not known beforehand, what they share.
+        jobs: of a search, whose jobs are not known beforehand, the ends of what it may draw.
         sweep: the folder of a sweep; None for a single job.
         arguments: the same for Hydra, where it does the work.
-        by_hydra: Hydra launches the jobs, by a plugin or settings of its own, or searches.
+        by_hydra: Hydra launches the jobs, by a plugin or settings of its own.
         shows: Hydra prints the config, and nothing runs.
+        tune: how each arm of the jobs finds its learning rate, if it does.
+        factors: of the rate, those that each arm tries first.
+        search: how many settings are drawn, and how.
+        space: what a search draws from.
+        fixed: what all settings of a search share, as typed.
     """
 
     jobs: list[Any]
     sweep: Path | None
     arguments: list[str]
     by_hydra: bool = False
-    search: bool = False
     shows: bool = False
+    tune: Tune | None = None
+    factors: Sequence[float] = ()
+    search: Search | None = None
+    space: Sequence[Override] = ()
+    fixed: Sequence[str] = field(default=(), repr=False)
 
 
 def plan(verb: Verb, arguments: list[str]) -> Plan:
@@ -91,10 +89,10 @@ def plan(verb: Verb, arguments: list[str]) -> Plan:
         check_belonging(verb, [o.key_or_group for o in overrides])
         fixed = [line(o) for o in overrides if not o.is_sweep_override()]
         swept = [o for o in overrides if o.is_sweep_override()]
-        if any(o.key_or_group == "hydra/sweeper" and o.value() == "optuna" for o in overrides):
-            check_optuna()
         config = composed(verb.name, fixed, shell=True)
-        multirun = bool({*flags} & {*MULTIRUN}) or mode_of(config) == "RunMode.MULTIRUN"
+        tune, search = of_sweep(verb, config)
+        multirun = bool({*flags} & {*MULTIRUN} or tune or search)
+        multirun = multirun or mode_of(config) == "RunMode.MULTIRUN"
         if multirun and verb.name != "train":
             raise UserError(f"only train makes sweeps (-m), not {verb.name}")
         if multirun and shown:
@@ -105,26 +103,43 @@ def plan(verb: Verb, arguments: list[str]) -> Plan:
             check_plugins(config)
         with open_dict(config):
             shell = config.pop("hydra")
-        search = multirun and "optuna" in str(shell.sweeper.get("_target_"))
-        grid = [fixed]
+        grid, space, factors = [fixed], [], ()
         if search:
-            check_search(shell, swept)
-            grid += [[*fixed, end] for one in swept for end in ends(one)]
+            space = [one for one in axes(shell, overrides) if one.is_sweep_override()]
+            check_space(space)
+            grid += [[*fixed, end] for one in space for end in ends(one)]
         elif multirun:
-            grid = jobs(shell, overrides)
+            given = axes(shell, overrides)
+            if tune:
+                factors = first_factors(tune, given)
+                given = [one for one in given if one.key_or_group != FACTOR]
+            grid = jobs(given)
         configs = [
             typed(verb, config if job is fixed else composed(verb.name, job), job) for job in grid
         ]
     hydras = [o for o in overrides if o.key_or_group.partition("/")[0].partition(".")[0] == "hydra"]
     sweep = sweep_folder(config) if multirun else None
     written = [f"--config-name={verb.name}", *shown, *(["-m"] if multirun else [])]
-    written += SEARCH if search else []
     written += map(line, overrides)
     if multirun and not any(o.key_or_group == "hydra.sweep.dir" for o in overrides):
         written.append(f"hydra.sweep.dir={quoted(str(sweep))}")
     basic = all("basic" in str(shell[part].get("_target_")) for part in ("launcher", "sweeper"))
     by_hydra = verb.name == "train" and (bool(hydras) or not basic)
-    return Plan(configs, sweep, written, by_hydra, search, shows=bool(shown))
+    if by_hydra and (tune or search):
+        word = "search.trials" if search else "tune"
+        raise UserError(f"{word} plans its own jobs: leave out {line(hydras[0])}")
+    return Plan(
+        configs,
+        sweep,
+        written,
+        by_hydra,
+        shows=bool(shown),
+        tune=tune,
+        factors=factors,
+        search=search,
+        space=space,
+        fixed=fixed,
+    )
 
 
 def typed(verb: Verb, config: DictConfig, overrides: Sequence[str] = ()) -> Any:
@@ -143,6 +158,8 @@ def typed(verb: Verb, config: DictConfig, overrides: Sequence[str] = ()) -> Any:
         except OSError as error:  # a name that is too long, a folder nobody may look into
             raise UserError(f"{error.strerror}: {cut(str(error.filename))}") from None
     check(result)
+    if isinstance(result, SweepConfig):
+        result = result.run()
     if type(result) in (TrainConfig, PretrainConfig):  # what counts only needs no memory
         check_memory(result)
     return result
@@ -183,51 +200,6 @@ def mode_of(config: DictConfig) -> str:
         return str(config.hydra.mode)
     except OmegaConfBaseException as error:
         raise UserError(readable(error)) from None
-
-
-def jobs(shell: DictConfig, overrides: list[Override]) -> list[list[str]]:
-    """The overrides of every job of a grid sweep, in the order of Hydra's basic sweeper."""
-    params = shell.sweeper.get("params") or {}
-    given = [parsed(text) or cannot_read(text) for text in (f"{k}={v}" for k, v in params.items())]
-    axes: dict[str, list[str]] = {}  # what is set twice has its last value
-    for one in [*given, *overrides]:
-        key = one.get_key_element()
-        found = values(one) if one.is_sweep_override() else [one.get_value_element_as_str()]
-        axes[key] = [f"{key}={value}" for value in found]
-    if math.prod(map(len, axes.values())) > MOST_JOBS:
-        raise UserError(f"the sweep has more than {MOST_JOBS:,} jobs: make several of it")
-    if not all(axes.values()):
-        raise UserError("the sweep is empty: one of its keys has no value")
-    return [[*job] for job in itertools.product(*axes.values())]
-
-
-def check_search(shell: DictConfig, swept: list[Override]) -> None:
-    for name in ("n_trials", "n_jobs"):
-        number = shell.sweeper.get(name)
-        if not isinstance(number, int) or number < 1:
-            raise UserError(f"hydra.sweeper.{name} must be at least 1, got {number}")
-    for override in swept:
-        between = override.value()
-        if isinstance(between, IntervalSweep) and not ordered(between.start, between.end):
-            raise UserError(f"{line(override)}: the first must not be above the second")
-
-
-def ordered(low: float | None, high: float | None) -> bool:
-    return low is not None and high is not None and low <= high
-
-
-def ends(override: Override) -> list[str]:
-    """The values of a search's key that are checked beforehand: all that are listed, the ends of an
-    interval; of real numbers the next to each end, for neither is drawn but by chance."""
-    between = override.value()
-    if not isinstance(between, IntervalSweep):
-        found = values(override)
-    elif isinstance(between.start, int) and isinstance(between.end, int):
-        found = [str(between.start), str(between.end)]
-    else:
-        low, high = float(between.start or 0), float(between.end or 0)
-        found = [repr(math.nextafter(low, high)), repr(math.nextafter(high, low))]
-    return [f"{override.key_or_group}={value}" for value in found]
 
 
 def sweep_folder(config: DictConfig) -> Path:

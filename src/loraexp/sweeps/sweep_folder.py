@@ -22,7 +22,7 @@ from loraexp.results.tables import Column, Table, percent
 from loraexp.runs.run_folder import RunFolder
 from loraexp.runtime.atomic import read_text, write_whole
 
-PLAN, JOBS = "plan.txt", "jobs"
+PLAN, JOBS, TRIALS = "plan.txt", "jobs", "trials"
 LONGEST = 2**16  # bytes of a path
 
 
@@ -30,8 +30,9 @@ LONGEST = 2**16  # bytes of a path
 class Sweep:
     """Jobs may run in several processes: they meet in this folder's files.
 
-    plan.txt has the run folder of each job that was planned; jobs/<number>.txt that of one begun;
-    both as they are reached from here, so that outputs/ may be moved.
+    plan.txt has the run folder of each job that was planned; jobs/<number>.txt that of one begun,
+    trials/<number>.txt of one that is measured on validation texts alone; all as they are reached
+    from here, so that outputs/ may be moved.
     """
 
     folder: Path
@@ -42,18 +43,18 @@ class Sweep:
     def planned(self) -> list[Path]:
         return [place(self.folder, line) for line in read_text(self.folder, PLAN).splitlines()]
 
-    def begin(self, number: int, run: Path) -> None:
-        write_whole(self.job_file(number), f"{self.from_here(run)}\n")
+    def begin(self, number: int, run: Path, kind: str = JOBS) -> None:
+        write_whole(self.job_file(number, kind), f"{self.from_here(run)}\n")
 
-    def job_file(self, number: int) -> Path:
-        return self.folder / JOBS / f"{number:06}.txt"
+    def job_file(self, number: int, kind: str = JOBS) -> Path:
+        return self.folder / kind / f"{number:06}.txt"
 
     def from_here(self, run: Path) -> str:
         return os.path.relpath(run.resolve(), self.folder.resolve())
 
-    def begun(self) -> list[Path]:
+    def begun(self, kind: str = JOBS) -> list[Path]:
         """Run folders in the order of the jobs' numbers, each once."""
-        files = sorted((self.folder / JOBS).glob("*.txt"))
+        files = sorted((self.folder / kind).glob("*.txt"))
         return list(dict.fromkeys(named_in(file) for file in files))
 
     def outcomes(self) -> list[Record | Failure]:
@@ -67,37 +68,36 @@ class Sweep:
         return ended
 
     def trials(self) -> list[Trial | Failure]:
-        """What became of the jobs of a search, in their order."""
+        """What became of the jobs that were measured on validation texts alone, in their order."""
         ended: list[Trial | Failure] = []
-        for run in map(RunFolder, self.begun()):
+        for run in map(RunFolder, self.begun(TRIALS)):
             if run.scored:
                 ended.append(run.trial())
             elif run.failed:
                 ended.append(run.failure())
         return ended
 
-    def progress_line(self, number: int, jobs: int | None = None) -> str:
-        """One line on where the sweep stands when job `number` (from 0) begins.
-
-        Args:
-            jobs: how many there will be, where these are not planned beforehand.
-        """
-        planned = self.planned()
-        line = f"job {number + 1} of {jobs or max(len(planned), number + 1)}"
-        if jobs is not None:
-            losses = [by_loss(one) for one in self.trials() if isinstance(one, Trial)]
-            line += f"; best validation loss so far {min(losses):.4f}" if losses else ""
-            left = self.seconds_left(self.begun(), jobs)
-            return line + (f"; about {duration(left)} left" if left else "")
+    def progress_line(self, number: int, of: int) -> str:
+        """One line on where the sweep stands when job `number` (from 0) of `of` begins."""
+        line = f"job {number + 1} of {max(of, number + 1)}"
         records = [one for one in self.outcomes() if isinstance(one, Record)]
         if records:
             best = max(records, key=lambda record: record.metrics["validation"]["accuracy"])
             accuracy = best.metrics["validation"]["accuracy"]
             told = describe_job(best, self.outcomes())
             line += f"; best validation accuracy so far {accuracy:.1%} ({told})"
-        if left := self.seconds_left(planned, len(planned)):
-            line += f"; about {duration(left)} left"
-        return line
+        return line + self.time_left(self.planned(), of)
+
+    def trial_line(self, number: int, of: int) -> str:
+        """The same of one that is measured on validation texts alone."""
+        line = f"trial {number + 1} of {max(of, number + 1)}"
+        losses = [by_loss(one) for one in self.trials() if isinstance(one, Trial)]
+        line += f"; best validation loss so far {min(losses):.4f}" if losses else ""
+        return line + self.time_left(self.begun(TRIALS), of)
+
+    def time_left(self, runs: list[Path], jobs: int) -> str:
+        seconds = self.seconds_left(runs, jobs)
+        return f"; about {duration(seconds)} left" if seconds else ""
 
     def seconds_left(self, runs: list[Path], jobs: int) -> float | None:
         """The wall time a job took since the sweep began, times those of `jobs` not finished."""

@@ -1,0 +1,50 @@
+"""Keys of a sweep as a whole: how its arms are tuned, what it searches, when it has seeds enough.
+None of them is a key of a run: no name, record or card has it."""
+
+from dataclasses import dataclass, fields
+
+from loraexp.config.keys import FLOAT32, key, seed_key
+from loraexp.config.schema import TrainConfig
+
+
+@dataclass
+class Tune:
+    """Stage one: each arm looks for its learning rate on validation texts alone."""
+
+    factors: list[float] = key(
+        [0.3, 1.0, 3.0],
+        "of optim.lr, tried first by every arm (those of a swept optim.lr_factor, if any)",
+        above=0,
+        most=FLOAT32,
+    )
+    seeds: int = key(1, "runs a rate; their seeds are no final run's", least=1, most=1000)
+    most: int = key(7, "learning rates that an arm may try, at its edges one by one", least=3)
+
+
+@dataclass
+class Search:
+    """Optuna's search over the keys that are typed with several values or a range."""
+
+    trials: int | None = key(None, "settings to try, by validation loss; null: no search", least=1)
+    seed: int = seed_key(0, "seed of what is drawn")
+    seeds: int = key(1, "runs a setting, of seeds seed, seed + 1, ...", least=1, most=1000)
+    pruner: str = key(
+        "none",
+        "none | median (a run that is behind the median at the same epoch ends) | wilcoxon (a "
+        "setting that is worse than the best seed by seed has no more)",
+        choices=("none", "median", "wilcoxon"),
+    )
+
+
+@dataclass
+class SweepConfig(TrainConfig):
+    """loraexp train"""
+
+    tune: Tune | None = key(
+        None, "each arm first finds its learning rate on validation texts; only that one trains"
+    )
+    search: Search = key(Search(), "")
+
+    def run(self) -> TrainConfig:
+        """What is a run's of it."""
+        return TrainConfig(**{f.name: getattr(self, f.name) for f in fields(TrainConfig)})

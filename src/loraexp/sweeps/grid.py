@@ -1,0 +1,60 @@
+"""What a sweep is made of: the values of each key, from an experiment and from what was typed."""
+
+import itertools
+import math
+from collections.abc import Sequence
+
+from hydra.core.override_parser.types import Override
+from omegaconf import DictConfig
+
+from loraexp.config.compose import to_typed
+from loraexp.config.keys import Verb
+from loraexp.config.overrides import MOST_JOBS, cannot_read, line, parsed, values
+from loraexp.config.sweep import Search, SweepConfig, Tune
+from loraexp.errors import UserError
+
+RATE, FACTOR = "optim.lr", "optim.lr_factor"
+
+
+def of_sweep(verb: Verb, config: DictConfig) -> tuple[Tune | None, Search | None]:
+    """How a sweep is tuned and what it searches; nothing of what is neither."""
+    if verb.schema is not SweepConfig:
+        return None, None
+    tune, search = (to_typed(config[part]) if config[part] else None for part in ("tune", "search"))
+    if search.trials is None:
+        return tune, None
+    if tune:
+        raise UserError("search.trials looks for a learning rate itself: leave out tune")
+    return None, search
+
+
+def first_factors(tune: Tune, given: Sequence[Override]) -> Sequence[float]:
+    """Of the learning rate, what every arm tries first: what is swept of it, else tune.factors."""
+    swept = {one.key_or_group: one for one in given if one.is_sweep_override()}
+    if RATE in swept:
+        raise UserError(f"{line(swept[RATE])}: tune looks for it; sweep {FACTOR} or leave both out")
+    factors = [*map(float, values(swept[FACTOR]))] if FACTOR in swept else tune.factors
+    if len({*factors}) < 2 or min(factors) <= 0:
+        raise UserError(f"tune.factors must be at least 2 above 0, got {factors}")
+    return sorted({*factors})
+
+
+def axes(shell: DictConfig, overrides: list[Override]) -> list[Override]:
+    """What an experiment sweeps and what was typed; of a key that is set twice the last."""
+    params = shell.sweeper.get("params") or {}
+    given = [parsed(text) or cannot_read(text) for text in (f"{k}={v}" for k, v in params.items())]
+    return [*{one.get_key_element(): one for one in [*given, *overrides]}.values()]
+
+
+def jobs(given: Sequence[Override]) -> list[list[str]]:
+    """The overrides of every job of a grid sweep, in the order of Hydra's basic sweeper."""
+    grid = []
+    for one in given:
+        key = one.get_key_element()
+        found = values(one) if one.is_sweep_override() else [one.get_value_element_as_str()]
+        grid.append([f"{key}={value}" for value in found])
+    if math.prod(map(len, grid)) > MOST_JOBS:
+        raise UserError(f"the sweep has more than {MOST_JOBS:,} jobs: make several of it")
+    if not all(grid):
+        raise UserError("the sweep is empty: one of its keys has no value")
+    return [[*job] for job in itertools.product(*grid)]

@@ -1,0 +1,138 @@
+"""A search: Optuna says what to try next and is told the validation loss (ask and tell); what is
+tried is an ordinary job.
+
+The study is a journal in the sweep's folder, which is named by what is searched: the same command
+finds it again after a kill, goes on in it with more trials, and shares it with others that run at
+the same time.
+"""
+
+import json
+import logging
+import math
+import warnings
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, replace
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hydra import initialize_config_dir
+
+from loraexp.config.compose import composed, conf_dir
+from loraexp.config.overrides import line
+from loraexp.config.schema import TrainConfig
+from loraexp.config.sweep import Search
+from loraexp.errors import UserError
+from loraexp.records.record import Trial, by_loss
+from loraexp.runs.name import config_hash
+from loraexp.sweeps.jobs import Job, launch
+from loraexp.sweeps.plan import TRAIN, Plan, typed
+from loraexp.sweeps.space import distributions, typed_as
+from loraexp.sweeps.sweep_folder import Sweep
+
+if TYPE_CHECKING:
+    import optuna
+
+log = logging.getLogger("loraexp")
+JOURNAL = "study.journal"
+
+
+def search(planned: Plan, progress: Any) -> Sweep:
+    """Try as many settings as are asked for, those of before counted; returns the sweep.
+
+    Raises:
+        UserError: Optuna is not installed, or cannot draw from the space.
+    """
+    assert planned.search is not None
+    try:
+        import optuna
+    except ImportError:
+        raise UserError("search.trials needs: pip install 'optuna>=4.9'") from None
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    sweep = Sweep(folder_of(planned))
+    sweep.plan([])
+    searching = Searching(planned, planned.search, sweep, study_in(sweep.folder), progress)
+    searching.go_on()
+    searching.draw()
+    return sweep
+
+
+def folder_of(planned: Plan) -> Path:
+    """By what is searched; how many trials are asked for makes no other search of it."""
+    assert planned.search is not None and planned.sweep is not None
+    rule = {key: value for key, value in asdict(planned.search).items() if key != "trials"}
+    space = sorted(map(line, planned.space))
+    content = json.dumps([config_hash(planned.jobs[0]), rule, space])
+    return planned.sweep.parents[1] / "searches" / sha256(content.encode()).hexdigest()[:8]
+
+
+def study_in(folder: Path) -> "optuna.Study":
+    import optuna
+    from optuna.storages import JournalStorage
+    from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
+
+    file = str(folder / JOURNAL)
+    storage = JournalStorage(JournalFileBackend(file, JournalFileOpenLock(file)))
+    return optuna.create_study(storage=storage, study_name="search", load_if_exists=True)
+
+
+@dataclass(frozen=True)
+class Searching:
+    planned: Plan
+    rule: Search
+    sweep: Sweep
+    study: "optuna.Study"
+    progress: Any
+
+    def go_on(self) -> None:
+        """Do again what a killed process was doing, and show what is finished already."""
+        from optuna.trial import TrialState
+
+        for known in self.study.get_trials(deepcopy=False):
+            loss = self.loss(known.number, known.params)
+            if known.state == TrialState.RUNNING:
+                self.tell(known.number, loss)
+
+    def draw(self) -> None:
+        """Ask for settings until there are enough of them."""
+        space = distributions(self.planned.space)
+        wanted = self.rule.trials or 0
+        while (begun := len(self.study.get_trials(deepcopy=False))) < wanted:
+            self.study.sampler = self.sampler(begun)
+            trial = self.study.ask(fixed_distributions=space)
+            enough = trial.number >= wanted  # others have asked at the same time
+            self.tell(trial.number, None if enough else self.loss(trial.number, trial.params))
+
+    def sampler(self, begun: int) -> "optuna.samplers.BaseSampler":
+        """Seeded by how far the search is, so that one that was cut short draws as if it was not."""
+        from optuna.samplers import TPESampler
+
+        return TPESampler(seed=self.rule.seed + begun, constant_liar=True)
+
+    def loss(self, number: int, drawn: dict[str, Any]) -> float | None:
+        """The mean validation loss over the seeds; None where a run failed."""
+        losses = []
+        for at, config in enumerate(self.runs(drawn)):
+            of = (self.rule.trials or 0) * self.rule.seeds
+            job = Job(self.sweep, number * self.rule.seeds + at, of, config, trial=True)
+            outcome = launch(job, self.progress)
+            if not isinstance(outcome, Trial):
+                return None
+            losses.append(by_loss(outcome))
+        return math.fsum(losses) / len(losses)
+
+    def runs(self, drawn: dict[str, Any]) -> Iterator[TrainConfig]:
+        overrides = [*self.planned.fixed, *typed_as(drawn)]
+        with initialize_config_dir(str(conf_dir()), version_base="1.3"):
+            config = typed(TRAIN, composed(TRAIN.name, overrides), overrides)
+        for seed in range(config.seed, config.seed + self.rule.seeds):
+            yield replace(config, seed=seed)
+
+    def tell(self, number: int, loss: float | None) -> None:
+        from optuna.trial import TrialState
+
+        failed = loss is None or not math.isfinite(loss)
+        state = TrialState.FAIL if failed else TrialState.COMPLETE
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # another process has told it before
+            self.study.tell(number, None if failed else loss, state, skip_if_finished=True)
