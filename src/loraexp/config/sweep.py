@@ -13,7 +13,7 @@ class Tune:
 
     factors: list[float] = key(
         [0.3, 1.0, 3.0],
-        "of optim.lr, tried first by every arm (those of a swept optim.lr_factor, if any)",
+        "of optim.lr, tried first by every arm (a typed optim.lr_factor=... names others)",
         above=0,
         most=FLOAT32,
     )

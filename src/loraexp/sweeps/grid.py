@@ -28,12 +28,17 @@ def of_sweep(verb: Verb, config: DictConfig) -> tuple[Tune | None, Search | None
     return None, search
 
 
-def first_factors(tune: Tune, given: Sequence[Override]) -> Sequence[float]:
-    """Of the learning rate, what every arm tries first: what is swept of it, else tune.factors."""
-    swept = {one.key_or_group: one for one in given if one.is_sweep_override()}
-    if RATE in swept:
-        raise UserError(f"{line(swept[RATE])}: tune looks for it; sweep {FACTOR} or leave both out")
-    factors = [*map(float, values(swept[FACTOR]))] if FACTOR in swept else tune.factors
+def first_factors(tune: Tune, swept: Sequence[Override], typed: Sequence[Override]) -> list[float]:
+    """Of the learning rate, what every arm tries first: what was typed of it, else tune.factors.
+
+    Args:
+        swept: of what an experiment sweeps as well.
+    """
+    for one in swept:
+        if one.key_or_group == RATE and one.is_sweep_override():
+            raise UserError(f"{line(one)}: tune looks for it; sweep {FACTOR} or leave both out")
+    own = [one for one in typed if one.key_or_group == FACTOR and one.is_sweep_override()]
+    factors = [*map(float, values(own[-1]))] if own else tune.factors
     if len({*factors}) < 2 or min(factors) <= 0:
         raise UserError(f"tune.factors must be at least 2 above 0, got {factors}")
     return sorted({*factors})

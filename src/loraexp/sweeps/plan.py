@@ -111,7 +111,7 @@ def plan(verb: Verb, arguments: list[str]) -> Plan:
         elif multirun:
             given = axes(shell, overrides)
             if tune:
-                factors = first_factors(tune, given)
+                factors = first_factors(tune, given, overrides)
                 given = [one for one in given if one.key_or_group != FACTOR]
             grid = jobs(given)
         configs = [
