@@ -29,7 +29,7 @@ PLUGINS = {
         "submitit_slurm": "hydra-submitit-launcher",
     },
 }
-OPTUNA = ("hydra/sweeper", "optuna")
+OWN_SEARCH = "hydra/sweeper=optuna: loraexp searches by itself: search.trials=20"
 
 
 def conf_dir() -> Path:
@@ -67,8 +67,6 @@ def composed(verb: str, overrides: list[str], shell: bool = False) -> DictConfig
 def missing(error: MissingConfigException) -> UserError:
     """Of an option there is not: the package that has it, or the nearest one."""
     group, _, option = (error.missing_cfg_file or "").rpartition("/")
-    if (group, option) == OPTUNA:
-        return UserError("hydra/sweeper=optuna: loraexp searches by itself, search.trials=20")
     if package := PLUGINS.get(group, {}).get(option):
         return UserError(f"{group}={option} needs: pip install {package}")
     if not error.options:

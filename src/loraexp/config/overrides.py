@@ -44,6 +44,8 @@ def read(verb: Verb, text: str) -> Override:
         for option in options_of(override):
             if option not in groups_of(verb)[key]:
                 raise unknown(key, option, groups_of(verb)[key])
+        if not override.is_sweep_override() and override.value() is None:
+            return parsed(f"~{key}") or cannot_read(text)  # Hydra's way to leave a group out
     return override
 
 
@@ -91,7 +93,7 @@ def check_belonging(verb: Verb, given: list[str]) -> None:
     for field in fields(verb.schema):
         inside = [key for key in given if key.startswith(f"{field.name}.")]
         if inside and field.default is None and group_in(field.type) and field.name not in given:
-            options = ", ".join(groups_of(verb)[field.name])
+            options = ", ".join(set_of(verb, field.name))
             raise UserError(f"{inside[0]} needs {field.name}=... beside it, one of {options}")
 
 
@@ -115,11 +117,17 @@ def options_of(override: Override) -> list[str]:
 
 @cache
 def groups_of(verb: Verb) -> dict[str, list[str]]:
-    """The config groups of a verb and their options."""
+    """The config groups of a verb and their options; null of one that may be left out."""
     return {
         name: sorted(file.stem for file in (conf_dir() / name).glob("*.yaml"))
-        for name in default_options(verb)
+        + ["null"] * (taken is None)
+        for name, taken in default_options(verb).items()
     }
+
+
+def set_of(verb: Verb, group: str) -> list[str]:
+    """The options of a group but null."""
+    return [option for option in groups_of(verb)[group] if option != "null"]
 
 
 @cache

@@ -14,6 +14,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from loraexp.config.compose import (
+    OWN_SEARCH,
     check_plugins,
     composed,
     conf_dir,
@@ -86,10 +87,15 @@ def plan(verb: Verb, arguments: list[str]) -> Plan:
         raise UserError("--resolve needs --cfg=job beside it")
     with initialize_config_dir(str(conf_dir()), version_base="1.3"):
         overrides = [read(verb, a) for a in arguments if not a.startswith("-")]
-        check_belonging(verb, [o.key_or_group for o in overrides])
         fixed = [line(o) for o in overrides if not o.is_sweep_override()]
         swept = [o for o in overrides if o.is_sweep_override()]
-        config = composed(verb.name, fixed, shell=True)
+        if any(o.key_or_group == "hydra/sweeper" and o.value() == "optuna" for o in overrides):
+            raise UserError(OWN_SEARCH)
+        try:
+            config = composed(verb.name, fixed, shell=True)
+        except UserError:  # a key of a group that is null: Hydra does not say so
+            check_belonging(verb, [o.key_or_group for o in overrides])
+            raise
         tune, search = of_sweep(verb, config)
         multirun = bool({*flags} & {*MULTIRUN} or tune or search)
         multirun = multirun or mode_of(config) == "RunMode.MULTIRUN"
