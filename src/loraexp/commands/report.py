@@ -38,7 +38,9 @@ def run(config: ReportConfig) -> None:
     from loraexp.results.report.plots import as_svg
     from loraexp.results.report.report import report
 
-    made = report(found.runs, config.by, config.baseline, config.question, found.failures)
+    made = report(
+        found.runs, config.by, config.baseline, config.question, found.failures, found.trials
+    )
     if config.format == "html":
         write_whole(out, sealed(to_html(made)))
     else:

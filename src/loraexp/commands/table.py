@@ -28,7 +28,9 @@ class TableConfig:
 
 def run(config: TableConfig) -> None:
     found = collect(config.runs, config.where)
-    result = findings(found.records, config.by, config.baseline, config.sort, found.failures)
+    result = findings(
+        found.records, config.by, config.baseline, config.sort, found.failures, found.trials
+    )
     table = result.brief() if config.format == "table" else result.table
     print(FORMATS[config.format](table))
     if config.format in ("csv", "json"):  # a program reads these: what a person must know beside

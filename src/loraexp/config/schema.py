@@ -63,8 +63,9 @@ class Data:
     strip: bool = key(True, "leave out white space at both ends of a text")
     split: str = key(
         "stratified",
-        "stratified (70/10/20, classes in proportion) | book (the tutorial's, sms_spam only)",
-        choices=("stratified", "book"),
+        "stratified (70/10/20, classes in proportion) | book (the tutorial's, sms_spam only) | "
+        "all (every text trains: for use, not to be measured)",
+        choices=("stratified", "book", "all"),
     )
     split_seed: int = seed_key(123, "seed of the split; `seed` never moves a text")
     dedupe: bool = key(False, "drop repeated texts before the split")

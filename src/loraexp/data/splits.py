@@ -18,6 +18,8 @@ from loraexp.data.sources import Source, find_source
 from loraexp.errors import UserError, unknown
 from loraexp.records.record_types import SPLITS
 
+ALL = "all"  # of data.split: nothing is held out
+
 
 @dataclass(frozen=True)
 class Split:
@@ -135,7 +137,11 @@ def load_data(config: Data) -> TextData:
     if sample := train_sample(splits["train"].classes, config):
         remarks.append(f"train metrics are of {len(sample):,} texts, {WHICH[config.limit_by]}")
     sizes = {name: len(frame) for name, frame in frames.items()}
-    uneven = [] if "split" in source.frame else small_shares(sizes)
+    uneven = [] if "split" in source.frame or config.split == ALL else small_shares(sizes)
+    if config.split == ALL:
+        uneven.append(
+            "data.split=all: every text is trained on, so no score here measures anything"
+        )
     return TextData(
         **splits,
         labels=source.labels,
@@ -186,8 +192,10 @@ def cut(source: Source, config: Data) -> dict[str, pd.DataFrame]:
         frame = frame.drop_duplicates("text")
     if "split" in frame:
         frames = {name: frame[frame["split"] == name] for name in SPLITS}
-        return with_validation(frames, config.split_seed)
-    return SPLITTERS[config.split](frame, config.split_seed)
+        frames = with_validation(frames, config.split_seed)
+    else:
+        frames = SPLITTERS[config.split](frame, config.split_seed)
+    return {**frames, "train": frame} if config.split == ALL else frames
 
 
 def tutorials_or_own(source: Source, config: Data) -> pd.DataFrame:
@@ -242,4 +250,5 @@ def with_validation(frames: dict[str, pd.DataFrame], seed: int) -> dict[str, pd.
 SPLITTERS: dict[str, Callable[[pd.DataFrame, int], dict[str, pd.DataFrame]]] = {
     "book": book,
     "stratified": stratified,
+    ALL: stratified,
 }

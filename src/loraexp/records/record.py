@@ -15,7 +15,8 @@ from loraexp.records.record_types import CONFIG, RECORD, TRIAL, at_odds
 from loraexp.records.typed_json import checker, found, hints_of, parsed, printed
 from loraexp.runtime.atomic import json_hash, read_text, write_whole
 
-FILE, FAILED, SCORED = "record.json", "failed.json", "validation.json"
+FILE, FAILED = "record.json", "failed.json"
+SCORED, TRIAL_FAILED = "validation.json", "validation-failed.json"
 FORMAT, UNSEALED = 3, 2  # records of before have no seal
 F = TypeVar("F")
 
@@ -66,7 +67,8 @@ class Record:
 
     def write(self, folder: Path) -> None:
         write(self, folder / FILE)
-        (folder / FAILED).unlink(missing_ok=True)
+        for failure in (FAILED, TRIAL_FAILED):
+            (folder / failure).unlink(missing_ok=True)
 
 
 @dataclass(frozen=True)
@@ -87,8 +89,8 @@ class Failure:
     format: int = FORMAT
     seal: str = field(default="", compare=False)
 
-    def write(self, folder: Path) -> None:
-        write(self, folder / FAILED)
+    def write(self, folder: Path, trial: bool = False) -> None:
+        write(self, folder / (TRIAL_FAILED if trial else FAILED))
 
 
 @dataclass(frozen=True)
@@ -110,7 +112,7 @@ class Trial:
 
     def write(self, folder: Path) -> None:
         write(self, folder / SCORED)
-        (folder / FAILED).unlink(missing_ok=True)
+        (folder / TRIAL_FAILED).unlink(missing_ok=True)
 
 
 def by_loss(run: Trial | Record) -> float:
@@ -140,13 +142,16 @@ def read_file(file: Path) -> Record:
     return read(Record, file, RECORD)
 
 
-def read_failure(folder: Path) -> Failure:
+def read_failure(folder: Path, trial: bool = False) -> Failure:
     """Why the job of `folder` failed.
+
+    Args:
+        trial: as one that was to be measured on validation texts alone.
 
     Raises:
         UserError: a file that is missing or damaged.
     """
-    return read(Failure, folder / FAILED, CONFIG)
+    return read(Failure, folder / (TRIAL_FAILED if trial else FAILED), CONFIG)
 
 
 def read_trial(folder: Path) -> Trial:
@@ -170,6 +175,10 @@ def is_finished(folder: Path) -> bool:
 
 def is_failed(folder: Path) -> bool:
     return not is_finished(folder) and os.path.lexists(folder / FAILED)
+
+
+def is_failed_trial(folder: Path) -> bool:
+    return not is_scored(folder) and os.path.lexists(folder / TRIAL_FAILED)
 
 
 def write(content: Record | Failure | Trial, file: Path, indent: int | None = 2) -> None:

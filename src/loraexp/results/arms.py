@@ -1,13 +1,13 @@
 """Runs of several seeds as one arm: its best setting by validation, its figures, its comparison."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 
-from loraexp.records.record import Record
+from loraexp.records.record import Failure, Record, Trial
 from loraexp.results.arm_keys import NO_CHOICE, check_keys, settings_of, splits_of
 from loraexp.results.settings import flat
 from loraexp.results.stats import (
@@ -19,6 +19,7 @@ from loraexp.results.stats import (
     t_interval,
     wilson_interval,
 )
+from loraexp.results.tuned import Tried, tried
 
 
 @dataclass(frozen=True)
@@ -53,15 +54,34 @@ class Arm:
 
     Args:
         name: the values of the keys it is named by.
-        settings: what was tried, each over its seeds.
+        settings: what was trained, each over its seeds.
+        trials: of all arms, the runs that only looked for a learning rate.
     """
 
     name: tuple[Any, ...]
     settings: Sequence[Setting]
+    trials: Collection[Trial | Failure] = ()
 
     @cached_property
     def chosen(self) -> Setting:
         return max(self.settings, key=lambda setting: setting.validation)
+
+    @cached_property
+    def tried(self) -> Tried | None:
+        """How its learning rate was found, where runs of their own looked for it."""
+        return tried(self.chosen.records, self.trials) if len(self.settings) == 1 else None
+
+    @property
+    def rates(self) -> dict[float, float]:
+        """By learning rate, the mean validation loss."""
+        if self.tried:
+            return {self.tried.rate * factor: loss for factor, loss in self.tried.means.items()}
+        return {setting.rate: -setting.validation[1] for setting in self.settings}
+
+    @property
+    def count(self) -> int:
+        """How many settings its own was chosen from."""
+        return len(self.tried.losses) if self.tried else len(self.settings)
 
     @cached_property
     def accuracies(self) -> dict[int, float]:
@@ -96,8 +116,13 @@ class Arm:
         return "+".join(sorted(splits_of(r for s in self.settings for r in s.records)))
 
 
-def arms(records: Iterable[Record], by: Sequence[str]) -> list[Arm]:
+def arms(
+    records: Iterable[Record], by: Sequence[str], trials: Collection[Trial | Failure] = ()
+) -> list[Arm]:
     """Records as arms named by the keys of `by`, in the order they first come.
+
+    Args:
+        trials: runs that only looked for a learning rate; a failed one counts as tried.
 
     Raises:
         UserError: a key that not every record has.
@@ -110,7 +135,7 @@ def arms(records: Iterable[Record], by: Sequence[str]) -> list[Arm]:
         name = tuple(config[key] for key in by)
         grouped.setdefault(name, {}).setdefault(str(setting), []).append(record)
     return [
-        Arm(name, [Setting(flat(runs[0].config), runs) for runs in settings.values()])
+        Arm(name, [Setting(flat(runs[0].config), runs) for runs in settings.values()], trials)
         for name, settings in grouped.items()
     ]
 

@@ -1,11 +1,11 @@
 """The table that says which arm is better, by how much, and whether that is more than chance."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from loraexp.errors import UserError, unknown
-from loraexp.records.record import Failure, Record
+from loraexp.records.record import Failure, Record, Trial
 from loraexp.results.arm_keys import naming
 from loraexp.results.arms import Arm, Comparison, arms, compare
 from loraexp.results.fairness import caveats, repeats, runs
@@ -13,6 +13,7 @@ from loraexp.results.notes import failed_lines, score_notes
 from loraexp.results.settings import conditions, flat, heading, is_typed
 from loraexp.results.stats import Interval
 from loraexp.results.tables import Cell, Column, Ends, Table, ends, narrowed, percent
+from loraexp.results.tuned import in_words
 
 # For a terminal; files have all.
 BRIEF = (
@@ -81,17 +82,19 @@ def findings(
     baseline: str | None = None,
     sort: str = "name",
     failures: Sequence[Failure] = (),
+    trials: Collection[Trial | Failure] = (),
 ) -> Findings:
     """Compare the arms that `by` names with `baseline`, or with the best of them.
 
     Args:
         failures: jobs that left no record; an arm of which nothing else is there has an empty row.
+        trials: runs that only looked for a learning rate, on validation texts.
 
     Raises:
         UserError: a key that no record has, a baseline that is not one arm, no such column.
     """
     by = naming(records, by)
-    found = arms(records, by)
+    found = arms(records, by, trials)
     reference = named(found, by, baseline) if baseline else None
     against = compare(found, reference)
     columns = [*(Column(key, heading(key), words=True) for key in by), *FIGURES]
@@ -149,7 +152,7 @@ def row(arm: Arm, against: Comparison | None, baseline: str | None) -> list[Cell
     first, (accuracy, _) = arm.chosen.records[0], arm.chosen.validation
     return [
         *arm.name,
-        len(arm.settings),
+        arm.count,
         arm.chosen.rate,
         first.counts["trainable"],
         len(arm.accuracies),
@@ -210,6 +213,8 @@ def notes(
             f"{'baseline' if baseline else 'best'}, over seeds and over test texts, paired; the "
             "larger; Holm-corrected. Tied: p of 0.05 or more."
         )
+    if tuned := [arm.tried for arm in found if arm.tried]:
+        lines.append(in_words(tuned))
     if any(one is not None and one.untested == "one seed" for one in against):
         lines.append(
             "One seed: not tested, for the best of single runs is often a lucky one; name a "

@@ -6,6 +6,7 @@ from typing import Any
 from loraexp.records.record import Record
 from loraexp.results.arm_keys import splits_of
 from loraexp.results.arms import Arm, Setting
+from loraexp.results.tuned import protocol_faults
 
 TUNED = {"optim.lr", "optim.lr_factor"}
 
@@ -60,6 +61,8 @@ def caveats(arms: Sequence[Arm], by: Sequence[str]) -> list[str]:
 def found(arms: Sequence[Arm], by: Sequence[str]) -> Iterator[str]:
     yield from splits(arms)
     yield from seeds(arms)
+    if any(record.config["data"]["split"] == "all" for arm in arms for record in runs(arm)):
+        yield "data.split=all: the test texts were trained on"
     for reason, trait in BUDGETS.items():
         if len({frozenset(map(trait, runs(arm))) for arm in arms}) > 1:
             yield reason
@@ -105,8 +108,15 @@ def tuning(arms: Sequence[Arm], by: Sequence[str]) -> Iterator[str]:
     if TUNED & {*by}:
         yield "rows are single learning rates; the best of them is chosen on test texts"
         return
-    for arm in arms:
-        name = ", ".join(f"{k}={v}" for k, v in zip(by, arm.name, strict=True))
+    names = [", ".join(f"{k}={v}" for k, v in zip(by, arm.name, strict=True)) for arm in arms]
+    tuned = [arm.tried for arm in arms if arm.tried]
+    if len(tuned) == len(arms):
+        used = [arm.chosen.config["optim.lr_factor"] for arm in arms]
+        yield from protocol_faults(names, tuned, used)
+        return
+    if tuned:
+        yield "some arms were tuned by runs of their own, others by those that are compared"
+    for name, arm in zip(names, arms, strict=True):
         rates = sorted({setting.rate for setting in arm.settings})
         if len(rates) < 3:
             yield f"{name}: only {len(rates)} of at least 3 learning rates tried"

@@ -16,6 +16,7 @@ from loraexp.records.record import (
     Record,
     Trial,
     is_failed,
+    is_failed_trial,
     is_finished,
     is_scored,
     read_failure,
@@ -74,6 +75,11 @@ class RunFolder:
     def failed(self) -> bool:
         return is_failed(self.path)
 
+    @property
+    def tried(self) -> bool:
+        """Was it measured on validation texts alone, or failed as it was to be?"""
+        return self.scored or is_failed_trial(self.path)
+
     def record(self) -> Record:
         return read_record(self.path)
 
@@ -82,6 +88,9 @@ class RunFolder:
 
     def failure(self) -> Failure:
         return read_failure(self.path)
+
+    def trial_or_failure(self) -> Trial | Failure:
+        return self.trial() if self.scored else read_failure(self.path, trial=True)
 
     def hashes(self) -> Mapping[str, str]:
         """Of the content that its result says it is of; none where there is no result."""

@@ -11,13 +11,16 @@ from loraexp.errors import UserError
 from loraexp.records.record import (
     FAILED,
     FILE,
+    SCORED,
+    TRIAL_FAILED,
     Failure,
     Record,
+    Trial,
 )
 from loraexp.results.notes import failed_lines
 from loraexp.results.settings import chosen, flat
 from loraexp.runs.run_folder import RunFolder
-from loraexp.sweeps.sweep_folder import named_in
+from loraexp.sweeps.sweep_folder import JOBS, TRIALS, named_in
 
 
 @dataclass(frozen=True)
@@ -26,6 +29,7 @@ class Collected:
 
     runs: Mapping[Path, Record]
     failures: Sequence[Failure]
+    trials: Sequence[Trial | Failure] = ()
 
     @property
     def records(self) -> list[Record]:
@@ -43,10 +47,11 @@ def collect(folders: Sequence[str], where: Sequence[str]) -> Collected:
     """
     runs: dict[Path, Record] = {}
     failures: dict[Path, Failure] = {}
+    trials: dict[Path, Trial | Failure] = {}
     for below in map(Path, folders):
         if not below.is_dir():
             raise UserError(f"runs={below}: no such folder")
-        for run in sorted(candidates(below) - {*runs, *failures}):
+        for run in sorted(candidates(below) - {*runs, *failures, *trials}):
             folder = RunFolder(run)
             if folder.finished:
                 record = folder.record()
@@ -56,7 +61,11 @@ def collect(folders: Sequence[str], where: Sequence[str]) -> Collected:
                 failure = folder.failure()
                 if chosen(flat(failure.config), where):
                     failures[run] = failure
-    found = Collected(runs, [*failures.values()])
+            if folder.tried:
+                trial = folder.trial_or_failure()
+                if chosen(flat(trial.config), where):
+                    trials[run] = trial
+    found = Collected(runs, [*failures.values()], [*trials.values()])
     if not runs:
         conditions = f" with {', '.join(where)}" if where else ""
         failed = "".join(f"; {line}" for line in failed_lines(found.failures))
@@ -65,8 +74,10 @@ def collect(folders: Sequence[str], where: Sequence[str]) -> Collected:
 
 
 def candidates(folder: Path) -> set[Path]:
-    """Folders that may hold a run's record or the reason why it has none."""
+    """Folders that may hold a run's record, what validation texts gave, or the reason why there is
+    neither."""
     # Not by glob, which leaves out links to nowhere: a record that is one is refused.
-    below = {Path(at) for at, *names in os.walk(folder) if {FILE, FAILED} & {*chain(*names)}}
-    jobs = {named_in(job) for job in folder.glob("jobs/*.txt")}
+    files = {FILE, FAILED, SCORED, TRIAL_FAILED}
+    below = {Path(at) for at, *names in os.walk(folder) if files & {*chain(*names)}}
+    jobs = {named_in(job) for kind in (JOBS, TRIALS) for job in folder.glob(f"{kind}/*.txt")}
     return {run.resolve() for run in below | jobs}

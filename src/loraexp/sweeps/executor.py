@@ -54,10 +54,10 @@ def tuned(planned: Plan, sweep: Sweep, progress: Any) -> list[TrainConfig]:
     assert planned.tune is not None
     tuning, number = Tuning.of(planned.jobs, planned.tune, planned.factors), 0
     while wave := tuning.missing(begun := {*sweep.begun(TRIALS)}):
-        of = number + len(wave)
-        for number, config in enumerate(wave, number):
-            launch(Job(sweep, number, of, config, trial=True), progress)
-        number += 1
+        known = number + len(wave)
+        for config in wave:
+            launch(Job(sweep, number, known, config, trial=True), progress)
+            number += 1
     tuning.write(sweep.folder, begun)
     return tuning.finals(begun)
 

@@ -20,7 +20,8 @@ def of_sweep(verb: Verb, config: DictConfig) -> tuple[Tune | None, Search | None
     """How a sweep is tuned and what it searches; nothing of what is neither."""
     if verb.schema is not SweepConfig:
         return None, None
-    tune, search = (to_typed(config[part]) if config[part] else None for part in ("tune", "search"))
+    tune: Tune | None = to_typed(config.tune) if config.tune else None
+    search: Search = to_typed(config.search)
     if search.trials is None:
         return tune, None
     if tune:

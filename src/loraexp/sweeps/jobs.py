@@ -105,7 +105,7 @@ def launch(job: Job, progress: Any = None) -> Record | Trial | None:
     if status:
         reason = f"its process ended with status {status}"
         with disk_full_guard(job.sweep):
-            Failure(folder.name, plain(job.config), reason, now()).write(folder.path)
+            Failure(folder.name, plain(job.config), reason, now()).write(folder.path, job.trial)
     if job.trial:
         return folder.trial() if folder.scored else None
     return folder.record() if folder.finished else None
@@ -132,7 +132,7 @@ def do(job: Job, progress: Any = None) -> Record | Trial | None:
             log.debug("", exc_info=error)
         log.error(f"failed: {reason}")
         with disk_full_guard(sweep):
-            Failure(folder.name, plain(config), reason, now()).write(folder.path)
+            Failure(folder.name, plain(config), reason, now()).write(folder.path, job.trial)
         return None
 
 

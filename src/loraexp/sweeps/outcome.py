@@ -18,7 +18,7 @@ from loraexp.sweeps.sweep_folder import Sweep, trials_table
 def show_sweep(sweep: Sweep) -> bool:
     """The table over all jobs of a sweep; False if one of them failed."""
     outcomes = sweep.outcomes()
-    show(outcomes, sweep.folder)
+    show(outcomes, sweep.folder, sweep.trials())
     return none_failed(outcomes)
 
 
@@ -53,9 +53,15 @@ def none_failed(outcomes: Sequence[Record | Trial | Failure]) -> bool:
     return not failed
 
 
-def show(outcomes: Sequence[Record | Failure], folder: Path) -> None:
-    """Print the table of runs, leave it and its figures in `folder`, and send them to W&B."""
-    summary = Summary.of(outcomes)
+def show(
+    outcomes: Sequence[Record | Failure], folder: Path, trials: Sequence[Trial | Failure] = ()
+) -> None:
+    """Print the table of runs, leave it and its figures in `folder`, and send them to W&B.
+
+    Args:
+        trials: what only looked for learning rates.
+    """
+    summary = Summary.of(outcomes, trials)
     summary.write(folder)
     print(summary.text)
     pictures = summary.draw(folder)

@@ -109,7 +109,7 @@ def plan(verb: Verb, arguments: list[str]) -> Plan:
             check_plugins(config)
         with open_dict(config):
             shell = config.pop("hydra")
-        grid, space, factors = [fixed], [], ()
+        grid, space, factors = [fixed], list[Override](), list[float]()
         if search:
             space = [one for one in axes(shell, overrides) if one.is_sweep_override()]
             check_space(space)
@@ -124,7 +124,7 @@ def plan(verb: Verb, arguments: list[str]) -> Plan:
             typed(verb, config if job is fixed else composed(verb.name, job), job) for job in grid
         ]
     hydras = [o for o in overrides if o.key_or_group.partition("/")[0].partition(".")[0] == "hydra"]
-    sweep = sweep_folder(config) if multirun else None
+    sweep = sweep_folder(config.output_dir) if multirun else None
     written = [f"--config-name={verb.name}", *shown, *(["-m"] if multirun else [])]
     written += map(line, overrides)
     if multirun and not any(o.key_or_group == "hydra.sweep.dir" for o in overrides):
@@ -208,10 +208,10 @@ def mode_of(config: DictConfig) -> str:
         raise UserError(readable(error)) from None
 
 
-def sweep_folder(config: DictConfig) -> Path:
+def sweep_folder(output_dir: str) -> Path:
     """A new folder's name under the output folder; no other process gets the same."""
     return (
-        Path(config.output_dir).expanduser()
+        Path(output_dir).expanduser()
         / "sweeps"
         / f"{time.strftime('%Y-%m-%d_%H-%M-%S')}-{os.getpid()}"
     )

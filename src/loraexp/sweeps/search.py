@@ -59,7 +59,8 @@ def search(planned: Plan, progress: Any) -> Sweep:
 
 def folder_of(planned: Plan) -> Path:
     """By what is searched; how many trials are asked for makes no other search of it."""
-    assert planned.search is not None and planned.sweep is not None
+    assert planned.search is not None
+    assert planned.sweep is not None
     rule = {key: value for key, value in asdict(planned.search).items() if key != "trials"}
     space = sorted(map(line, planned.space))
     content = json.dumps([config_hash(planned.jobs[0]), rule, space])
@@ -104,7 +105,7 @@ class Searching:
             self.tell(trial.number, None if enough else self.loss(trial.number, trial.params))
 
     def sampler(self, begun: int) -> "optuna.samplers.BaseSampler":
-        """Seeded by how far the search is, so that one that was cut short draws as if it was not."""
+        """Seeded by how far the search is: one that was cut short draws as if it was not."""
         from optuna.samplers import TPESampler
 
         return TPESampler(seed=self.rule.seed + begun, constant_liar=True)

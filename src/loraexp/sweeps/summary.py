@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from loraexp.records.record import Failure, Record
+from loraexp.records.record import Failure, Record, Trial
 from loraexp.results.arm_keys import varied
 from loraexp.results.comparison import findings
 from loraexp.results.notes import score_notes
@@ -22,16 +22,20 @@ class Summary:
     """The outcomes of a sweep, or of one run.
 
     Args:
+        trials: what only looked for learning rates.
         tables: by name: `runs`, and `comparison` where there is more than one seed.
         text: the same for a terminal.
     """
 
     outcomes: Sequence[Record | Failure]
+    trials: Sequence[Trial | Failure]
     tables: dict[str, Table]
     text: str
 
     @classmethod
-    def of(cls, outcomes: Sequence[Record | Failure]) -> "Summary":
+    def of(
+        cls, outcomes: Sequence[Record | Failure], trials: Sequence[Trial | Failure] = ()
+    ) -> "Summary":
         table = runs_table(outcomes)
         tables = {"runs": table}
         brief = narrowed(table.without("failed"), EXPENDABLE)  # reasons are long
@@ -39,10 +43,10 @@ class Summary:
         records = finished(outcomes)
         if len({record.config["seed"] for record in records}) > 1:
             failed = [outcome for outcome in outcomes if isinstance(outcome, Failure)]
-            compared = findings(records, varied(records), failures=failed)
+            compared = findings(records, varied(records), failures=failed, trials=trials)
             tables["comparison"] = compared.table
             lines += [FORMATS["table"](compared.brief()), *map(printable, compared.notes), ""]
-        return cls(outcomes, tables, "\n".join(lines))
+        return cls(outcomes, trials, tables, "\n".join(lines))
 
     def write(self, folder: Path) -> None:
         """table.csv and table.md, and comparison.csv if there is one."""
@@ -60,7 +64,7 @@ class Summary:
         from loraexp.results.report.plots import save
 
         pictures = []
-        for name, figure in figures(records, varied(records)).items():
+        for name, figure in figures(records, varied(records), self.trials).items():
             save(figure, folder / name)
             pictures.append(folder / f"{name}.png")
         return pictures
@@ -71,6 +75,10 @@ class Summary:
             if isinstance(outcome, Failure):
                 told = describe_job(outcome, self.outcomes)
                 yield printable(f"Failed: {told}: {outcome.reason}")
+        for failure in self.trials:
+            if isinstance(failure, Failure):
+                told = describe_job(failure, self.trials)
+                yield printable(f"Counts as the worst rate: {told}: {failure.reason}")
         records = finished(self.outcomes)
         synthetic = {record.data["note"] for record in records if record.data["synthetic"]}
         yield from (printable(f"Data: {note}.") for note in sorted(synthetic))

@@ -69,13 +69,7 @@ class Sweep:
 
     def trials(self) -> list[Trial | Failure]:
         """What became of the jobs that were measured on validation texts alone, in their order."""
-        ended: list[Trial | Failure] = []
-        for run in map(RunFolder, self.begun(TRIALS)):
-            if run.scored:
-                ended.append(run.trial())
-            elif run.failed:
-                ended.append(run.failure())
-        return ended
+        return [run.trial_or_failure() for run in map(RunFolder, self.begun(TRIALS)) if run.tried]
 
     def progress_line(self, number: int, of: int) -> str:
         """One line on where the sweep stands when job `number` (from 0) of `of` begins."""
@@ -129,7 +123,9 @@ def named_in(job: Path) -> Path:
         raise UserError(f"{job} names no run's folder: {error}") from None
 
 
-def describe_job(one: Record | Failure, outcomes: Sequence[Record | Failure]) -> str:
+def describe_job(
+    one: Record | Trial | Failure, outcomes: Sequence[Record | Trial | Failure]
+) -> str:
     """A job by what varies in its sweep and by its folder: lr_factor=3, seed=1: a-folder."""
     configs, own = [flat(other.config) for other in outcomes], flat(one.config)
     keys = [k for k in own if not k.startswith(("output_dir", "logger.")) and differs(k, configs)]

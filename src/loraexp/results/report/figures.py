@@ -1,6 +1,6 @@
 """What a sweep looks like: figures over arms, readable in grey and by the colour-blind."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from matplotlib.axes import Axes
@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, FuncFormatter, LogLocator, NullFormatter
 from rich.cells import cell_len
 
-from loraexp.records.record import Record
+from loraexp.records.record import Failure, Record, Trial
 from loraexp.results.arm_keys import naming
 from loraexp.results.arms import Arm, arms
 from loraexp.results.report.glyphs import drawable, families
@@ -22,10 +22,16 @@ DASHES = ("-", "--", "-.", ":")
 
 
 @drawing()
-def figures(records: Sequence[Record], by: Sequence[str]) -> dict[str, Figure]:
-    """Every figure that these runs have something to show in, by its file's name."""
+def figures(
+    records: Sequence[Record], by: Sequence[str], trials: Collection[Trial | Failure] = ()
+) -> dict[str, Figure]:
+    """Every figure that these runs have something to show in, by its file's name.
+
+    Args:
+        trials: runs that only looked for a learning rate.
+    """
     by = naming(records, by)
-    found = arms(records, by)
+    found = arms(records, by, trials)
     made = {
         "rank": rank_figure(found, by),
         "parameters": parameter_figure(found, by),
@@ -132,9 +138,8 @@ def rate_figure(found: Sequence[Arm], by: Sequence[str]) -> Figure | None:
     """Validation loss over the learning rate, a line an arm: is the best inside the grid?"""
     lines = {}
     for arm in found:
-        settings = sorted(arm.settings, key=lambda setting: setting.rate)
-        if len({setting.rate for setting in settings}) > 1:
-            lines[label(arm, by)] = [(s.rate, -s.validation[1]) for s in settings]
+        if len(arm.rates) > 1:
+            lines[label(arm, by)] = sorted(arm.rates.items())
     if not lines:
         return None
     figure, axes = canvas(4.8, 3.2)

@@ -2,7 +2,7 @@
 
 import itertools
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from os.path import lexists
 from pathlib import Path
@@ -10,7 +10,7 @@ from pathlib import Path
 import yaml
 from matplotlib.figure import Figure
 
-from loraexp.records.record import Failure, Record
+from loraexp.records.record import Failure, Record, Trial
 from loraexp.results.arm_keys import naming, varied
 from loraexp.results.arms import Arm, Comparison, arms, compare
 from loraexp.results.comparison import Findings, findings
@@ -84,6 +84,7 @@ def report(
     baseline: str | None = None,
     question: str | None = None,
     failures: Sequence[Failure] = (),
+    trials: Collection[Trial | Failure] = (),
 ) -> Report:
     """What these runs, by their folders, say of the arms that `by` names (what varies, if empty).
 
@@ -100,9 +101,9 @@ def report(
     rows = [[one.name, *row] for one, row in zip(outcomes, table.rows, strict=True)]
     return Report(
         asked,
-        answer(records, by, failures),
-        findings(records, by, baseline, failures=failures),
-        figures(records, by),
+        answer(records, by, failures, trials),
+        findings(records, by, baseline, failures=failures, trials=trials),
+        figures(records, by, trials),
         Table([names, *table.columns], rows),
         [
             page(folder, record, anchor)

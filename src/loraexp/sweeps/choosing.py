@@ -1,0 +1,175 @@
+"""A choice: plan within a budget which arms to try, run them as a tuned sweep, and decide."""
+
+import logging
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from hydra import initialize_config_dir
+
+from loraexp.config.choice import ARM, ChooseConfig
+from loraexp.config.compose import composed, conf_dir, register
+from loraexp.config.schema import Logger, TrainConfig
+from loraexp.config.stored import from_dict
+from loraexp.config.sweep import Tune
+from loraexp.data.splits import load_data
+from loraexp.errors import UserError
+from loraexp.records.record import Record
+from loraexp.results.arm_keys import varied
+from loraexp.results.arms import arms
+from loraexp.results.decision import Decision, decide
+from loraexp.sweeps.as_typed import as_typed
+from loraexp.sweeps.executor import run_sweep
+from loraexp.sweeps.outside_line import outside_line
+from loraexp.sweeps.plan import TRAIN, Plan, sweep_folder, typed
+from loraexp.sweeps.sweep_folder import Sweep, duration
+from loraexp.training.run import train
+
+log = logging.getLogger("loraexp")
+
+QV, ALL = "lora.target_modules=[q_proj,v_proj]", "lora.target_modules=[all-linear]"
+# What is tried, the first ones first: far apart, so that a small budget sees the whole range from
+# the head alone to every weight; then what lies between.
+PORTFOLIO: Sequence[tuple[str, ...]] = (
+    ("method=lora", "lora.rank=8"),
+    ("method=head",),
+    ("method=lora", "lora.rank=1", QV),
+    ("method=full",),
+    ("method=lora", "lora.rank=16", ALL),
+    ("method=bitfit",),
+    ("method=ia3",),
+    ("method=dora", "lora.rank=8"),
+    ("method=lora", "lora.rank=4", QV),
+    ("method=rslora", "lora.rank=32", ALL),
+    ("method=last_block",),
+    ("method=pissa", "lora.rank=8"),
+)
+LEAST_SEEDS, MOST_SEEDS, MOST_RATES = 3, 8, 7
+PROBE = 4  # batches by which a run's time is estimated
+
+
+@dataclass(frozen=True)
+class Budget:
+    """How a number of runs is spent: each arm tries up to `rates` learning rates with one seed,
+    and its best trains with `seeds` seeds.
+
+    Raises:
+        UserError: fewer runs than two arms need.
+    """
+
+    arms: int
+    rates: int
+    seeds: int
+
+    @classmethod
+    def of(cls, runs: int) -> "Budget":
+        if runs < 2 * ARM:
+            raise UserError(f"two arms need {2 * ARM} runs, got a budget of {runs}")
+        count = min(len(PORTFOLIO), max(2, runs // (ARM + 2)))
+        each = runs // count
+        rates = min(MOST_RATES, each - LEAST_SEEDS)
+        return cls(count, rates, min(MOST_SEEDS, each - rates))
+
+    @property
+    def least(self) -> int:
+        return self.arms * (LEAST_SEEDS + self.seeds)
+
+    @property
+    def most(self) -> int:
+        return self.arms * (self.rates + self.seeds)
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """The answer.
+
+    Args:
+        lines: for a terminal.
+        all_ran: no run failed.
+    """
+
+    lines: Sequence[str]
+    all_ran: bool
+    decision: Decision
+
+
+def choose(config: ChooseConfig, progress: Any = None) -> Chosen:
+    """Try arms within the budget, and say which is the cheapest that is not told from the best.
+
+    Raises:
+        UserError: a budget of less than two arms, data or a base that does not work.
+    """
+    seconds = seconds_a_run(config)
+    budget = Budget.of(config.runs or math.floor(60 * (config.minutes or 0) / seconds))
+    tried, left = PORTFOLIO[: budget.arms], PORTFOLIO[budget.arms :]
+    for line in told(budget, tried, seconds):
+        log.info(line)
+    jobs = [
+        replace(arm, seed=config.seed + at)
+        for arm in (arm_config(config, words) for words in tried)
+        for at in range(budget.seeds)
+    ]
+    rule = Tune(most=budget.rates)
+    planned = Plan(jobs, sweep_folder(config.output_dir), [], tune=rule, factors=rule.factors)
+    all_ran = run_sweep(planned, progress)
+    sweep = Sweep(planned.sweep)  # type: ignore[arg-type]
+    records = [outcome for outcome in sweep.outcomes() if isinstance(outcome, Record)]
+    if not records:
+        raise UserError("choose: every run failed; the same command tries them again")
+    by = varied(records)
+    decision = decide(arms(records, by, sweep.trials()), by)
+    best = from_dict(TrainConfig, decision.arm.chosen.records[0].config)
+    lines = [
+        *decision.lines,
+        outside_line(load_data(config.data)),
+        f"Not tried: {in_words(left)}; another length of training, batch size or base.",
+        "Train it on all your texts (its scores then measure nothing, for it has seen them):",
+        f"  {as_typed(on_everything(best))}",
+    ]
+    return Chosen(lines, all_ran, decision)
+
+
+def told(budget: Budget, tried: Sequence[Sequence[str]], seconds: float) -> list[str]:
+    """What it will do and cost, said before it begins."""
+    least, most = (duration(runs * seconds) for runs in (budget.least, budget.most))
+    return [
+        f"plan: {budget.arms} arms ({in_words(tried)})",
+        f"plan: each tries 3 to {budget.rates} learning rates on validation texts, then its best "
+        f"trains with {budget.seeds} seeds: {budget.least} to {budget.most} runs",
+        f"plan: about {seconds:.0f} s a run here: {least} to {most}; runs that are there already "
+        "cost nothing",
+    ]
+
+
+def in_words(portfolio: Sequence[Sequence[str]]) -> str:
+    short = (" ".join(words).replace("lora.", "").replace("method=", "") for words in portfolio)
+    return "; ".join(short) or "nothing that it knows"
+
+
+def arm_config(config: ChooseConfig, words: Sequence[str]) -> TrainConfig:
+    """An arm's config on the texts and the base that were asked for."""
+    register(TRAIN)
+    with initialize_config_dir(str(conf_dir()), version_base="1.3"):
+        arm: TrainConfig = typed(TRAIN, composed(TRAIN.name, [*words]), words)
+    same = ("name", "output_dir", "model", "data", "head", "trainer", "logger")
+    return replace(arm, **{key: getattr(config, key) for key in same})
+
+
+def on_everything(config: TrainConfig) -> TrainConfig:
+    data = replace(config.data, split="all", limit=None)
+    return replace(config, data=data, logger=Logger())
+
+
+def seconds_a_run(config: ChooseConfig) -> float:
+    """What a run of the first arm takes on this machine: estimated from some batches of it."""
+    arm = arm_config(config, PORTFOLIO[0])
+    texts = len(load_data(config.data).train)
+    with TemporaryDirectory() as folder:
+        trainer = replace(arm.trainer, limit_batches=PROBE, max_epochs=1)
+        probe = train(replace(arm, trainer=trainer, output_dir=folder))
+    batches = math.ceil(texts / arm.data.batch_size / arm.trainer.devices)
+    share = min(1.0, PROBE / batches)
+    scale = arm.trainer.max_epochs / share
+    return probe.seconds["load"] + scale * probe.seconds["fit"] + probe.seconds["evaluate"] / share
