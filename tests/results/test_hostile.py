@@ -235,7 +235,9 @@ def print_tables(
 ) -> None:
     records = [one for one in outcomes if isinstance(one, Record)]
     failures = [one for one in outcomes if isinstance(one, Failure)]
-    found: Any = type("Found", (), {"records": records, "failures": failures, "runs": {}})
+    found: Any = type(
+        "Found", (), {"records": records, "failures": failures, "runs": {}, "trials": ()}
+    )
     for command in (report_command, table_command):
         patch.setattr(command, "collect", lambda *_: found)
     for form in forms:

@@ -1,92 +1,142 @@
-"""Optuna's search as typed on the command line: validation alone guides it, test is read once."""
+"""A search: Optuna draws, validation losses alone guide it, test texts are read once."""
 
 import json
-import os
-import subprocess
-import sys
-from importlib.util import find_spec
+import shutil
 from pathlib import Path
 
 import pandas as pd
 import pytest
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from in_process import train
+from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+from test_sweeps import start
+from verbs import plan
 
-PRESENT = find_spec("hydra_plugins") and find_spec("hydra_plugins.hydra_optuna_sweeper")
-TINY = [
-    "model=tiny",
-    "data.limit=24",
-    "trainer.max_epochs=1",
-    "logger=none",
-]
-needs_plugin = pytest.mark.skipif(
-    not PRESENT, reason="no hydra-optuna-sweeper: pip install it to run this"
-)
-SEARCH = ["hydra/sweeper=optuna", "hydra.sweeper.n_trials=4", "lora.rank=choice(1,2,4)"]
+from loraexp.errors import UserError
+from loraexp.sweeps.space import distributions
 
-
-def loraexp(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "loraexp", "train", *TINY, *arguments, "-m"]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "100"}
-    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
-
-
-@pytest.mark.skipif(
-    bool(PRESENT),
-    reason="tests what is said where hydra-optuna-sweeper is missing, and here it is not",
-)
-def test_without_the_plugin_one_line_says_what_to_install(tmp_path: Path) -> None:
-    done = loraexp(tmp_path, *SEARCH)
-    assert done.returncode == 2
-    assert done.stderr == "error: hydra/sweeper=optuna needs: pip install hydra-optuna-sweeper\n"
+SPACE = ("lora.rank=choice(1,2,4)", "optim.lr=tag(log,interval(1e-4,1e-1))")
+SEARCH = (*SPACE, "trainer.max_epochs=1")
 
 
 @pytest.fixture(scope="module")
-def searched(
-    tmp_path_factory: pytest.TempPathFactory,
-) -> tuple[Path, subprocess.CompletedProcess[str]]:
+def searched(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str, str]:
     folder = tmp_path_factory.mktemp("search")
-    lr = "optim.lr=tag(log,interval(1e-4,1e-1))"
-    return folder, loraexp(folder, *SEARCH, lr)
+    status, out, err = train(folder, *SEARCH, "search.trials=4")
+    assert status == 0, err
+    return folder, out, err
 
 
-@needs_plugin
+def trials(folder: Path) -> pd.DataFrame:
+    (table,) = folder.glob("outputs/searches/*/trials.csv")
+    return pd.read_csv(table)
+
+
 def test_it_ends_with_the_best_trial_alone_measured_on_test(
-    searched: tuple[Path, subprocess.CompletedProcess[str]],
+    searched: tuple[Path, str, str],
 ) -> None:
-    folder, done = searched
-    assert done.returncode == 0, done.stderr
-    (table,) = folder.glob("outputs/sweeps/*/trials.csv")
-    trials = pd.read_csv(table)
-    assert len(trials) == 4
-    assert trials["validation_loss"].is_monotonic_increasing
+    folder, _, err = searched
+    table = trials(folder)
+    assert len(table) == 4
+    assert table["validation_loss"].is_monotonic_increasing
     (record,) = folder.glob("outputs/train/*/record.json")  # no other trial has test figures
     loss = json.loads(record.read_text())["metrics"]["validation"]["loss"]
-    assert loss == pytest.approx(trials["validation_loss"].min(), abs=1e-12)
+    assert loss == pytest.approx(table["validation_loss"].min(), abs=1e-12)
     scored = [*folder.glob("outputs/train/*/validation.json")]
-    assert len(scored) >= 3
+    assert len(scored) == 4
     assert all("test" not in json.loads(file.read_text()) for file in scored)
-    assert "job 4 of 4; best validation loss so far" in done.stderr
+    assert "trial 4 of 4; best validation loss so far" in err
 
 
-@needs_plugin
-def test_the_same_search_again_trains_nothing(
-    searched: tuple[Path, subprocess.CompletedProcess[str]],
+def test_the_same_search_again_trains_nothing_and_more_trials_go_on(
+    searched: tuple[Path, str, str], tmp_path: Path
 ) -> None:
-    folder, first = searched
-    done = loraexp(folder, *SEARCH, "optim.lr=tag(log,interval(1e-4,1e-1))")
-    assert "parameters train" not in done.stderr
-    assert done.stdout.split("The best")[0] == first.stdout.split("The best")[0]
+    origin, first, _ = searched
+    folder = Path(shutil.copytree(origin, tmp_path / "copy"))
+    before = trials(folder)
+    status, out, err = train(folder, *SEARCH, "search.trials=4")
+    assert status == 0
+    assert "parameters train" not in err
+    assert out.split("The best")[0] == first.split("The best")[0]
+    status, _, err = train(folder, *SEARCH, "search.trials=5")
+    assert status == 0
+    after = trials(folder)
+    assert len(after) == 5
+    assert {*before["validation_loss"]} < {*after["validation_loss"]}
 
 
-@needs_plugin
-def test_jobs_that_fail_are_told_and_do_not_end_the_search(tmp_path: Path) -> None:
-    done = loraexp(
-        tmp_path,
-        "hydra/sweeper=optuna",
-        "hydra.sweeper.n_trials=3",
-        "optim.lr=choice(0.01,1e30)",
+def test_a_search_that_was_cut_short_draws_as_if_it_was_not(
+    searched: tuple[Path, str, str], tmp_path: Path
+) -> None:
+    for number in (1, 3, 4):
+        assert train(tmp_path, *SEARCH, f"search.trials={number}")[0] == 0
+    expected = trials(searched[0])
+    pd.testing.assert_frame_equal(trials(tmp_path).iloc[:, :3], expected.iloc[:4, :3])
+
+
+def test_two_of_the_same_at_once_share_the_trials(tmp_path: Path) -> None:
+    both = [start(*SEARCH, "search.trials=3", folder=tmp_path) for _ in range(2)]
+    ended = [process.communicate(timeout=600) for process in both]
+    assert [process.returncode for process in both] == [0, 0], ended
+    begun = [*tmp_path.glob("outputs/searches/*/trials/*.txt")]
+    assert len(begun) in (3, 4)  # both may ask for the last one
+    assert all("parameters train" in err for _, err in ended)
+
+
+def test_a_setting_of_several_seeds_has_their_mean(tmp_path: Path) -> None:
+    status, out, err = train(
+        tmp_path, "lora.rank=1,2", "search.trials=2", "search.seeds=2", "trainer.max_epochs=1"
     )
-    assert "failed: the loss is" in done.stderr
-    assert done.returncode == 1, done.stderr
-    assert "of 2 jobs failed; the same command tries these again" in done.stderr.splitlines()[-1]
-    assert "\x1b[" not in done.stderr
-    assert "the loss is" in done.stdout
+    assert status == 0, err
+    table = trials(tmp_path)
+    assert {*table["seed"]} == {0, 1}
+    assert len([*tmp_path.glob("outputs/train/*/record.json")]) == 2  # the best, with its seeds
+    assert "95 % seeds" in out
+
+
+def test_jobs_that_fail_are_told_and_do_not_end_the_search(tmp_path: Path) -> None:
+    status, out, err = train(
+        tmp_path, "search.trials=3", "optim.lr=choice(0.01,1e30)", "optim.grad_clip=0"
+    )
+    assert "failed: the loss is" in err
+    assert status == 1, err
+    assert "of 2 jobs failed; the same command tries these again" in err.splitlines()[-1]
+    assert "the loss is" in out
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [
+        ("lora.rank=1,2", CategoricalDistribution(["1", "2"])),
+        ("lora.rank=choice(1,2)", CategoricalDistribution(["1", "2"])),
+        ("lora.rank=range(2,9,3)", IntDistribution(2, 8, step=3)),
+        ("lora.rank=int(interval(1,8))", IntDistribution(1, 8)),
+        ("lora.rank=tag(log,int(interval(1,8)))", IntDistribution(1, 8, log=True)),
+        ("optim.lr=interval(0.1,1)", FloatDistribution(0.1, 1.0)),
+        ("optim.lr=tag(log,interval(1e-4,1e-2))", FloatDistribution(1e-4, 1e-2, log=True)),
+    ],
+)
+def test_hydras_words_are_optunas_distributions(typed: str, meant: object) -> None:
+    override = OverridesParser.create().parse_override(typed)
+    assert distributions([override]) == {override.key_or_group: meant}
+
+
+@pytest.mark.parametrize(
+    ("typed", "said"),
+    [
+        (["search.trials=2"], "search.trials needs a key with several values beside it"),
+        (["search.trials=2", "seed=0,1"], "seed=0,1: a search repeats a setting by search.seeds=N"),
+        (["search.trials=2", "optim.lr=interval(1,0.1)"], "the first must not be above the second"),
+        (["search.trials=0", "lora.rank=1,2"], "search.trials must be at least 1, got 0"),
+        (
+            ["search.trials=2", "lora.rank=int(interval(0,4))"],
+            "lora.rank must be at least 1, got 0",
+        ),
+        (["search.trials=2", "lora.rank=1,2", "tune=lr"], "leave out tune"),
+        (["hydra/sweeper=optuna", "lora.rank=1,2", "-m"], "loraexp searches by itself"),
+        (["search.trials=2", "lora.rank=1,2", "hydra/launcher=basic"], "plans its own jobs"),
+    ],
+)
+def test_what_cannot_be_searched_is_said_before_a_run(typed: list[str], said: str) -> None:
+    with pytest.raises(UserError, match=said):
+        plan("train", typed)

@@ -1,5 +1,6 @@
 """What a run, a sweep or a search came to, on the terminal, in its folder and on W&B."""
 
+import math
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -32,15 +33,24 @@ def show_search(sweep: Sweep) -> bool:
     write_whole(folder / "trials.csv", FORMATS["csv"](table) + "\n")
     print()
     print(FORMATS["table"](table))
-    succeeded = [trial for trial in trials if isinstance(trial, Trial)]
-    if not succeeded:
+    settings: dict[str, list[Trial]] = {}
+    for trial in trials:
+        if isinstance(trial, Trial):
+            settings.setdefault(str({**trial.config, "seed": None}), []).append(trial)
+    whole = max(map(len, settings.values()), default=0)  # a setting that lost a seed is not chosen
+    tried = [runs for runs in settings.values() if len(runs) == whole]
+    if not tried:
         print("every job failed; the same command tries these again", file=sys.stderr)
         return False
-    best = from_dict(TrainConfig, min(succeeded, key=by_loss).config)
-    where = printable(str(RunFolder.of(best).path))
+    best = [from_dict(TrainConfig, one.config) for one in min(tried, key=mean_loss)]
+    where = ", ".join(printable(str(RunFolder.of(config).path)) for config in best)
     print(f"\nThe best by validation, and its test texts (read now, once): {where}")
-    show([train(best, folder.name)], RunFolder.of(best).path)
+    show([train(config, folder.name) for config in best], folder)
     return none_failed(trials)
+
+
+def mean_loss(trials: Sequence[Trial]) -> float:
+    return math.fsum(map(by_loss, trials)) / len(trials)
 
 
 def none_failed(outcomes: Sequence[Record | Trial | Failure]) -> bool:

@@ -125,10 +125,13 @@ def anchors(records: Sequence[Record]) -> list[str]:
 
 
 def answer(
-    records: Sequence[Record], by: Sequence[str], failures: Sequence[Failure] = ()
+    records: Sequence[Record],
+    by: Sequence[str],
+    failures: Sequence[Failure] = (),
+    trials: Collection[Trial | Failure] = (),
 ) -> list[str]:
     """The findings in words: the best arm, what cannot be told from it, and whether to believe."""
-    found = arms(records, by)
+    found = arms(records, by, trials)
     if len(found) == 1:
         share = found[0].seeds.mean
         lines = [f"One arm only: {share:.1%} of the test texts are labelled rightly."]
