@@ -37,11 +37,27 @@ class Search:
 
 
 @dataclass
+class Seeds:
+    """The last stage in looks that are declared before it begins: more seeds where two arms are not
+    told apart, at bounds that keep false winners at 5 % of all sweeps."""
+
+    looks: list[int] = key([3, 5, 8, 12], "numbers of seeds, rising, at which arms are compared", least=2)
+    bound: str = key(
+        "wang_tsiatis",
+        "obrien_fleming (early looks need most) | pocock (all alike) | wang_tsiatis (between)",
+        choices=("obrien_fleming", "pocock", "wang_tsiatis"),
+    )
+
+
+@dataclass
 class SweepConfig(TrainConfig):
     """loraexp train"""
 
     tune: Tune | None = key(
         None, "each arm first finds its learning rate on validation texts; only that one trains"
+    )
+    seeds: Seeds | None = key(
+        None, "auto: more seeds, seed, seed + 1, ..., until every two arms are told apart"
     )
     search: Search = key(Search(), "")
 

@@ -10,23 +10,25 @@ from omegaconf import DictConfig
 from loraexp.config.compose import to_typed
 from loraexp.config.keys import Verb
 from loraexp.config.overrides import MOST_JOBS, cannot_read, line, parsed, values
-from loraexp.config.sweep import Search, SweepConfig, Tune
+from loraexp.config.sweep import Search, Seeds, SweepConfig, Tune
 from loraexp.errors import UserError
 
-RATE, FACTOR = "optim.lr", "optim.lr_factor"
+RATE, FACTOR, SEED = "optim.lr", "optim.lr_factor", "seed"
 
 
-def of_sweep(verb: Verb, config: DictConfig) -> tuple[Tune | None, Search | None]:
-    """How a sweep is tuned and what it searches; nothing of what is neither."""
+def of_sweep(verb: Verb, config: DictConfig) -> tuple[Tune | None, Seeds | None, Search | None]:
+    """How a sweep is tuned, its seeds and what it searches; None each where that was not asked."""
     if verb.schema is not SweepConfig:
-        return None, None
+        return None, None, None
     tune: Tune | None = to_typed(config.tune) if config.tune else None
+    seeds: Seeds | None = to_typed(config.seeds) if config.seeds else None
     search: Search = to_typed(config.search)
     if search.trials is None:
-        return tune, None
-    if tune:
-        raise UserError("search.trials looks for a learning rate itself: leave out tune")
-    return None, search
+        return tune, seeds, None
+    if tune or seeds:
+        word = "tune" if tune else "seeds"
+        raise UserError(f"search.trials plans rates and seeds itself: leave out {word}")
+    return None, None, search
 
 
 def first_factors(tune: Tune, swept: Sequence[Override], typed: Sequence[Override]) -> list[float]:
@@ -43,6 +45,15 @@ def first_factors(tune: Tune, swept: Sequence[Override], typed: Sequence[Overrid
     if len({*factors}) < 2 or min(factors) <= 0:
         raise UserError(f"tune.factors must be at least 2 above 0, got {factors}")
     return sorted({*factors})
+
+
+def check_seeds(typed: Sequence[Override]) -> None:
+    """Raises:
+    UserError: seeds that are listed, where they are to be counted.
+    """
+    for one in typed:
+        if one.key_or_group == SEED and one.is_sweep_override():
+            raise UserError(f"{line(one)}: seeds=auto counts up from seed; leave one of them out")
 
 
 def axes(shell: DictConfig, overrides: list[Override]) -> list[Override]:

@@ -3,7 +3,7 @@
 import os
 import time
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -32,8 +32,9 @@ from loraexp.config.stored import expanded
 from loraexp.config.sweep import Search, SweepConfig, Tune
 from loraexp.errors import UserError, cut
 from loraexp.model.locate import RUN, in_folder, with_folder
+from loraexp.results.looks import Looks
 from loraexp.runs.memory import check_memory
-from loraexp.sweeps.grid import FACTOR, axes, first_factors, jobs, of_sweep
+from loraexp.sweeps.grid import FACTOR, SEED, axes, check_seeds, first_factors, jobs, of_sweep
 from loraexp.sweeps.space import check_space, ends
 from loraexp.tools.peft.note import exported_base
 
@@ -54,6 +55,7 @@ class Plan:
         shows: Hydra prints the config, and nothing runs.
         tune: how each arm of the jobs finds its learning rate, if it does.
         factors: of the rate, those that each arm tries first.
+        seeds: when the arms are compared; the jobs are those of the last look.
         search: how many settings are drawn, and how.
         space: what a search draws from.
         fixed: what all settings of a search share, as typed.
@@ -66,6 +68,7 @@ class Plan:
     shows: bool = False
     tune: Tune | None = None
     factors: Sequence[float] = ()
+    seeds: Looks | None = None
     search: Search | None = None
     space: Sequence[Override] = ()
     fixed: Sequence[str] = field(default=(), repr=False)
@@ -96,8 +99,8 @@ def plan(verb: Verb, arguments: list[str]) -> Plan:
         except UserError:  # a key of a group that is null: Hydra does not say so
             check_belonging(verb, [o.key_or_group for o in overrides])
             raise
-        tune, search = of_sweep(verb, config)
-        multirun = bool({*flags} & {*MULTIRUN} or tune or search)
+        tune, seeds, search = of_sweep(verb, config)
+        multirun = bool({*flags} & {*MULTIRUN} or tune or seeds or search)
         multirun = multirun or mode_of(config) == "RunMode.MULTIRUN"
         if multirun and verb.name != "train":
             raise UserError(f"only train makes sweeps (-m), not {verb.name}")
@@ -119,6 +122,9 @@ def plan(verb: Verb, arguments: list[str]) -> Plan:
             if tune:
                 factors = first_factors(tune, given, overrides)
                 given = [one for one in given if one.key_or_group != FACTOR]
+            if seeds:
+                check_seeds(overrides)
+                given = [o for o in given if o.key_or_group != SEED or not o.is_sweep_override()]
             grid = jobs(given)
         configs = [
             typed(verb, config if job is fixed else composed(verb.name, job), job) for job in grid
@@ -131,8 +137,12 @@ def plan(verb: Verb, arguments: list[str]) -> Plan:
         written.append(f"hydra.sweep.dir={quoted(str(sweep))}")
     basic = all("basic" in str(shell[part].get("_target_")) for part in ("launcher", "sweeper"))
     by_hydra = verb.name == "train" and (bool(hydras) or not basic)
-    if by_hydra and (tune or search):
-        word = "search.trials" if search else "tune"
+    looks = Looks(tuple(seeds.looks), seeds.bound) if seeds else None
+    if looks:
+        most = range(looks.seeds[-1])
+        configs = [replace(one, seed=one.seed + at) for one in configs for at in most]
+    if by_hydra and (tune or seeds or search):
+        word = "search.trials" if search else "tune" if tune else "seeds"
         raise UserError(f"{word} plans its own jobs: leave out {line(hydras[0])}")
     return Plan(
         configs,
@@ -142,6 +152,7 @@ def plan(verb: Verb, arguments: list[str]) -> Plan:
         shows=bool(shown),
         tune=tune,
         factors=factors,
+        seeds=looks,
         search=search,
         space=space,
         fixed=fixed,
