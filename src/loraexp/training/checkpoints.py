@@ -2,12 +2,14 @@
 
 import io
 import logging
+import random
 import signal
 from os.path import lexists
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
 
+import numpy as np
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
@@ -15,6 +17,7 @@ from lightning.pytorch.loggers import CSVLogger
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 
 from loraexp.config.schema import TrainConfig
+from loraexp.data.batching import Batch
 from loraexp.data.datamodule import TextDataModule
 from loraexp.data.splits import TextData
 from loraexp.errors import UserError
@@ -156,7 +159,6 @@ class Resumption(Callback):
 
     def __init__(self, fingerprint: dict[str, Any]) -> None:
         self.fingerprint = fingerprint
-        self.curves: str | None = None
 
     def on_save_checkpoint(
         self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]
@@ -164,15 +166,18 @@ class Resumption(Callback):
         folder = Path(trainer.checkpoint_callbacks[0].dirpath).parent  # type: ignore[attr-defined]
         # A run's name is its config's: the same data and base do not make it the same run.
         checkpoint[self.KEY] = {**self.fingerprint, "folder": folder.name}
-        checkpoint["curves"] = written_curves(trainer)
+        checkpoint["curves"] = None
+        if logger := csv_logger(trainer):
+            logger.save()
+            checkpoint["curves"] = curves_file(logger).read_text(encoding="utf-8")
 
     def on_load_checkpoint(
         self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]
     ) -> None:
         # Rows after the checkpoint are dropped: their epoch is trained again.
-        if checkpoint["curves"] is not None and trainer.is_global_zero:
-            for logger in csv_loggers(trainer):
-                restore_curves(logger, checkpoint["curves"])
+        if checkpoint["curves"] is not None and (logger := csv_logger(trainer)):
+            write_whole(curves_file(logger), checkpoint["curves"])
+            logger.experiment.metrics_keys = checkpoint["curves"].splitlines()[0].split(",")
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         for stopping in trainer.early_stopping_callbacks:
@@ -181,22 +186,29 @@ class Resumption(Callback):
                 trainer.should_stop = True
 
 
-def csv_loggers(trainer: Trainer) -> list[CSVLogger]:
-    return [logger for logger in trainer.loggers if isinstance(logger, CSVLogger)]
+class EpochSeeds(Callback):
+    """Random numbers (dropout) of an epoch come from the seed, the process and the epoch alone, so
+    an epoch is the same whether or not the process began with it."""
+
+    def __init__(self, seed: int) -> None:
+        self.seed = seed
+
+    def on_train_batch_start(
+        self, trainer: Trainer, pl_module: LightningModule, batch: Batch, index: int
+    ) -> None:
+        if index == 0:
+            place = (self.seed, trainer.global_rank, trainer.current_epoch)
+            (seed,) = np.random.SeedSequence(place).generate_state(1)
+            torch.manual_seed(int(seed))
+            np.random.seed(seed)
+            random.seed(int(seed))
 
 
-def written_curves(trainer: Trainer) -> str | None:
-    """The text of metrics.csv, up to now."""
-    if not trainer.is_global_zero:
-        return None
-    for logger in csv_loggers(trainer):
-        logger.save()
-        return Path(logger.experiment.metrics_file_path).read_text(encoding="utf-8")
-    return None
+def csv_logger(trainer: Trainer) -> CSVLogger | None:
+    """The one that writes metrics.csv in this process."""
+    loggers = (logger for logger in trainer.loggers if isinstance(logger, CSVLogger))
+    return next(loggers, None) if trainer.is_global_zero else None
 
 
-def restore_curves(logger: CSVLogger, text: str) -> None:
-    """Put metrics.csv back; the logger adds its rows behind."""
-    experiment = logger.experiment
-    write_whole(Path(experiment.metrics_file_path), text)
-    experiment.metrics_keys = text.splitlines()[0].split(",")
+def curves_file(logger: CSVLogger) -> Path:
+    return Path(logger.experiment.metrics_file_path)

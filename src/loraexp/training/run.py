@@ -13,10 +13,7 @@ from loraexp.config.schema import TrainConfig
 from loraexp.config.stored import plain
 from loraexp.data.datamodule import TextDataModule
 from loraexp.data.splits import TextData
-from loraexp.records.record import (
-    Record,
-    Trial,
-)
+from loraexp.records.record import Record, Trial
 from loraexp.records.record_types import SPLITS
 from loraexp.results.report.plots import plot_loss
 from loraexp.runs.card import adapter_card
@@ -29,6 +26,7 @@ from loraexp.training.checkpoints import remove_last
 from loraexp.training.fit import Fitted, fit_adapter
 from loraexp.training.lightning_environment import quiet, restored_environment
 from loraexp.training.loggers import curve_loggers, publish
+from loraexp.training.measure import Evaluation, evaluate
 
 log = logging.getLogger("loraexp")
 
@@ -89,11 +87,9 @@ def score(
         make_way(config, folder)
         with curve_loggers(config, folder.path, group) as loggers:
             fitted = fit_adapter(config, folder, loggers, progress)
-            metrics = fitted.measure("validation").metrics
+            metrics = measured(fitted, "validation").metrics
             trial = Trial(folder.name, plain(config), metrics, now(), hashes_of(fitted))
             if is_main_process():
-                for logger in loggers:
-                    logger.finalize("success")
                 trial.write(folder.path)
     return trial
 
@@ -102,7 +98,7 @@ def record_of(fitted: Fitted, folder: RunFolder) -> Record:
     """Measure and save the adapter; what it returns is the record, not yet written."""
     config, data, model = fitted.config, fitted.data, fitted.model
     fit_seconds, started = fitted.timer.time_elapsed(), time.perf_counter()
-    measured = {name: fitted.measure(name) for name in SPLITS}
+    evaluations = {name: measured(fitted, name) for name in SPLITS}
     adapter_sha256 = save(folder, fitted) if fitted.trainer.is_global_zero else ""
     evaluate_seconds = time.perf_counter() - started
     return Record(
@@ -111,9 +107,9 @@ def record_of(fitted: Fitted, folder: RunFolder) -> Record:
         labels=list(data.labels),
         data=describe(data, fitted.texts),
         counts=count(model.network).as_dict(),
-        metrics={name: evaluation.metrics for name, evaluation in measured.items()},
-        predictions={"test": measured["test"].predictions()},
-        mistakes=measured["test"].mistakes(data.test.texts),
+        metrics={name: evaluation.metrics for name, evaluation in evaluations.items()},
+        predictions={"test": evaluations["test"].predictions()},
+        mistakes=evaluations["test"].mistakes(data.test.texts),
         epochs=fitted.trainer.current_epoch,
         best_epoch=fitted.best_epoch,
         steps=fitted.trainer.global_step,
@@ -132,6 +128,10 @@ def record_of(fitted: Fitted, folder: RunFolder) -> Record:
         hashes={**hashes_of(fitted), "adapter": adapter_sha256},
         finished=now(),
     )
+
+
+def measured(fitted: Fitted, split: str) -> Evaluation:
+    return evaluate(fitted.trainer, fitted.module, fitted.texts, split)
 
 
 def hashes_of(fitted: Fitted) -> dict[str, str]:
