@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import zip_longest
+from itertools import chain, zip_longest
 from reprlib import repr as short
 from typing import Any
 
@@ -27,9 +27,9 @@ class Check:
 
 
 def same(field: str, said: object, now: object) -> Check:
-    found = list(differing(said, now))
-    more = f" and {len(found) - SHOWN} more" if len(found) > SHOWN else ""
-    return Check(field, "; ".join(found[:SHOWN]) + more if found else None)
+    phrases = list(differing(said, now))
+    more = f" and {len(phrases) - SHOWN} more" if len(phrases) > SHOWN else ""
+    return Check(field, "; ".join(phrases[:SHOWN]) + more if phrases else None)
 
 
 def differing(said: object, now: object, key: str = "") -> Iterator[str]:
@@ -60,7 +60,8 @@ def close(field: str, said: dict[str, Any], now: dict[str, Any], tolerance: floa
     def settled(key: str) -> bool:
         one, other = said.get(key), now[key]
         if key == "confusion" and isinstance(one, list):
-            moved = sum(abs(a - b) for a, b in zip_longest(flat(one), flat(other), fillvalue=0))
+            cells = zip_longest(chain(*one), chain(*other), fillvalue=0)
+            moved = sum(abs(before - after) for before, after in cells)
             return moved <= 2 * tolerance * now["n"]
         if isinstance(one, float) and isinstance(other, float):
             return distance([one], [other]) <= tolerance
@@ -68,10 +69,6 @@ def close(field: str, said: dict[str, Any], now: dict[str, Any], tolerance: floa
 
     rest = {key: value for key, value in said.items() if key not in now or not settled(key)}
     return same(field, rest, {key: value for key, value in now.items() if not settled(key)})
-
-
-def flat(rows: list[list[int]]) -> list[int]:
-    return [cell for row in rows for cell in row]
 
 
 def distance(before: list[float], after: list[float]) -> float:

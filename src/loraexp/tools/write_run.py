@@ -4,8 +4,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from types import MappingProxyType
-from typing import Any
+from statistics import mode
 
 from torch import Tensor
 
@@ -30,7 +29,7 @@ def write_run(
     labels: tuple[str, ...],
     tensors: Mapping[str, Tensor],
     data: TextData | None = None,
-    hashes: Mapping[str, str] = MappingProxyType({}),
+    hashes: Mapping[str, str] | None = None,
     *,
     made_by: str,
 ) -> None:
@@ -52,7 +51,7 @@ def write_run(
     load_tensors(own, tensors)
     load_tensors(own, dict(own))  # finite in float32 too
     card = adapter_card(replace(model, config=config), data, made_by)
-    for field, digest in hashes.items():
+    for field, digest in (hashes or {}).items():
         if card[field] != digest:
             part = field.removesuffix("_sha256")
             raise ValueError(
@@ -66,7 +65,7 @@ def write_run(
 
 def lora_of(ranks: Mapping[str, int], scalings: Mapping[str, float], n_layer: int) -> Lora:
     """The keys of `lora` for targets, by path, of these ranks and scalings."""
-    rank, alpha = most(ranks.values()), most(scalings.values())
+    rank, alpha = mode(ranks.values()), mode(scalings.values())
     return Lora(
         rank=rank,
         alpha=alpha,
@@ -83,13 +82,5 @@ def short(paths: list[str], n_layer: int) -> list[str]:
     for path in paths:
         kinds.setdefault(path.rpartition(".")[2], []).append(path)
     return [
-        target
-        for kind, found in kinds.items()
-        for target in ([kind] if len(found) == n_layer else found)
+        target for kind, own in kinds.items() for target in ([kind] if len(own) == n_layer else own)
     ]
-
-
-def most(values: Any) -> Any:
-    """The value that is there most often."""
-    found = list(values)
-    return max(dict.fromkeys(found), key=found.count)
