@@ -236,7 +236,7 @@ def test_scoring_reads_no_test_text_and_train_goes_on_from_it(
     monkeypatch.setattr(
         module,
         "evaluate",
-        lambda t, m, x, split: (measured.append(split), real(t, m, x, split))[1],
+        lambda fitted, split: (measured.append(split), real(fitted, split))[1],
     )
     trial = module.score(four)
     assert measured == ["validation"]

@@ -21,8 +21,7 @@ from loraexp.inference.writers import Prediction, Verdict
 from loraexp.model.gpt2 import GPT2Classifier, Linear
 from loraexp.model.weights import base_hash, load_classifier, load_tokenizer
 from loraexp.runs.load import LoadedModel, load_run, read_config
-from loraexp.runs.name import distinct_names
-from loraexp.runs.run_folder import RunFolder
+from loraexp.runs.run_folder import RunFolder, distinct_names
 from loraexp.runtime.hardware import DTYPES, uses_gpu
 
 
@@ -96,8 +95,8 @@ class Predictors:
         self.device = "cuda" if uses_gpu(first.trainer.accelerator) else "cpu"
         self.many.eval().to(self.device)
         self.models = [
-            LoadedModel(c, network, tokenizer, tuple(card["labels"]), hashes["base"], precision)
-            for card, c in zip(cards, self.configs, strict=True)
+            LoadedModel(own, network, tokenizer, tuple(card["labels"]), hashes["base"], precision)
+            for card, own in zip(cards, self.configs, strict=True)
         ]
 
     @property

@@ -11,6 +11,7 @@ from typing import TextIO
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
+from loraexp.errors import cut
 from loraexp.runtime.escape import printable, spreadsheet_safe
 
 Verdict = tuple[str, float]  # a label and its probability
@@ -34,7 +35,7 @@ def write_table(predictions: Iterable[Prediction], names: list[str], out: TextIO
     for text, verdicts in predictions:
         said = "  ".join(f"{printable(label):<12} {chance:6.4f}" for label, chance in verdicts)
         line = f"{said}  {printable(text)}"
-        out.write((line if len(line) <= width else line[: width - 1] + "…") + "\n")
+        out.write(cut(line, width) + "\n")
         out.flush()
 
 

@@ -45,27 +45,27 @@ def differing(said: object, now: object, key: str = "") -> Iterator[str]:
         yield f"{key} says {short(said)}, is {short(now)}".lstrip()
 
 
-def alike(one: object, other: object) -> bool:
+def alike(said: object, now: object) -> bool:
     """Equal, and of one type: 0 is not false."""
-    if isinstance(one, list) and isinstance(other, list):
-        return len(one) == len(other) and all(map(alike, one, other))
-    if isinstance(one, dict) and isinstance(other, dict):
-        return one.keys() == other.keys() and all(alike(one[key], other[key]) for key in one)
-    return type(one) is type(other) and one == other
+    if isinstance(said, list) and isinstance(now, list):
+        return len(said) == len(now) and all(map(alike, said, now))
+    if isinstance(said, dict) and isinstance(now, dict):
+        return said.keys() == now.keys() and all(alike(said[key], now[key]) for key in said)
+    return type(said) is type(now) and said == now
 
 
 def close(field: str, said: dict[str, Any], now: dict[str, Any], tolerance: float) -> Check:
     """As `same`, but numbers may differ by the tolerance, and counts by that share of the texts."""
 
     def settled(key: str) -> bool:
-        one, other = said.get(key), now[key]
-        if key == "confusion" and isinstance(one, list):
-            cells = zip_longest(chain(*one), chain(*other), fillvalue=0)
+        then, value = said.get(key), now[key]
+        if key == "confusion" and isinstance(then, list):
+            cells = zip_longest(chain(*then), chain(*value), fillvalue=0)
             moved = sum(abs(before - after) for before, after in cells)
             return moved <= 2 * tolerance * now["n"]
-        if isinstance(one, float) and isinstance(other, float):
-            return distance([one], [other]) <= tolerance
-        return alike(one, other)
+        if isinstance(then, float) and isinstance(value, float):
+            return distance([then], [value]) <= tolerance
+        return alike(then, value)
 
     rest = {key: value for key, value in said.items() if key not in now or not settled(key)}
     return same(field, rest, {key: value for key, value in now.items() if not settled(key)})

@@ -22,8 +22,8 @@ from loraexp.runs.run_folder import RunFolder
 from loraexp.runtime.atomic import read_text
 from loraexp.runtime.escape import printable
 from loraexp.tools.checks import Check, close, distance, same
-from loraexp.training.fit import datamodule, steps_an_epoch
-from loraexp.training.measure import MISTAKES, Evaluator, relabelled
+from loraexp.training.fit import steps_an_epoch
+from loraexp.training.measure import MISTAKES, Evaluator
 from loraexp.training.run import describe
 
 TOLERANCE = 1e-4  # of golden logits in float32, between machines
@@ -150,7 +150,6 @@ def record_checks(
         for field in ("metrics.validation", "metrics.test", "predictions", "mistakes"):
             yield Check(f"record: {field}", skipped=data)
         return
-    data = relabelled(data, model.labels)
     yield course(record, model.config, data)
     yield from metric_checks(record, model, data, holds is not None)
 
@@ -171,13 +170,13 @@ def metric_checks(
 ) -> Iterator[Check]:
     """All splits measured again, as `eval` does. Records of before say less of the data, and their
     train metrics may be of other texts."""
-    facts = describe(data, datamodule(model.config, data, model))
+    evaluator, tolerance = Evaluator(model, data), METRICS[model.precision]
+    facts = describe(evaluator.texts)
     known = facts.keys() - {"note"} if sealed else {"n"}  # a note may name a folder of today
     said = {key: value for key, value in record.data.items() if key in known or sealed}
     said.pop("note", None)
     yield same("record: data", said, {key: facts[key] for key in facts if key in known})
     splits = [split for split in SPLITS if sealed or split != "train"]
-    evaluator, tolerance = Evaluator(model, data), METRICS[model.precision]
     now = {split: evaluator.measure(split) for split in splits}
     for split in splits:
         then, again = record.metrics[split], now[split].metrics
@@ -188,7 +187,7 @@ def metric_checks(
     may_move = tolerance * len(data.test)
     yield same("record: predictions.true", record.predictions["test"]["true"], predicted["true"])
     pairs = zip(record.predictions["test"]["predicted"], predicted["predicted"], strict=False)
-    moved = sum(one != other for one, other in pairs)
+    moved = sum(before != after for before, after in pairs)
     moved += abs(record.metrics["test"]["n"] - len(predicted["predicted"]))
     off = f"{moved} test texts have another label" if moved > may_move else None
     yield Check("record: predictions.predicted", off)

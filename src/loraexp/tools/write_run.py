@@ -16,6 +16,7 @@ from loraexp.errors import UserError
 from loraexp.runs.card import adapter_card
 from loraexp.runs.load import build_model, placed
 from loraexp.runs.run_folder import RunFolder
+from loraexp.runtime.tensors import check_finite
 
 
 def check_free(out: Path) -> None:
@@ -49,7 +50,7 @@ def write_run(
     model = build_model(placed(config, out), labels)
     own = saved_tensors(model.network)
     load_tensors(own, tensors)
-    load_tensors(own, dict(own))  # finite in float32 too
+    check_finite(own)  # in float32 too
     card = adapter_card(replace(model, config=config), data, made_by)
     for field, digest in (hashes or {}).items():
         if card[field] != digest:

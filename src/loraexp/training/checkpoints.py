@@ -2,7 +2,6 @@
 
 import io
 import logging
-import random
 import signal
 from os.path import lexists
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch import Callback, LightningModule, Trainer, seed_everything
 from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
 from lightning.pytorch.loggers import CSVLogger
 from lightning.pytorch.plugins.io import TorchCheckpointIO
@@ -92,7 +91,7 @@ def resumable(folder: RunFolder, fingerprint: dict[str, Any]) -> Path | None:
     except (RuntimeError, EOFError, UnpicklingError) as error:
         log.warning(f"warning: {file} is damaged, training starts over: {error}")
         return None
-    if own(kept.get(Resumption.KEY)) != {**fingerprint, "folder": folder.name}:
+    if own(kept.get(Resumption.KEY)) != fingerprint:
         log.warning(f"warning: {file} is of other data, weights or versions: training starts over")
         return None
     best = [
@@ -135,10 +134,11 @@ def fit(
         ) from None
 
 
-def fingerprint(model: LoadedModel, data: TextData) -> dict[str, Any]:
-    """All that decides the result and is not in the config."""
+def fingerprint(model: LoadedModel, data: TextData, folder: RunFolder) -> dict[str, Any]:
+    """All that decides the result, the config by the run's name."""
     hashes = {"base": model.base_sha256, "tokenizer": model.tokenizer.sha256, "split": data.sha256}
-    return {**hashes, "precision": model.precision, "versions": hardware.versions()}
+    versions, name = hardware.versions(), folder.name
+    return {**hashes, "precision": model.precision, "versions": versions, "folder": name}
 
 
 def remove_last(config: TrainConfig, folder: RunFolder) -> None:
@@ -151,8 +151,7 @@ class Resumption(Callback):
     """What Lightning leaves out: whose checkpoint it is, the curves so far, an early stop.
 
     Args:
-        fingerprint: all but the config that decides the result: a checkpoint of another one is of
-            no use.
+        fingerprint: all that decides the result: a checkpoint of another one is of no use.
     """
 
     KEY = "loraexp"
@@ -163,9 +162,7 @@ class Resumption(Callback):
     def on_save_checkpoint(
         self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]
     ) -> None:
-        folder = Path(trainer.checkpoint_callbacks[0].dirpath).parent  # type: ignore[attr-defined]
-        # A run's name is its config's: the same data and base do not make it the same run.
-        checkpoint[self.KEY] = {**self.fingerprint, "folder": folder.name}
+        checkpoint[self.KEY] = self.fingerprint
         checkpoint["curves"] = None
         if logger := csv_logger(trainer):
             logger.save()
@@ -199,9 +196,7 @@ class EpochSeeds(Callback):
         if index == 0:
             place = (self.seed, trainer.global_rank, trainer.current_epoch)
             (seed,) = np.random.SeedSequence(place).generate_state(1)
-            torch.manual_seed(int(seed))
-            np.random.seed(seed)
-            random.seed(int(seed))
+            seed_everything(int(seed), verbose=False)
 
 
 def csv_logger(trainer: Trainer) -> CSVLogger | None:

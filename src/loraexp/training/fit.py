@@ -56,8 +56,6 @@ POINTS_AN_EPOCH = 50  # of the training curves
 class Fitted:
     """A trained adapter in its network, with all that a record says of how it came to be."""
 
-    config: TrainConfig
-    data: TextData
     model: LoadedModel
     texts: TextDataModule
     module: ClassifierModule
@@ -83,7 +81,7 @@ def fit_adapter(
     texts = datamodule(config, data, model)
     announce(config, model, texts)
     module = ClassifierModule(model.network, config, len(data.labels))
-    marks = fingerprint(model, data)
+    marks = fingerprint(model, data, folder)
     meter, timer, keepers = Throughput(), Timer(), checkpoints(config, folder)
     callbacks = [SanityChecks(), meter, timer, EpochSeeds(config.seed), Resumption(marks), *keepers]
     callbacks += [PrefixCaching(texts), Together()]
@@ -97,7 +95,7 @@ def fit_adapter(
     kept = torch.load(keepers[0].best_model_path, weights_only=True, map_location="cpu")
     module.load_state_dict(kept["state_dict"])
     best, load_seconds = int(kept["epoch"]) + 1, loaded - started
-    return Fitted(config, data, model, texts, module, trainer, meter, timer, best, load_seconds)
+    return Fitted(model, texts, module, trainer, meter, timer, best, load_seconds)
 
 
 def check_sizes(data: TextData, config: TrainConfig) -> None:
@@ -115,10 +113,7 @@ def check_sizes(data: TextData, config: TrainConfig) -> None:
 
 
 def build_trainer(
-    config: TrainConfig,
-    texts: TextDataModule,
-    loggers: list[Logger],
-    callbacks: list[Callback],
+    config: TrainConfig, texts: TextDataModule, loggers: list[Logger], callbacks: list[Callback]
 ) -> Trainer:
     settings = config.trainer
     if settings.patience is not None:

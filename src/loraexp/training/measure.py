@@ -7,18 +7,16 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from lightning.pytorch import Trainer
 from torch import Tensor
 
 from loraexp.config.schema import Data, TrainConfig
-from loraexp.data.datamodule import TextDataModule
 from loraexp.data.splits import Split, TextData, load_data, load_whole
 from loraexp.errors import UserError
 from loraexp.records.record_types import SPLITS
 from loraexp.results.notes import of_label
 from loraexp.runs.load import LoadedModel, load_run, own_data
 from loraexp.training.classifier_module import ClassifierModule
-from loraexp.training.fit import build_trainer, datamodule
+from loraexp.training.fit import Fitted, build_trainer, datamodule
 from loraexp.training.lightning_environment import quiet
 
 log = logging.getLogger("loraexp")
@@ -56,14 +54,13 @@ class Evaluation:
         return sorted(wrong, key=lambda mistake: -mistake["chance"])[:most]
 
 
-def evaluate(
-    trainer: Trainer, module: ClassifierModule, texts: TextDataModule, split: str
-) -> Evaluation:
+def evaluate(setup: "Fitted | Evaluator", split: str) -> Evaluation:
     """Measure one split, of a large training set a sample; under DDP every process gets the whole.
 
     Raises:
         UserError: logits that are NaN or infinite.
     """
+    trainer, module, texts = setup.trainer, setup.module, setup.texts
     sample = texts.data.sample if split == "train" else None
     loader = texts.loader(split, only=sample)
     module.measuring = split
@@ -108,11 +105,11 @@ def measure_again(run: Path, split: str, data: Data | None = None) -> dict[str, 
             f"data.positive_label={positive}: to the run the positive label is {model.labels[1]!r}"
         )
     load, name = (load_whole, "test") if split == "all" else (load_data, split)
-    texts = relabelled(load(config.data), model.labels)
+    evaluator = Evaluator(model, load(config.data), config)
     log.info(f"F1, precision, recall are {of_label(model.labels)}")
-    if absent := texts.absent(name):
+    if absent := evaluator.texts.data.absent(name):
         log.warning(f"warning: {absent}")
-    return Evaluator(model, texts, config).measure(name).metrics
+    return evaluator.measure(name).metrics
 
 
 class Evaluator:
@@ -130,7 +127,7 @@ class Evaluator:
 
     def measure(self, split: str) -> Evaluation:
         with quiet():
-            return evaluate(self.trainer, self.module, self.texts, split)
+            return evaluate(self, split)
 
 
 def relabelled(data: TextData, labels: tuple[str, ...]) -> TextData:

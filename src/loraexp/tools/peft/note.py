@@ -107,12 +107,12 @@ folder = "."
 tokenizer = AutoTokenizer.from_pretrained(folder)
 ```
 
-{found}That score.weight is missing in the base is as it should be: it is in the adapter.
+{moved}That score.weight is missing in the base is as it should be: it is in the adapter.
 `tokenizer(texts, truncation=True, padding=True, return_tensors="pt")` makes the tokens of
 training{strip}.
 `python -m loraexp import peft=FOLDER out=NEW` makes a run of it again.
 """
-FOUND = """\
+MOVED = """\
 peft's AutoPeftModelForSequenceClassification opens it where it was written: adapter_config.json
 names the base by its whole path, which does not hold after a move; these lines do.
 
@@ -130,9 +130,9 @@ STRIPPED = ", of texts without white space at their ends: `text.strip()`"
 def readme(model: Model, pad: int, strip: bool) -> str:
     """Code that opens an export wherever it lies: peft itself knows its base by a path, or by a
     name without a number of classes."""
-    parts = {"imports": "", "base": BESIDE, "found": FOUND, "strip": STRIPPED if strip else ""}
+    parts = {"imports": "", "base": BESIDE, "moved": MOVED, "strip": STRIPPED if strip else ""}
     if model.weights == "hub":
         revision = model.revision or None
         base = FROM_HUB.format(repo=repr(model.repo), revision=repr(revision), pad=pad)
-        parts |= {"imports": "import json\nfrom pathlib import Path\n\n", "base": base, "found": ""}
+        parts |= {"imports": "import json\nfrom pathlib import Path\n\n", "base": base, "moved": ""}
     return OPENED.format(**parts)
