@@ -129,7 +129,10 @@ def begun(
     """
     import wandb
 
-    client, given = of_client()
+    client = wandb.setup().settings
+    given = {*client.model_fields_set}  # by the environment or a settings file
+    if not os.environ.get("WANDB_HOST"):  # the client fills it in by itself
+        given.discard("host")
     if (mode := mode_of(client, given)) == "disabled":
         return None
     ours: dict[str, Any] = {"project": LoggerSettings.project, "mode": mode} | DEFAULTS
@@ -145,17 +148,6 @@ def begun(
         run.define_metric("trainer/global_step")
         run.define_metric("*", step_metric="trainer/global_step", step_sync=True)
     return run
-
-
-def of_client() -> tuple[Any, set[str]]:
-    """The client's settings, and which of them the environment or a settings file gives."""
-    import wandb
-
-    client = wandb.setup().settings
-    given = {*client.model_fields_set}
-    if not os.environ.get("WANDB_HOST"):  # the client fills it in by itself
-        given.discard("host")
-    return client, given
 
 
 def mode_of(client: Any, given: set[str]) -> str:

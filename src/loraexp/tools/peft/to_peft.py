@@ -148,15 +148,14 @@ def lora(layers: Layers) -> tuple[dict[str, Any], dict[str, Tensor]]:
 
 def fused(parts: Sequence[nn.Module]) -> tuple[Tensor, Tensor, float]:
     """A (k, in), B (out, k) in float64 and s of one layer that does what these do side by side."""
-    known = {row: p.branch.factors() for row, p in enumerate(parts) if isinstance(p, Adapted)}
-    (_, first, scaling), *_ = known.values()
-    d, column = len(first), 0
-    B = torch.zeros(len(parts) * d, sum(len(A) for A, _, _ in known.values()), dtype=torch.float64)
-    for row, (A, own, s) in known.items():
-        # The ratio is 1 unless a pattern gives targets their own.
-        B[row * d : (row + 1) * d, column : column + len(A)] = own * (s / scaling)
-        column += len(A)
-    return torch.cat([A for A, _, _ in known.values()]), B, scaling
+    factors = [p.branch.factors() if isinstance(p, Adapted) else None for p in parts]
+    known = [own for own in factors if own]
+    _, first, scaling = known[0]
+    rows = first.new_zeros(len(first), 0)  # of what is not adapted: rows without a column
+    # The ratio is 1 unless a pattern gives targets their own.
+    blocks = [own[1] * (own[2] / scaling) if own else rows for own in factors]
+    B = torch.block_diag(*blocks)  # type: ignore[no-untyped-call]
+    return torch.cat([A for A, _, _ in known]), B, scaling
 
 
 def magnitude_of(part: nn.Module) -> Tensor:
