@@ -10,7 +10,7 @@ from loraexp.config.schema import TrainConfig
 from loraexp.config.stored import completed, from_dict, plain
 from loraexp.records.record import read_record
 from loraexp.runs.load import read_config
-from loraexp.runs.name import run_name
+from loraexp.runs.run_folder import run_name
 from loraexp.tools.verification import verify
 from loraexp.training.measure import measure_again
 
@@ -47,7 +47,7 @@ def test_a_key_that_is_missing_has_the_meaning_it_had() -> None:
 def test_it_verifies_and_measures_as_before(name: str) -> None:
     run = Path("train") / name
     assert [check.field for check in verify(run) if check.off] == []
-    again = measure_again(run, "test", lambda config: config)
+    again = measure_again(run, "test")
     assert again == read_record(run).metrics["test"]
 
 

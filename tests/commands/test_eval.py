@@ -36,7 +36,7 @@ def swapped(data: TextData) -> TextData:
 
 @pytest.mark.parametrize("split", SPLITS)
 def test_own_data_give_the_records_metrics_to_the_digit(split: str, finished: Path) -> None:
-    assert measure_again(finished, split, lambda own: own) == read_record(finished).metrics[split]
+    assert measure_again(finished, split) == read_record(finished).metrics[split]
 
 
 def test_splits_have_different_metrics(finished: Path) -> None:
@@ -67,7 +67,7 @@ def test_same_texts_in_other_files_give_the_same_metrics(
 @pytest.mark.parametrize("key", ["pad_to", "max_length"])
 def test_texts_are_read_as_the_run_read_them(key: str, finished: Path, own_copy: Data) -> None:
     other = replace(own_copy, **{key: 20})  # type: ignore[arg-type]
-    measured = measure_again(finished, "test", lambda own: replace(own, data=other))
+    measured = measure_again(finished, "test", other)
     assert measured == read_record(finished).metrics["test"]
 
 
@@ -76,9 +76,9 @@ def test_labels_in_another_order_are_numbered_as_the_run_numbers_them(
 ) -> None:
     wanted = read_record(finished).metrics["test"]
     monkeypatch.setattr(assemble, "load_data", lambda config: swapped(load_data(config)))
-    assert measure_again(finished, "test", lambda own: own) == wanted
+    assert measure_again(finished, "test") == wanted
     monkeypatch.setattr(measure, "relabelled", lambda data, labels: data)
-    assert measure_again(finished, "test", lambda own: own) != wanted
+    assert measure_again(finished, "test") != wanted
 
 
 def test_renumbering_changes_no_label_of_a_text() -> None:
@@ -93,7 +93,7 @@ def test_label_the_run_does_not_know_is_refused(finished: Path, tmp_path: Path) 
         file.write_text("text,label\na,ham\nb,eggs\n", encoding="utf-8")
     other = Data(name="csv", path=str(tmp_path))
     with pytest.raises(UserError, match="the run has no label 'eggs'; it knows ham, spam"):
-        measure_again(finished, "test", lambda own: replace(own, data=other))
+        measure_again(finished, "test", other)
 
 
 def test_folder_that_is_no_run_is_refused(tmp_path: Path) -> None:
@@ -120,22 +120,22 @@ def test_all_measures_every_text_of_other_data_and_reads_no_split(
 def test_all_takes_a_file_of_one_class(finished: Path, tmp_path: Path) -> None:
     (tmp_path / "spam.csv").write_text("text,label\na,spam\nb,spam\na,spam\n", encoding="utf-8")
     other = Data(name="csv", path=str(tmp_path / "spam.csv"))
-    found = measure_again(finished, "all", lambda own: replace(own, data=other))
+    found = measure_again(finished, "all", other)
     assert found["n"] == sum(found["confusion"][1]) == 3
     assert found["auroc"] is None
     other.dedupe = True
-    assert measure_again(finished, "all", lambda own: replace(own, data=other))["n"] == 2
+    assert measure_again(finished, "all", other)["n"] == 2
     with pytest.raises(UserError, match="one class only: 'spam'"):
-        measure_again(finished, "test", lambda own: replace(own, data=other))
+        measure_again(finished, "test", other)
 
 
 def test_another_positive_label_than_the_runs_is_refused(finished: Path, own_copy: Data) -> None:
     other = replace(own_copy, positive_label="ham")
     with pytest.raises(UserError, match=r"positive_label=ham: to the run .* label is 'spam'$"):
-        measure_again(finished, "test", lambda own: replace(own, data=other))
+        measure_again(finished, "test", other)
     other.positive_label = "spam"
     wanted = read_record(finished).metrics["test"]
-    assert measure_again(finished, "test", lambda own: replace(own, data=other)) == wanted
+    assert measure_again(finished, "test", other) == wanted
 
 
 def test_other_data_are_stripped_as_the_runs_own(finished: Path, own_copy: Data) -> None:
@@ -145,7 +145,7 @@ def test_other_data_are_stripped_as_the_runs_own(finished: Path, own_copy: Data)
     header, rows = file.read_text(encoding="utf-8").split("\n", 1)
     file.write_text(f"{header}\n" + rows.replace('","', '  ","'), encoding="utf-8")
     assert load_data(other).test.texts[0].endswith("  ")
-    assert measure_again(finished, "test", lambda own: replace(own, data=other)) == wanted
+    assert measure_again(finished, "test", other) == wanted
 
 
 def test_a_class_that_the_measured_texts_lack_is_told(
@@ -153,11 +153,11 @@ def test_a_class_that_the_measured_texts_lack_is_told(
 ) -> None:
     (tmp_path / "ham.csv").write_text("text,label\na,ham\nb,ham\n", encoding="utf-8")
     other = Data(name="csv", path=str(tmp_path / "ham.csv"))
-    found = measure_again(finished, "all", lambda own: replace(own, data=other))
+    found = measure_again(finished, "all", other)
     assert found["f1"] is found["auroc"] is None
     assert "its F1, precision, recall and AUROC are not defined" in caplog.text
     caplog.clear()
-    measure_again(finished, "test", lambda own: own)
+    measure_again(finished, "test")
     assert caplog.text == ""
 
 

@@ -143,18 +143,18 @@ def test_what_is_measured_again_is_measured_on_the_runs_own_texts(
     own: TrainConfig, tmp_path: Path
 ) -> None:
     record, run = train(own), run_folder(own)
-    assert measure_again(run, "test", lambda config: config) == record.metrics["test"]
+    assert measure_again(run, "test") == record.metrics["test"]
     other_texts(own)
     merging = MergeConfig(run=str(run), out=str(tmp_path / "merged"))
     for work in (
-        lambda: measure_again(run, "test", lambda config: config),
+        lambda: measure_again(run, "test"),
         lambda: rank_curve(run),
         lambda: merge_run(**vars(merging)),
     ):
         with pytest.raises(UserError, match="other texts than it was trained on"):
             work()
     assert not (tmp_path / "merged").exists()
-    other = measure_again(run, "test", lambda config: replace(config, data=replace(own.data)))
+    other = measure_again(run, "test", replace(own.data))
     assert other["n"] == record.metrics["test"]["n"]
 
 

@@ -12,8 +12,7 @@ from loraexp.data import draws
 from loraexp.data.splits import load_data
 from loraexp.inference.predictor import Predictor
 from loraexp.runs.load import load_run
-from loraexp.training.evaluate import MISTAKES, Evaluation
-from loraexp.training.measure import Evaluator
+from loraexp.training.measure import MISTAKES, Evaluation, Evaluator
 from loraexp.training.run import train
 
 

@@ -95,7 +95,7 @@ def test_strangers_checkpoints_are_not_loaded(
     record = train(config)
     assert record.hashes == alone
     assert record.hashes["adapter"] != train(other).hashes["adapter"]
-    assert measure_again(run, "test", lambda config: config) == record.metrics["test"]
+    assert measure_again(run, "test") == record.metrics["test"]
     assert [check.field for check in verify(run) if check.off] == []
 
 

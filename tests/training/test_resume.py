@@ -21,7 +21,7 @@ from loraexp.runs.load import build_model
 from loraexp.training import checkpoints as resume
 from loraexp.training import fit as fitting
 from loraexp.training import run as module
-from loraexp.training.callbacks.epoch_seeds import EpochSeeds
+from loraexp.training.checkpoints import EpochSeeds
 from loraexp.training.run import train
 
 
@@ -232,11 +232,11 @@ def test_scoring_reads_no_test_text_and_train_goes_on_from_it(
     four: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     measured: list[str] = []
-    real = fitting.evaluate
+    real = module.evaluate
     monkeypatch.setattr(
-        fitting,
+        module,
         "evaluate",
-        lambda t, m, x, split: (measured.append(split), real(t, m, x, split))[1],
+        lambda fitted, split: (measured.append(split), real(fitted, split))[1],
     )
     trial = module.score(four)
     assert measured == ["validation"]

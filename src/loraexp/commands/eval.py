@@ -1,11 +1,11 @@
 """loraexp eval: measure a finished run again, on its own data or on other data."""
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from loraexp.config.keys import key
-from loraexp.config.schema import Data, TrainConfig
+from loraexp.config.schema import Data
 from loraexp.errors import UserError
 
 
@@ -27,8 +27,5 @@ def run(config: EvalConfig) -> None:
         raise UserError("split=all needs data=...: most of its own texts the run has learnt from")
     from loraexp.training.measure import measure_again
 
-    def choose(trained: TrainConfig) -> TrainConfig:
-        return trained if config.data is None else replace(trained, data=config.data)
-
-    metrics = measure_again(Path(config.run), config.split, choose)
+    metrics = measure_again(Path(config.run), config.split, config.data)
     print(json.dumps({"run": config.run, "split": config.split, **metrics}, indent=2))

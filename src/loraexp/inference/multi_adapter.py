@@ -114,12 +114,12 @@ class MultiAdapter(nn.Module):
         self.routed({number: (of_token == number).nonzero()[:, 0] for number in used})
         states = self.network.hidden(tokens, packing)  # (N, d)
         means = packing.mean(states)  # (B, d)
-        found = {}
+        logits = {}
         for number in used:
-            mine, pooling = place == number, self.poolings[number]
-            picked = means if pooling == "mean" else states[packing.pooled_at(pooling)]
-            found[self.names[number]] = self.heads[number](picked[mine])
-        return found
+            pooling = self.poolings[number]
+            pooled = means if pooling == "mean" else states[packing.pooled_at(pooling)]
+            logits[self.names[number]] = self.heads[number](pooled[place == number])
+        return logits
 
     def routed(self, route: Route) -> None:
         self.route.clear()

@@ -7,7 +7,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
-import torch
 from torch import Tensor, nn
 
 from loraexp.adapters.adapter_files import fill, read_card
@@ -18,12 +17,11 @@ from loraexp.adapters.targets import HEAD
 from loraexp.config.schema import TrainConfig
 from loraexp.errors import UserError
 from loraexp.inference.multi_adapter import MultiAdapter
-from loraexp.inference.writers import Prediction
+from loraexp.inference.writers import Prediction, Verdict
 from loraexp.model.gpt2 import GPT2Classifier, Linear
 from loraexp.model.weights import base_hash, load_classifier, load_tokenizer
 from loraexp.runs.load import LoadedModel, load_run, read_config
-from loraexp.runs.name import distinct_names
-from loraexp.runs.run_folder import RunFolder
+from loraexp.runs.run_folder import RunFolder, distinct_names
 from loraexp.runtime.hardware import DTYPES, uses_gpu
 
 
@@ -44,18 +42,16 @@ class Predictor:
     def network(self) -> GPT2Classifier:
         return self.model.network
 
-    def probabilities(self, texts: list[str]) -> torch.Tensor:
+    def probabilities(self, texts: list[str]) -> Tensor:
         """(N, C): of each label for N texts, in their order."""
         return self.model.logits(texts, self.batch_size).softmax(-1)
 
     def stream(self, chunks: Iterable[list[str]]) -> Iterator[tuple[str, str, float]]:
         """(text, label, its probability) for each text, a chunk in memory at a time."""
         for texts in chunks:
-            best = self.probabilities(texts).max(-1)
-            for text, index, chance in zip(
-                texts, best.indices.tolist(), best.values.tolist(), strict=True
-            ):
-                yield text, self.labels[index], chance
+            verdicts = verdicts_of(self.labels, self.probabilities(texts))
+            for text, (label, chance) in zip(texts, verdicts, strict=True):
+                yield text, label, chance
 
 
 class Predictors:
@@ -78,10 +74,10 @@ class Predictors:
         first = self.configs[0]
         network = load_classifier(first.model, first.head, 1, seed=0)
         tokenizer = load_tokenizer(first.model)
-        found = {"base": base_hash(network), "tokenizer": tokenizer.sha256}
+        hashes = {"base": base_hash(network), "tokenizer": tokenizer.sha256}
         guests = []
         for run, card, config in zip(folders, cards, self.configs, strict=True):
-            for part, digest in found.items():
+            for part, digest in hashes.items():
                 if (own := str(card.get(f"{part}_sha256"))) != digest:
                     raise UserError(
                         f"run={run} is on another {part} than run={folders[0]} (sha256 "
@@ -99,8 +95,8 @@ class Predictors:
         self.device = "cuda" if uses_gpu(first.trainer.accelerator) else "cpu"
         self.many.eval().to(self.device)
         self.models = [
-            LoadedModel(c, network, tokenizer, tuple(card["labels"]), found["base"], precision)
-            for card, c in zip(cards, self.configs, strict=True)
+            LoadedModel(own, network, tokenizer, tuple(card["labels"]), hashes["base"], precision)
+            for card, own in zip(cards, self.configs, strict=True)
         ]
 
     @property
@@ -116,13 +112,19 @@ class Predictors:
     def stream(self, chunks: Iterable[list[str]]) -> Iterator[Prediction]:
         """Each text with the verdict of every run, a chunk in memory at a time."""
         for texts in chunks:
-            columns = []
-            for name, model in zip(self.names, self.models, strict=True):
-                best = self.probabilities(name, texts).max(-1)
-                labels = [model.labels[index] for index in best.indices.tolist()]
-                columns.append(list(zip(labels, best.values.tolist(), strict=True)))
+            columns = (
+                verdicts_of(model.labels, self.probabilities(name, texts))
+                for name, model in zip(self.names, self.models, strict=True)
+            )
             for text, *verdicts in zip(texts, *columns, strict=True):
                 yield text, verdicts
+
+
+def verdicts_of(labels: Sequence[str], probabilities: Tensor) -> list[Verdict]:
+    """The likeliest label of each text, of probabilities (N, C)."""
+    best = probabilities.max(-1)
+    names = [labels[index] for index in best.indices.tolist()]
+    return list(zip(names, best.values.tolist(), strict=True))
 
 
 def load_shared(

@@ -11,6 +11,7 @@ from typing import TextIO
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
+from loraexp.errors import cut
 from loraexp.runtime.escape import printable, spreadsheet_safe
 
 Verdict = tuple[str, float]  # a label and its probability
@@ -32,9 +33,9 @@ def write_table(predictions: Iterable[Prediction], names: list[str], out: TextIO
     for number, name in enumerate(names, start=1):
         out.write(f"{number}: {printable(name)}\n")
     for text, verdicts in predictions:
-        found = "  ".join(f"{printable(label):<12} {chance:6.4f}" for label, chance in verdicts)
-        line = f"{found}  {printable(text)}"
-        out.write((line if len(line) <= width else line[: width - 1] + "…") + "\n")
+        said = "  ".join(f"{printable(label):<12} {chance:6.4f}" for label, chance in verdicts)
+        line = f"{said}  {printable(text)}"
+        out.write(cut(line, width) + "\n")
         out.flush()
 
 
@@ -59,10 +60,9 @@ def write_csv(
 def write_json(predictions: Iterable[Prediction], names: list[str], out: TextIO) -> None:
     """JSON lines, the text as it was; of several runs, each under its name."""
     for text, verdicts in predictions:
-        found = [{"label": label, "probability": round(p, 6)} for label, p in verdicts]
-        own = {"runs": dict(zip(names, found, strict=True))} if names else found[0]
-        row = {**own, "text": text}
-        out.write(json.dumps(row, ensure_ascii=False) + "\n")
+        said = [{"label": label, "probability": round(p, 6)} for label, p in verdicts]
+        own = {"runs": dict(zip(names, said, strict=True))} if names else said[0]
+        out.write(json.dumps({**own, "text": text}, ensure_ascii=False) + "\n")
 
 
 WRITERS: dict[str, Writer] = {

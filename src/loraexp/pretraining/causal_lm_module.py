@@ -1,6 +1,6 @@
 """The LightningModule of pretraining: next-token loss, Muon or AdamW."""
 
-from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import torch
@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from lightning.pytorch import LightningDataModule, LightningModule
 from torch import Tensor
 from torch.optim import AdamW, Muon, Optimizer
-from torch.utils.data import DataLoader, IterableDataset
+from torch.utils.data import DataLoader
 from torchmetrics import MeanMetric
 
 from loraexp.config.pretraining import Corpus, LanguageOptim
@@ -18,11 +18,6 @@ from loraexp.pretraining.corpus import Blocks
 from loraexp.training.schedule import schedule
 
 BETAS = (0.9, 0.95)  # of AdamW for language models (Brown et al. 2020, appendix B)
-
-
-def as_list(given: Any) -> list[Any]:
-    """What Lightning gives bare where there is only one."""
-    return given if isinstance(given, list) else [given]
 
 
 class CausalLMModule(LightningModule):
@@ -47,16 +42,17 @@ class CausalLMModule(LightningModule):
     def training_step(self, batch: Tensor, index: int) -> None:
         loss = self.loss(batch)
         self.log("train_loss", loss, prog_bar=True, batch_size=len(batch))
-        optimizers, schedulers = as_list(self.optimizers()), as_list(self.lr_schedulers())
         self.zero_grad()
         self.manual_backward(loss)
         if self.optim.grad_clip:
             torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.optim.grad_clip)
-        optimizers[0].step()  # Lightning counts this one as the step
+        optimizers = self.optimizers()  # bare where there is only one
+        counted = optimizers[0] if isinstance(optimizers, list) else optimizers
+        counted.step()  # Lightning counts this one as the step
         for optimizer in self.trainer.optimizers[1:]:
             optimizer.step()
-        for scheduler in schedulers:
-            scheduler.step()
+        for config in self.trainer.lr_scheduler_configs:
+            config.scheduler.step()  # type: ignore[call-arg]
 
     def validation_step(self, batch: Tensor, index: int) -> None:
         loss = self.loss(batch)
@@ -80,10 +76,9 @@ class CausalLMModule(LightningModule):
 
 
 def adamw(network: GPT2Language, optim: LanguageOptim) -> list[Optimizer]:
-    vectors = [p for p in network.parameters() if p.ndim <= 1]  # never decayed
     groups: list[dict[str, Any]] = [
         {"params": [p for p in network.parameters() if p.ndim > 1]},
-        {"params": vectors, "weight_decay": 0.0},
+        {"params": [p for p in network.parameters() if p.ndim <= 1], "weight_decay": 0.0},
     ]
     return [AdamW(groups, optim.lr, BETAS, weight_decay=optim.weight_decay, fused=True)]
 
@@ -104,18 +99,6 @@ def muon(network: GPT2Language, optim: LanguageOptim) -> list[Optimizer]:
 OPTIMIZERS = {"adamw": adamw, "muon": muon}
 
 
-class Steps(IterableDataset[Tensor]):
-    """Batches (B, T + 1) of the steps from `first` up to `end`."""
-
-    def __init__(self, blocks: Blocks, batch_size: int, seed: int, first: int, end: int) -> None:
-        self.blocks, self.batch_size, self.seed = blocks, batch_size, seed
-        self.first, self.end = first, end
-
-    def __iter__(self) -> Iterator[Tensor]:
-        for number in range(self.first, self.end):
-            yield self.blocks.step(number, self.batch_size, self.seed)
-
-
 class CorpusModule(LightningDataModule):
     """Blocks of a corpus as batches; an "epoch" is the stretch of steps between two checks.
 
@@ -130,11 +113,12 @@ class CorpusModule(LightningDataModule):
     def train_dataloader(self) -> DataLoader[Tensor]:
         assert self.trainer is not None
         first, end = self.checks[self.trainer.current_epoch : self.trainer.current_epoch + 2]
-        steps = Steps(self.blocks, self.config.batch_size, self.seed, first, end)
-        return DataLoader(steps, batch_size=None)
+        batch = partial(self.blocks.step, batch_size=self.config.batch_size, seed=self.seed)
+        steps: Any = range(first, end)
+        return DataLoader(steps, batch_size=None, collate_fn=batch)
 
     def val_dataloader(self) -> DataLoader[Tensor]:
-        numbers = self.blocks.held_out
-        cuts = range(0, len(numbers), self.config.batch_size)
-        rows = [self.blocks.batch(numbers[k : k + self.config.batch_size]) for k in cuts]
-        return DataLoader(rows, batch_size=None)  # type: ignore[arg-type]
+        numbers, size = self.blocks.held_out, self.config.batch_size
+        cuts = range(0, len(numbers), size)
+        batches: Any = [self.blocks.batch(numbers[cut : cut + size]) for cut in cuts]
+        return DataLoader(batches, batch_size=None)

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -22,10 +23,10 @@ def corpus_files(names: Sequence[str]) -> list[Path]:
     files: list[Path] = []
     for name in names:
         path = Path(name)
-        found = sorted(path.glob("*.txt")) if path.is_dir() else [path]
-        if not found or not found[0].is_file():
+        named = sorted(path.glob("*.txt")) if path.is_dir() else [path]
+        if not named or not named[0].is_file():
             raise UserError(f"data.text: {name} is no text file and no folder of *.txt")
-        files += found
+        files += named
     return files
 
 
@@ -100,17 +101,6 @@ def shuffled(size: int, seed: int, reading: int) -> NDArray[np.int64]:
 def stream(documents: Iterator[str], encode: EncodeDocuments, end: int) -> NDArray[np.int32]:
     """All documents as one row of tokens (n,), `end` after each."""
     parts: list[NDArray[np.int32]] = []
-    for texts in chunks(documents):
+    while texts := list(islice(documents, 1000)):
         parts += [np.array([*row, end], dtype=np.int32) for row in encode(texts)]
     return np.concatenate(parts) if parts else np.zeros(0, dtype=np.int32)
-
-
-def chunks(documents: Iterator[str], size: int = 1000) -> Iterator[list[str]]:
-    chunk: list[str] = []
-    for document in documents:
-        chunk.append(document)
-        if len(chunk) == size:
-            yield chunk
-            chunk = []
-    if chunk:
-        yield chunk

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 import yaml
 from lightning.pytorch import Trainer, seed_everything
-from lightning.pytorch.callbacks import Callback, LearningRateMonitor, ModelCheckpoint, Timer
+from lightning.pytorch.callbacks import ModelCheckpoint, Timer
 from lightning.pytorch.loggers import Logger
 
 from loraexp.config.pretraining import PretrainConfig
@@ -32,12 +32,8 @@ from loraexp.runs.run_folder import RunFolder
 from loraexp.runtime import hardware
 from loraexp.runtime.atomic import file_hash, write_whole
 from loraexp.training.callbacks.progress import Progress
-from loraexp.training.lightning_environment import (
-    NOWHERE,
-    cluster_environment,
-    quiet,
-    restored_environment,
-)
+from loraexp.training.fit import common_settings
+from loraexp.training.lightning_environment import quiet, restored_environment
 from loraexp.training.loggers import curve_loggers
 
 log = logging.getLogger("loraexp")
@@ -64,7 +60,8 @@ def pretrain(config: PretrainConfig, progress: bool = False) -> dict[str, Any]:
         check_folder(config, folder)
         if (folder / REPORT).is_file():
             log.info(f"{folder} is finished already")
-            return read_report(folder)
+            report: dict[str, Any] = json.loads((folder / REPORT).read_text(encoding="utf-8"))
+            return report
         if not (folder / CONFIG).is_file():
             content = yaml.safe_dump({HASHES: hashes(config)}, sort_keys=False)
             write_whole(folder / CONFIG, settings(config) + content)
@@ -95,12 +92,20 @@ def run(
     network.compute_in(hardware.DTYPES[precision])
     module = CausalLMModule(network, config.optim, steps)
     texts = CorpusModule(blocks, config.data, config.seed, checks.tolist())
-    trainer = build_trainer(config, folder, loggers, progress, len(checks) - 1)
+    timer = Timer()
+    keeper = ModelCheckpoint(folder / CHECKPOINTS, "last", enable_version_counter=False)
+    callbacks = [timer, keeper, *([Progress()] if progress else [])]
+    trainer = Trainer(
+        **common_settings(config.trainer.accelerator, loggers, callbacks),
+        devices=1,
+        max_epochs=len(checks) - 1,
+        reload_dataloaders_every_n_epochs=1,
+        log_every_n_steps=20,
+    )
     seed_everything(config.seed, verbose=False)
     last = folder / CHECKPOINTS / "last.ckpt"
     fitting = time.perf_counter()
     trainer.fit(module, texts, ckpt_path=last if last.is_file() else None, weights_only=True)
-    timer = next(c for c in trainer.callbacks if isinstance(c, Timer))  # type: ignore[attr-defined]
     loss = float(trainer.validate(module, texts, verbose=False)[0]["held_out_loss"])
     state = {name: t.detach().cpu().bfloat16() for name, t in network.state_dict().items()}
     save_base(state, config.model, tokenizer.pad, folder)
@@ -148,32 +153,6 @@ def bytes_a_token(blocks: Blocks, tokenizer: Tokenizer) -> float:
     for token in tokenizer.encoding.token_byte_values():
         lengths[tokenizer.encoding.encode_single_token(token)] = len(token)
     return float(lengths[blocks.batch(blocks.held_out)[:, 1:].numpy()].mean())
-
-
-def build_trainer(
-    config: PretrainConfig, folder: Path, loggers: list[Logger], progress: bool, epochs: int
-) -> Trainer:
-    gpu = hardware.uses_gpu(config.trainer.accelerator)
-    keeper = ModelCheckpoint(folder / CHECKPOINTS, "last", enable_version_counter=False)
-    callbacks: list[Callback] = [Timer(), keeper]
-    if loggers:
-        callbacks.append(LearningRateMonitor("step"))
-    if progress:
-        callbacks.append(Progress())
-    return Trainer(
-        accelerator="gpu" if gpu else "cpu",
-        devices=1,
-        max_epochs=epochs,
-        logger=loggers,
-        callbacks=callbacks,
-        plugins=[cluster_environment()],
-        default_root_dir=NOWHERE,
-        reload_dataloaders_every_n_epochs=1,
-        log_every_n_steps=20,
-        num_sanity_val_steps=0,
-        enable_progress_bar=progress,
-        enable_model_summary=False,
-    )
 
 
 def settings(config: PretrainConfig) -> str:
@@ -231,8 +210,3 @@ def check_folder(config: PretrainConfig, folder: Path) -> None:
                 f"{str(then.get(key))[:12]} then, {str(digest)[:12]} now); choose another out=, or "
                 "remove that folder"
             )
-
-
-def read_report(folder: Path) -> dict[str, Any]:
-    report: dict[str, Any] = json.loads((folder / REPORT).read_text(encoding="utf-8"))
-    return report

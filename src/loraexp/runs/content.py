@@ -61,9 +61,9 @@ def other_content(config: TrainConfig, folder: RunFolder) -> str | None:
 def contents(config: TrainConfig) -> dict[str, tuple[str, Callable[[], str]]]:
     """Of each part that is not pinned down by the config itself: what names it, and its hash."""
     data, model = config.data, config.model
-    found = {
+    parts = {
         "split": (
-            f"data={data.name if data.path is None else data.path}",
+            f"data={data.path or data.name}",
             lambda: known("split", data, data.path, lambda: load_data(data).sha256),
         )
     }
@@ -71,17 +71,17 @@ def contents(config: TrainConfig) -> dict[str, tuple[str, Callable[[], str]]]:
         pinned = model.tokenizer in ("auto", "bytes", "embedded")
     else:
         pinned = model.tokenizer in ("bytes", "embedded")
-        found["base"] = (
+        parts["base"] = (
             f"model.weights={model.weights}",
             lambda: known("base", model, model.weights, lambda: state_hash(base_state(model))),
         )
     if not pinned:
         folder = model.weights if model.tokenizer == "auto" else model.tokenizer
-        found["tokenizer"] = (
+        parts["tokenizer"] = (
             f"model.tokenizer={folder}",
             lambda: known("tokenizer", model, folder, lambda: load_tokenizer(model).sha256),
         )
-    return found
+    return parts
 
 
 def known(part: str, named: object, path: str | None, compute: Callable[[], str]) -> str:

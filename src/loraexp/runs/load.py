@@ -1,6 +1,6 @@
 """A network with its method attached and its tokenizer: fresh from a config, or back from a run."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -47,32 +47,23 @@ class LoadedModel:
         limits = (self.config.model.context, data.max_length, data.pad_to)
         return min(limit for limit in limits if limit is not None)
 
-    def batches(
-        self, texts: Sequence[str], batch_size: int
-    ) -> Iterator[tuple[list[int], Tensor, Tensor]]:
-        """Batches of like length: which texts, their tokens (B, T) and lengths (B,).
-
-        Texts are stripped if those that the run learnt from were.
-        """
-        read = [text.strip() for text in texts] if self.config.data.strip else [*texts]
-        rows = self.tokenizer.encode(read, self.max_length)
-        for batch in LengthGrouped([len(row) for row in rows], batch_size, seed=None):
-            items = [(rows[index], 0) for index in batch]
-            tokens, lengths, _ = collate(items, self.tokenizer.pad, self.config.data.pad_to)
-            yield batch, tokens, lengths
-
     @torch.inference_mode()
     def logits(
         self, texts: Sequence[str], batch_size: int, forward: Callable[..., Tensor] | None = None
     ) -> Tensor:
-        """(N, C) in float32, in the texts' order.
+        """(N, C) in float32, in the texts' order. Texts are stripped if those that the run learnt
+        from were.
 
         Args:
             forward: of tokens and lengths, in place of the network's own.
         """
         device = self.network.wte.weight.device
+        read = [text.strip() for text in texts] if self.config.data.strip else [*texts]
+        rows = self.tokenizer.encode(read, self.max_length)
         result = torch.empty(len(texts), len(self.labels))
-        for batch, tokens, lengths in self.batches(texts, batch_size):
+        for batch in LengthGrouped([len(row) for row in rows], batch_size, seed=None):
+            items = [(rows[index], 0) for index in batch]
+            tokens, lengths, _ = collate(items, self.tokenizer.pad, self.config.data.pad_to)
             logits = (forward or self.network)(tokens.to(device), lengths.to(device))
             result[batch] = logits.float().cpu()
         return result

@@ -52,13 +52,13 @@ def base_numbers(model: Model) -> int:
 def machine_memory() -> int | None:
     """Bytes that this process can have at most: memory and swap, or the limit of its container;
     None where the system does not say."""
-    found: list[int] = []
+    limits: list[int] = []
     with suppress(OSError, ValueError, AttributeError):  # Windows has no sysconf
-        found = [os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") + swap()]
+        limits = [os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") + swap()]
     for file in CGROUPS:
         with suppress(OSError, ValueError):  # "max" is no limit
-            found.append(int(Path(file).read_text()))
-    return min(found, default=None)
+            limits.append(int(Path(file).read_text()))
+    return min(limits, default=None)
 
 
 def swap() -> int:

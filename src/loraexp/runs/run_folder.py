@@ -1,29 +1,21 @@
-"""The folder of a run as one object: what lies where in it, how far it has come, who holds it."""
+"""A run's folder as one object: its name, what lies where, how far it has come, who holds it."""
 
+import json
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from hashlib import sha256
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from loraexp.adapters.methods import find_method
 from loraexp.config.schema import TrainConfig
-from loraexp.config.stored import to_yaml
+from loraexp.config.stored import later, to_yaml
 from loraexp.errors import UserError
-from loraexp.records.record import (
-    Failure,
-    Record,
-    Trial,
-    is_failed,
-    is_failed_trial,
-    is_finished,
-    is_scored,
-    read_failure,
-    read_record,
-    read_trial,
-)
-from loraexp.runs.name import run_name
+from loraexp.records import record as files
+from loraexp.records.record import Failure, Record, Trial
 from loraexp.runtime.atomic import write_whole
 from loraexp.runtime.ranks import is_main_process
 
@@ -65,32 +57,32 @@ class RunFolder:
 
     @property
     def finished(self) -> bool:
-        return is_finished(self.path)
+        return files.is_finished(self.path)
 
     @property
     def scored(self) -> bool:
-        return is_scored(self.path)
+        return files.is_scored(self.path)
 
     @property
     def failed(self) -> bool:
-        return is_failed(self.path)
+        return files.is_failed(self.path)
 
     @property
     def tried(self) -> bool:
         """Was it measured on validation texts alone, or failed as it was to be?"""
-        return self.scored or is_failed_trial(self.path)
+        return self.scored or files.is_failed_trial(self.path)
 
     def record(self) -> Record:
-        return read_record(self.path)
+        return files.read_record(self.path)
 
     def trial(self) -> Trial:
-        return read_trial(self.path)
+        return files.read_trial(self.path)
 
     def failure(self) -> Failure:
-        return read_failure(self.path)
+        return files.read_failure(self.path)
 
     def trial_or_failure(self) -> Trial | Failure:
-        return self.trial() if self.scored else read_failure(self.path, trial=True)
+        return self.trial() if self.scored else files.read_failure(self.path, trial=True)
 
     def hashes(self) -> Mapping[str, str]:
         """Of the content that its result says it is of; none where there is no result."""
@@ -125,9 +117,8 @@ class RunFolder:
             return
         lock = self.lock(patient)
         try:
-            for partial in self.path.rglob(
-                ".partial-*"
-            ):  # of a process that was killed while writing
+            # Of a process that was killed while writing.
+            for partial in self.path.rglob(".partial-*"):
                 partial.unlink()
             yield
         finally:
@@ -157,3 +148,43 @@ class RunFolder:
             with suppress(OSError):  # Windows removes no open file
                 (self.path / LOCK).unlink()
                 self.path.rmdir()
+
+
+def run_name(config: TrainConfig) -> str:
+    """Readable parts first, then a hash of all that decides the result."""
+    rank = f"-r{config.lora.rank}" if find_method(config.method).has_rank else ""
+    parts = f"{config.data.name}-{config.model.name}-{config.method}{rank}-seed{config.seed}"
+    prefix = f"{config.name}-" if config.name else ""
+    return f"{prefix}{parts}-{config_hash(config)}"
+
+
+def distinct_names(folders: Sequence[Path]) -> list[str]:
+    """A name for each of several runs: the folder's own, led by as many of its parents as tell it
+    from another run of that name. The same folder twice has the same name twice."""
+    parts = [folder.resolve().parts for folder in folders]
+
+    def name(own: tuple[str, ...]) -> str:
+        lengths = range(1, len(own) + 1)
+        others = [other for other in parts if other != own]
+        length = next(n for n in lengths if all(other[-n:] != own[-n:] for other in others))
+        return "/".join(own[-length:])
+
+    return [name(own) for own in parts]
+
+
+def config_hash(config: TrainConfig) -> str:
+    """Eight hex digits over every key but those that only say where results go, and those of
+    `lora` that mean nothing to the method: a sweep over ranks trains method=head once."""
+    content, method = asdict(config), find_method(config.method)
+    unused = () if method.has_rank else ("lora", "adalora")
+    for key in ("output_dir", "rerun", "logger", "name", *unused):
+        del content[key]
+    if method.branch and not method.has_rank:
+        content["lora"] = {"target_modules": config.lora.target_modules}
+    # Keys that came later are silent at their default: earlier runs keep their names.
+    for name, default in later().items():
+        group, _, key = name.rpartition(".")
+        inside = content.get(group, {}) if group else content
+        if key in inside and inside[key] == default:
+            del inside[key]
+    return sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:8]

@@ -24,7 +24,7 @@ from loraexp.config.schema import TrainConfig
 from loraexp.config.sweep import Search
 from loraexp.errors import UserError
 from loraexp.records.record import Trial, by_loss
-from loraexp.runs.name import config_hash
+from loraexp.runs.run_folder import config_hash
 from loraexp.sweeps.jobs import Job, launch
 from loraexp.sweeps.plan import TRAIN, Plan, typed
 from loraexp.sweeps.space import distributions, typed_as

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import zip_longest
+from itertools import chain, zip_longest
 from reprlib import repr as short
 from typing import Any
 
@@ -27,9 +27,9 @@ class Check:
 
 
 def same(field: str, said: object, now: object) -> Check:
-    found = list(differing(said, now))
-    more = f" and {len(found) - SHOWN} more" if len(found) > SHOWN else ""
-    return Check(field, "; ".join(found[:SHOWN]) + more if found else None)
+    phrases = list(differing(said, now))
+    more = f" and {len(phrases) - SHOWN} more" if len(phrases) > SHOWN else ""
+    return Check(field, "; ".join(phrases[:SHOWN]) + more if phrases else None)
 
 
 def differing(said: object, now: object, key: str = "") -> Iterator[str]:
@@ -45,33 +45,30 @@ def differing(said: object, now: object, key: str = "") -> Iterator[str]:
         yield f"{key} says {short(said)}, is {short(now)}".lstrip()
 
 
-def alike(one: object, other: object) -> bool:
+def alike(said: object, now: object) -> bool:
     """Equal, and of one type: 0 is not false."""
-    if isinstance(one, list) and isinstance(other, list):
-        return len(one) == len(other) and all(map(alike, one, other))
-    if isinstance(one, dict) and isinstance(other, dict):
-        return one.keys() == other.keys() and all(alike(one[key], other[key]) for key in one)
-    return type(one) is type(other) and one == other
+    if isinstance(said, list) and isinstance(now, list):
+        return len(said) == len(now) and all(map(alike, said, now))
+    if isinstance(said, dict) and isinstance(now, dict):
+        return said.keys() == now.keys() and all(alike(said[key], now[key]) for key in said)
+    return type(said) is type(now) and said == now
 
 
 def close(field: str, said: dict[str, Any], now: dict[str, Any], tolerance: float) -> Check:
     """As `same`, but numbers may differ by the tolerance, and counts by that share of the texts."""
 
     def settled(key: str) -> bool:
-        one, other = said.get(key), now[key]
-        if key == "confusion" and isinstance(one, list):
-            moved = sum(abs(a - b) for a, b in zip_longest(flat(one), flat(other), fillvalue=0))
+        then, value = said.get(key), now[key]
+        if key == "confusion" and isinstance(then, list):
+            cells = zip_longest(chain(*then), chain(*value), fillvalue=0)
+            moved = sum(abs(before - after) for before, after in cells)
             return moved <= 2 * tolerance * now["n"]
-        if isinstance(one, float) and isinstance(other, float):
-            return distance([one], [other]) <= tolerance
-        return alike(one, other)
+        if isinstance(then, float) and isinstance(value, float):
+            return distance([then], [value]) <= tolerance
+        return alike(then, value)
 
     rest = {key: value for key, value in said.items() if key not in now or not settled(key)}
     return same(field, rest, {key: value for key, value in now.items() if not settled(key)})
-
-
-def flat(rows: list[list[int]]) -> list[int]:
-    return [cell for row in rows for cell in row]
 
 
 def distance(before: list[float], after: list[float]) -> float:

@@ -42,31 +42,26 @@ def combine(runs: Sequence[str], weights: Sequence[float], rank: int | None, out
     weights = weights or [1.0] * len(folders)
     if len(weights) != len(folders):
         raise UserError(f"weights must be {len(folders)} numbers, one a run, got {weights}")
-    made, *others = [load_run(run) for run in folders]
-    for run, other in zip(folders[1:], others, strict=True):
-        for what, own, wanted in (
-            ("base", other.base_sha256, made.base_sha256),
-            ("labels", other.labels, made.labels),
-        ):
-            if own != wanted:
+    models = [load_run(run) for run in folders]
+    first = models[0]
+    for run, other in zip(folders, models, strict=True):
+        for what in ("base_sha256", "labels"):
+            if getattr(other, what) != getattr(first, what):
+                what = what.removesuffix("_sha256")
                 raise UserError(f"run={run} and run={folders[0]} differ in their {what}")
-    changes = [change_of(one.network) for one in (made, *others)]
-    change, lost = weighted_sum(changes, weights), 0.0
+    change, lost = weighted_sum([change_of(model.network) for model in models], weights), 0.0
     if rank is not None:
         cut = truncate(change, rank)
         change, lost = cut.change, cut.error
-    tensors: dict[str, Tensor] = {
-        name: tensor
-        for name, tensor in saved_tensors(made.network).items()
-        if name in (f"{HEAD}.weight", f"{HEAD}.bias")
-    }
+    head, saved = (f"{HEAD}.weight", f"{HEAD}.bias"), saved_tensors(first.network)
+    tensors: dict[str, Tensor] = {name: saved[name] for name in head if name in saved}
     for path, part in change.items():
         tensors |= {f"{path}.lora_A": part.A, f"{path}.lora_B": part.B}
     ranks = {path: part.rank for path, part in change.items()}
-    lora = lora_of(ranks, dict.fromkeys(ranks, 1.0), made.config.model.n_layer)
-    config_of_sum = replace(made.config, method="lora", lora=lora)
+    lora = lora_of(ranks, dict.fromkeys(ranks, 1.0), first.config.model.n_layer)
+    config = replace(first.config, method="lora", lora=lora)
     try:
-        write_run(target, config_of_sum, made.labels, tensors, made_by="combine")
+        write_run(target, config, first.labels, tensors, made_by="combine")
     except ValueError as error:
         raise UserError(f"weights={weights}: the sum {error}; try smaller ones") from None
     return Combined(max(ranks.values()), lost)

@@ -1,6 +1,5 @@
 """A run's adapter folded into its base, certified on the validation texts before it is kept."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -48,17 +47,16 @@ def merge_run(run: str, out: str, dtype: str, tolerance: float, force: bool) -> 
     """
     folder, target = Path(run), Path(out)
     check_free(target)
-    made = load_run(folder, "fp32")
-    trained = made.config
-    check_expressible(trained)
-    data = own_data(folder, trained)
+    model = load_run(folder, "fp32")
+    check_expressible(model.config)
+    data = own_data(folder, model.config)
     texts = data.validation.texts
-    made.network.eval()
-    before = made.logits(texts, BATCH)
-    merge(made.network)
-    stored = {name: t.to(DTYPES[dtype]) for name, t in made.network.state_dict().items()}
-    made.network.load_state_dict(stored)  # as the file will give them back
-    certificate = compare(before, made.logits(texts, BATCH))
+    model.network.eval()
+    before = model.logits(texts, BATCH)
+    merge(model.network)
+    stored = {name: t.to(DTYPES[dtype]) for name, t in model.network.state_dict().items()}
+    model.network.load_state_dict(stored)  # as the file will give them back
+    certificate = compare(before, model.logits(texts, BATCH))
     # Not `> tolerance`: a NaN is no proof of anything.
     if not certificate.logit_change <= tolerance and not force:
         raise UserError(
@@ -66,8 +64,9 @@ def merge_run(run: str, out: str, dtype: str, tolerance: float, force: bool) -> 
             f"{certificate.labels_changed} of {len(texts)} labels, more than "
             f"tolerance={tolerance:g}; nothing was written (force=true writes it)"
         )
-    save_classifier(stored, trained.model, made.tokenizer, made.labels, target)
-    write_run(target, on_itself(trained), made.labels, head_of(stored), data, made_by="merge")
+    save_classifier(stored, model.config.model, model.tokenizer, model.labels, target)
+    head = {name: tensor for name, tensor in stored.items() if in_head(name)}
+    write_run(target, on_itself(model.config), model.labels, head, data, made_by="merge")
     return certificate
 
 
@@ -75,14 +74,7 @@ def on_itself(config: TrainConfig) -> TrainConfig:
     """The config under which a merged folder is a run, wherever it lies: its weights are the base,
     and all that is left to adapt is the head."""
     model = replace(config.model, weights=RUN, tokenizer="auto", repo="", revision="", sha256="")
-    merged: TrainConfig = as_method(
-        replace(config, model=model, output_dir=TrainConfig.output_dir), "head"
-    )
-    return merged
-
-
-def head_of(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    return {name: tensor for name, tensor in state.items() if in_head(name)}
+    return as_method(replace(config, model=model, output_dir=TrainConfig.output_dir), "head")
 
 
 def check_expressible(config: TrainConfig) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -12,7 +13,6 @@ from loraexp.adapters.branches.lora import LowRank
 from loraexp.adapters.inject import replace
 from loraexp.model.gpt2 import GPT2Classifier
 from loraexp.runs.load import load_run, own_data
-from loraexp.training.evaluate import Evaluation
 from loraexp.training.measure import Evaluator
 
 
@@ -61,23 +61,22 @@ def rank_curve(run: Path) -> RankCurve:
     Raises:
         UserError: a run that cannot be restored, or whose method has no ranks to cut.
     """
-    made = load_run(run)
-    change = change_of(made.network)
-    evaluator = Evaluator(made, own_data(run, made.config))
+    model = load_run(run)
+    change = change_of(model.network)
+    evaluator = Evaluator(model, own_data(run, model.config))
 
-    def measure(rank: int, split: str) -> tuple[float, Evaluation]:
+    def measure(rank: int, split: str) -> tuple[float, dict[str, Any]]:
         cut = truncate(change, rank)
-        put(made.network, cut.change)
-        return cut.error, evaluator.measure(split)
+        put(model.network, cut.change)
+        return cut.error, evaluator.measure(split).metrics
 
     cuts = []
     for rank in range(1, max(part.rank for part in change.values()) + 1):
-        error, found = measure(rank, "validation")
-        scores = found.metrics
+        error, scores = measure(rank, "validation")
         cuts.append(Cut(rank, error, scores["accuracy"], scores["loss"], scores["n"]))
     enough = smallest(cuts)
     _, test = measure(enough, "test")
-    return RankCurve(cuts, enough, test.metrics["accuracy"])
+    return RankCurve(cuts, enough, test["accuracy"])
 
 
 def smallest(cuts: list[Cut]) -> int:

@@ -22,9 +22,8 @@ from loraexp.runs.run_folder import RunFolder
 from loraexp.runtime.atomic import read_text
 from loraexp.runtime.escape import printable
 from loraexp.tools.checks import Check, close, distance, same
-from loraexp.training.evaluate import MISTAKES
-from loraexp.training.fit import datamodule, steps_an_epoch
-from loraexp.training.measure import Evaluator, relabelled
+from loraexp.training.fit import steps_an_epoch
+from loraexp.training.measure import MISTAKES, Evaluator
 from loraexp.training.run import describe
 
 TOLERANCE = 1e-4  # of golden logits in float32, between machines
@@ -59,12 +58,12 @@ def verify(run: Path) -> Iterator[Check]:
     load_adapter(model.network, folder.adapter)
     yield Check("adapter_sha256, file_sha256, names and shapes of all tensors")
     yield golden(card["golden"], golden_logits(model))
-    data, why = readable(card, config)
-    yield from data_checks(card, data, why)
+    data = readable(card, config)
+    yield from data_checks(card, data)
     if record is None:
         yield from without_record(card)
     else:
-        yield from record_checks(record, seal_holds(run), card, model, data, why)
+        yield from record_checks(record, seal_holds(run), card, model, data)
 
 
 def without_record(card: dict[str, Any]) -> Iterator[Check]:
@@ -91,7 +90,7 @@ def config_file(card: dict[str, Any], file: Path) -> Check:
 
 def golden(said: dict[str, Any], now: list[list[float]]) -> Check:
     """The logits of fixed texts: the whole chain from tokenizer to head, once more."""
-    if said.get("texts") != list(GOLDEN) or said.keys() != {"texts", "logits"}:
+    if said.get("texts") != [*GOLDEN] or said.keys() != {"texts", "logits"}:
         return Check("golden", "the texts are not those of this version")
     try:
         for text, before, after in zip(GOLDEN, said["logits"], now, strict=True):
@@ -103,24 +102,24 @@ def golden(said: dict[str, Any], now: list[list[float]]) -> Check:
     return Check("golden")
 
 
-def readable(card: dict[str, Any], config: TrainConfig) -> tuple[TextData | None, str | None]:
+def readable(card: dict[str, Any], config: TrainConfig) -> TextData | str:
     """The texts it was trained and tested on, or why they cannot be had."""
     if card["split_sha256"] is None:
-        return None, "imported: trained elsewhere"
+        return "imported: trained elsewhere"
     try:
-        return load_data(config.data), None
+        return load_data(config.data)
     except UserError as error:
-        return None, str(error)
+        return str(error)
 
 
-def data_checks(card: dict[str, Any], data: TextData | None, why: str | None) -> Iterator[Check]:
-    now = data and {
-        "data_sha256": data.source_sha256,
-        "split_sha256": data.sha256,
-        "labels": list(data.labels),
-    }
-    for field in ("data_sha256", "split_sha256", "labels"):
-        yield same(field, card[field], now[field]) if now else Check(field, skipped=why)
+def data_checks(card: dict[str, Any], data: TextData | str) -> Iterator[Check]:
+    if isinstance(data, str):
+        for field in ("data_sha256", "split_sha256", "labels"):
+            yield Check(field, skipped=data)
+        return
+    yield same("data_sha256", card["data_sha256"], data.source_sha256)
+    yield same("split_sha256", card["split_sha256"], data.sha256)
+    yield same("labels", card["labels"], [*data.labels])
 
 
 def record_checks(
@@ -128,8 +127,7 @@ def record_checks(
     holds: bool | None,
     card: dict[str, Any],
     model: LoadedModel,
-    data: TextData | None,
-    why: str | None,
+    data: TextData | str,
 ) -> Iterator[Check]:
     """What card and record both say, what is counted, and what is measured; the rest is sealed."""
     if holds is None:
@@ -146,25 +144,25 @@ def record_checks(
     for field in ("versions", "precision"):
         yield same(field, card[field], getattr(record, field))
     yield same("record: counts", record.counts, count(model.network).as_dict())
-    if data is None or not {*data.labels} <= {*model.labels}:
+    if isinstance(data, TextData) and not {*data.labels} <= {*model.labels}:
+        data = "its labels are not the data's"
+    if isinstance(data, str):
         for field in ("metrics.validation", "metrics.test", "predictions", "mistakes"):
-            yield Check(f"record: {field}", skipped=why or "its labels are not the data's")
+            yield Check(f"record: {field}", skipped=data)
         return
-    data = relabelled(data, model.labels)
     yield course(record, model.config, data)
     yield from metric_checks(record, model, data, holds is not None)
 
 
 def course(record: Record, config: TrainConfig, data: TextData) -> Check:
     """How long it trained: patience may end it early, and which epoch was best is not known."""
-    trainer, said = config.trainer, {k: getattr(record, k) for k in ("epochs", "best_epoch")}
-    epochs = trainer.max_epochs
+    trainer, epochs = config.trainer, config.trainer.max_epochs
     if trainer.patience is not None:
         epochs = min(max(record.epochs, 1), epochs)
     best = epochs if trainer.keep == "last" else min(max(record.best_epoch, 1), epochs)
     steps = epochs * steps_an_epoch(config, len(data.train))
     now = {"epochs": epochs, "best_epoch": best, "steps": steps}
-    return same("record: epochs", {**said, "steps": record.steps}, now)
+    return same("record: epochs", {key: getattr(record, key) for key in now}, now)
 
 
 def metric_checks(
@@ -172,13 +170,13 @@ def metric_checks(
 ) -> Iterator[Check]:
     """All splits measured again, as `eval` does. Records of before say less of the data, and their
     train metrics may be of other texts."""
-    facts = describe(data, datamodule(model.config, data, model))
+    evaluator, tolerance = Evaluator(model, data), METRICS[model.precision]
+    facts = describe(evaluator.texts)
     known = facts.keys() - {"note"} if sealed else {"n"}  # a note may name a folder of today
     said = {key: value for key, value in record.data.items() if key in known or sealed}
     said.pop("note", None)
     yield same("record: data", said, {key: facts[key] for key in facts if key in known})
     splits = [split for split in SPLITS if sealed or split != "train"]
-    evaluator, tolerance = Evaluator(model, data), METRICS[model.precision]
     now = {split: evaluator.measure(split) for split in splits}
     for split in splits:
         then, again = record.metrics[split], now[split].metrics
@@ -189,7 +187,7 @@ def metric_checks(
     may_move = tolerance * len(data.test)
     yield same("record: predictions.true", record.predictions["test"]["true"], predicted["true"])
     pairs = zip(record.predictions["test"]["predicted"], predicted["predicted"], strict=False)
-    moved = sum(one != other for one, other in pairs)
+    moved = sum(before != after for before, after in pairs)
     moved += abs(record.metrics["test"]["n"] - len(predicted["predicted"]))
     off = f"{moved} test texts have another label" if moved > may_move else None
     yield Check("record: predictions.predicted", off)
@@ -206,14 +204,15 @@ def same_mistakes(
         wrong: all that are wrong now, the most confident first.
     """
     field = "record: mistakes"
-    if abs(len(said) - min(len(wrong), MISTAKES)) > may_move:
-        return Check(field, f"{len(said)} are told, {min(len(wrong), MISTAKES)} are there")
-    for one, other in zip(said, wrong, strict=False):
-        if distance([one["chance"]], [other["chance"]]) > tolerance:
-            return Check(field, f"chance says {one['chance']}, is {other['chance']}")
-    told, there = (
+    kept = min(len(wrong), MISTAKES)
+    if abs(len(said) - kept) > may_move:
+        return Check(field, f"{len(said)} are told, {kept} are there")
+    for then, now in zip(said, wrong, strict=False):
+        if distance([then["chance"]], [now["chance"]]) > tolerance:
+            return Check(field, f"chance says {then['chance']}, is {now['chance']}")
+    before, after = (
         Counter((m["text"], m["true"], m["predicted"]) for m in mistakes)
         for mistakes in (said, wrong)
     )
-    moved = (told - there).total()
+    moved = (before - after).total()
     return Check(field, f"{moved} are none" if moved > may_move else None)

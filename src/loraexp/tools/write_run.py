@@ -4,8 +4,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from types import MappingProxyType
-from typing import Any
+from statistics import mode
 
 from torch import Tensor
 
@@ -17,6 +16,7 @@ from loraexp.errors import UserError
 from loraexp.runs.card import adapter_card
 from loraexp.runs.load import build_model, placed
 from loraexp.runs.run_folder import RunFolder
+from loraexp.runtime.tensors import check_finite
 
 
 def check_free(out: Path) -> None:
@@ -30,7 +30,7 @@ def write_run(
     labels: tuple[str, ...],
     tensors: Mapping[str, Tensor],
     data: TextData | None = None,
-    hashes: Mapping[str, str] = MappingProxyType({}),
+    hashes: Mapping[str, str] | None = None,
     *,
     made_by: str,
 ) -> None:
@@ -50,9 +50,9 @@ def write_run(
     model = build_model(placed(config, out), labels)
     own = saved_tensors(model.network)
     load_tensors(own, tensors)
-    load_tensors(own, dict(own))  # finite in float32 too
+    check_finite(own)  # in float32 too
     card = adapter_card(replace(model, config=config), data, made_by)
-    for field, digest in hashes.items():
+    for field, digest in (hashes or {}).items():
         if card[field] != digest:
             part = field.removesuffix("_sha256")
             raise ValueError(
@@ -66,7 +66,7 @@ def write_run(
 
 def lora_of(ranks: Mapping[str, int], scalings: Mapping[str, float], n_layer: int) -> Lora:
     """The keys of `lora` for targets, by path, of these ranks and scalings."""
-    rank, alpha = most(ranks.values()), most(scalings.values())
+    rank, alpha = mode(ranks.values()), mode(scalings.values())
     return Lora(
         rank=rank,
         alpha=alpha,
@@ -83,13 +83,5 @@ def short(paths: list[str], n_layer: int) -> list[str]:
     for path in paths:
         kinds.setdefault(path.rpartition(".")[2], []).append(path)
     return [
-        target
-        for kind, found in kinds.items()
-        for target in ([kind] if len(found) == n_layer else found)
+        target for kind, own in kinds.items() for target in ([kind] if len(own) == n_layer else own)
     ]
-
-
-def most(values: Any) -> Any:
-    """The value that is there most often."""
-    found = list(values)
-    return max(dict.fromkeys(found), key=found.count)

@@ -8,13 +8,15 @@ from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
 
+import numpy as np
 import torch
-from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch import Callback, LightningModule, Trainer, seed_everything
 from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
 from lightning.pytorch.loggers import CSVLogger
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 
 from loraexp.config.schema import TrainConfig
+from loraexp.data.batching import Batch
 from loraexp.data.datamodule import TextDataModule
 from loraexp.data.splits import TextData
 from loraexp.errors import UserError
@@ -89,7 +91,7 @@ def resumable(folder: RunFolder, fingerprint: dict[str, Any]) -> Path | None:
     except (RuntimeError, EOFError, UnpicklingError) as error:
         log.warning(f"warning: {file} is damaged, training starts over: {error}")
         return None
-    if own(kept.get(Resumption.KEY)) != {**fingerprint, "folder": folder.name}:
+    if own(kept.get(Resumption.KEY)) != fingerprint:
         log.warning(f"warning: {file} is of other data, weights or versions: training starts over")
         return None
     best = [
@@ -132,10 +134,11 @@ def fit(
         ) from None
 
 
-def fingerprint(model: LoadedModel, data: TextData) -> dict[str, Any]:
-    """All that decides the result and is not in the config."""
+def fingerprint(model: LoadedModel, data: TextData, folder: RunFolder) -> dict[str, Any]:
+    """All that decides the result, the config by the run's name."""
     hashes = {"base": model.base_sha256, "tokenizer": model.tokenizer.sha256, "split": data.sha256}
-    return {**hashes, "precision": model.precision, "versions": hardware.versions()}
+    versions, name = hardware.versions(), folder.name
+    return {**hashes, "precision": model.precision, "versions": versions, "folder": name}
 
 
 def remove_last(config: TrainConfig, folder: RunFolder) -> None:
@@ -148,31 +151,30 @@ class Resumption(Callback):
     """What Lightning leaves out: whose checkpoint it is, the curves so far, an early stop.
 
     Args:
-        fingerprint: all but the config that decides the result: a checkpoint of another one is of
-            no use.
+        fingerprint: all that decides the result: a checkpoint of another one is of no use.
     """
 
     KEY = "loraexp"
 
     def __init__(self, fingerprint: dict[str, Any]) -> None:
         self.fingerprint = fingerprint
-        self.curves: str | None = None
 
     def on_save_checkpoint(
         self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]
     ) -> None:
-        folder = Path(trainer.checkpoint_callbacks[0].dirpath).parent  # type: ignore[attr-defined]
-        # A run's name is its config's: the same data and base do not make it the same run.
-        checkpoint[self.KEY] = {**self.fingerprint, "folder": folder.name}
-        checkpoint["curves"] = written_curves(trainer)
+        checkpoint[self.KEY] = self.fingerprint
+        checkpoint["curves"] = None
+        if logger := csv_logger(trainer):
+            logger.save()
+            checkpoint["curves"] = curves_file(logger).read_text(encoding="utf-8")
 
     def on_load_checkpoint(
         self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]
     ) -> None:
         # Rows after the checkpoint are dropped: their epoch is trained again.
-        if checkpoint["curves"] is not None and trainer.is_global_zero:
-            for logger in csv_loggers(trainer):
-                restore_curves(logger, checkpoint["curves"])
+        if checkpoint["curves"] is not None and (logger := csv_logger(trainer)):
+            write_whole(curves_file(logger), checkpoint["curves"])
+            logger.experiment.metrics_keys = checkpoint["curves"].splitlines()[0].split(",")
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         for stopping in trainer.early_stopping_callbacks:
@@ -181,22 +183,27 @@ class Resumption(Callback):
                 trainer.should_stop = True
 
 
-def csv_loggers(trainer: Trainer) -> list[CSVLogger]:
-    return [logger for logger in trainer.loggers if isinstance(logger, CSVLogger)]
+class EpochSeeds(Callback):
+    """Random numbers (dropout) of an epoch come from the seed, the process and the epoch alone, so
+    an epoch is the same whether or not the process began with it."""
+
+    def __init__(self, seed: int) -> None:
+        self.seed = seed
+
+    def on_train_batch_start(
+        self, trainer: Trainer, pl_module: LightningModule, batch: Batch, index: int
+    ) -> None:
+        if index == 0:
+            place = (self.seed, trainer.global_rank, trainer.current_epoch)
+            (seed,) = np.random.SeedSequence(place).generate_state(1)
+            seed_everything(int(seed), verbose=False)
 
 
-def written_curves(trainer: Trainer) -> str | None:
-    """The text of metrics.csv, up to now."""
-    if not trainer.is_global_zero:
-        return None
-    for logger in csv_loggers(trainer):
-        logger.save()
-        return Path(logger.experiment.metrics_file_path).read_text(encoding="utf-8")
-    return None
+def csv_logger(trainer: Trainer) -> CSVLogger | None:
+    """The one that writes metrics.csv in this process."""
+    loggers = (logger for logger in trainer.loggers if isinstance(logger, CSVLogger))
+    return next(loggers, None) if trainer.is_global_zero else None
 
 
-def restore_curves(logger: CSVLogger, text: str) -> None:
-    """Put metrics.csv back; the logger adds its rows behind."""
-    experiment = logger.experiment
-    write_whole(Path(experiment.metrics_file_path), text)
-    experiment.metrics_keys = text.splitlines()[0].split(",")
+def curves_file(logger: CSVLogger) -> Path:
+    return Path(logger.experiment.metrics_file_path)

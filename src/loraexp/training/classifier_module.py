@@ -9,14 +9,7 @@ import torch.nn.functional as F
 from lightning.pytorch import LightningModule
 from torch import Tensor, nn
 from torchmetrics import MeanMetric, MetricCollection
-from torchmetrics.classification import (
-    AUROC,
-    Accuracy,
-    ConfusionMatrix,
-    F1Score,
-    Precision,
-    Recall,
-)
+from torchmetrics.classification import AUROC, Accuracy, ConfusionMatrix, F1Score, Precision, Recall
 
 from loraexp.adapters.inject import adapter_tensors, load_tensors
 from loraexp.adapters.learning import optimizer_groups, penalty
@@ -156,17 +149,13 @@ def mean_of(name: str, value: Tensor, there: Tensor) -> Tensor:
 def classification_metrics(n_classes: int) -> MetricCollection:
     """What the tables show, of probabilities (B,) of the second of two classes, or (B, C); with
     more than two classes scores but accuracy are (C,), one a class."""
-    task: dict[str, Any] = {"task": "binary"}
-    if n_classes > 2:
-        task = {"task": "multiclass", "num_classes": n_classes}
-    average = task if n_classes == 2 else task | {"average": "none"}
+    task: dict[str, Any] = {"task": "binary" if n_classes == 2 else "multiclass"}
+    task["num_classes"] = n_classes
+    scores = {"f1": F1Score, "precision": Precision, "recall": Recall, "auroc": AUROC}
     return MetricCollection(
         {
-            "accuracy": Accuracy(**(task if n_classes == 2 else task | {"average": "micro"})),
-            "f1": F1Score(**average),
-            "precision": Precision(**average),
-            "recall": Recall(**average),
-            "auroc": AUROC(**average),
+            "accuracy": Accuracy(**task, average="micro"),
+            **{name: score(**task, average="none") for name, score in scores.items()},
             "confusion": ConfusionMatrix(**task),
         },
         compute_groups=False,

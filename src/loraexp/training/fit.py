@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from math import ceil
+from typing import Any
 
 import torch
 from lightning.pytorch import LightningModule, Trainer
@@ -30,13 +31,12 @@ from loraexp.runs.load import LoadedModel, build_model
 from loraexp.runs.run_folder import RunFolder
 from loraexp.runtime import hardware
 from loraexp.runtime.ranks import is_main_process
-from loraexp.training.callbacks.epoch_seeds import EpochSeeds
 from loraexp.training.callbacks.method_hooks import MethodHooks
 from loraexp.training.callbacks.prefix_cache import PrefixCaching
+from loraexp.training.callbacks.progress import Throughput
 from loraexp.training.callbacks.sanity import SanityChecks
-from loraexp.training.callbacks.throughput import Throughput
-from loraexp.training.callbacks.together import Together
 from loraexp.training.checkpoints import (
+    EpochSeeds,
     Resumption,
     WholeCheckpoints,
     checkpoints,
@@ -45,8 +45,7 @@ from loraexp.training.checkpoints import (
     resumable,
 )
 from loraexp.training.classifier_module import ClassifierModule
-from loraexp.training.evaluate import Evaluation, evaluate
-from loraexp.training.lightning_environment import NOWHERE, cluster_environment
+from loraexp.training.lightning_environment import NOWHERE, Together, cluster_environment
 from loraexp.training.schedule import warmup_steps
 
 log = logging.getLogger("loraexp")
@@ -57,8 +56,6 @@ POINTS_AN_EPOCH = 50  # of the training curves
 class Fitted:
     """A trained adapter in its network, with all that a record says of how it came to be."""
 
-    config: TrainConfig
-    data: TextData
     model: LoadedModel
     texts: TextDataModule
     module: ClassifierModule
@@ -67,9 +64,6 @@ class Fitted:
     timer: Timer
     best_epoch: int
     load_seconds: float
-
-    def measure(self, split: str) -> Evaluation:
-        return evaluate(self.trainer, self.module, self.texts, split)
 
 
 def fit_adapter(
@@ -87,7 +81,7 @@ def fit_adapter(
     texts = datamodule(config, data, model)
     announce(config, model, texts)
     module = ClassifierModule(model.network, config, len(data.labels))
-    marks = fingerprint(model, data)
+    marks = fingerprint(model, data, folder)
     meter, timer, keepers = Throughput(), Timer(), checkpoints(config, folder)
     callbacks = [SanityChecks(), meter, timer, EpochSeeds(config.seed), Resumption(marks), *keepers]
     callbacks += [PrefixCaching(texts), Together()]
@@ -101,7 +95,7 @@ def fit_adapter(
     kept = torch.load(keepers[0].best_model_path, weights_only=True, map_location="cpu")
     module.load_state_dict(kept["state_dict"])
     best, load_seconds = int(kept["epoch"]) + 1, loaded - started
-    return Fitted(config, data, model, texts, module, trainer, meter, timer, best, load_seconds)
+    return Fitted(model, texts, module, trainer, meter, timer, best, load_seconds)
 
 
 def check_sizes(data: TextData, config: TrainConfig) -> None:
@@ -119,21 +113,15 @@ def check_sizes(data: TextData, config: TrainConfig) -> None:
 
 
 def build_trainer(
-    config: TrainConfig,
-    texts: TextDataModule,
-    loggers: list[Logger],
-    callbacks: list[Callback],
+    config: TrainConfig, texts: TextDataModule, loggers: list[Logger], callbacks: list[Callback]
 ) -> Trainer:
-    """Lightning's Trainer; it is told nothing of precision: the network knows what runs in bf16."""
     settings = config.trainer
     if settings.patience is not None:
         callbacks.append(EarlyStopping("val_loss", patience=settings.patience))
-    if loggers:
-        callbacks.append(LearningRates("step"))
     gpu = hardware.uses_gpu(settings.accelerator)
     steps = steps_an_epoch(config, len(texts.data.train))
     return Trainer(
-        accelerator="gpu" if gpu else "cpu",
+        **common_settings(settings.accelerator, loggers, callbacks),
         devices=settings.devices,
         strategy="ddp" if settings.devices > 1 else "auto",
         max_epochs=settings.max_epochs,
@@ -142,18 +130,28 @@ def build_trainer(
         limit_train_batches=settings.limit_batches,
         limit_val_batches=settings.limit_batches,
         limit_test_batches=settings.limit_batches,
-        logger=loggers,
-        callbacks=callbacks,
-        plugins=[WholeCheckpoints(), cluster_environment()],
-        default_root_dir=NOWHERE,
         log_every_n_steps=max(1, steps // POINTS_AN_EPOCH),
-        num_sanity_val_steps=0,
-        enable_progress_bar=any(isinstance(c, ProgressBar) for c in callbacks),
-        enable_model_summary=False,
-        enable_checkpointing=any(isinstance(c, ModelCheckpoint) for c in callbacks),
         use_distributed_sampler=False,  # our batches are cut and dealt by LengthGrouped
         deterministic="warn" if gpu else None,  # CPU products are deterministic as they are
     )
+
+
+def common_settings(
+    accelerator: str, loggers: list[Logger], callbacks: list[Callback]
+) -> dict[str, Any]:
+    """What each of our Trainers is told. Nothing of precision: the network knows what runs in
+    bf16."""
+    return {
+        "accelerator": "gpu" if hardware.uses_gpu(accelerator) else "cpu",
+        "logger": loggers,
+        "callbacks": [*callbacks, LearningRates("step")] if loggers else callbacks,
+        "plugins": [WholeCheckpoints(), cluster_environment()],
+        "default_root_dir": NOWHERE,
+        "num_sanity_val_steps": 0,
+        "enable_progress_bar": any(isinstance(c, ProgressBar) for c in callbacks),
+        "enable_model_summary": False,
+        "enable_checkpointing": any(isinstance(c, ModelCheckpoint) for c in callbacks),
+    }
 
 
 def steps_an_epoch(config: TrainConfig, texts: int) -> int:

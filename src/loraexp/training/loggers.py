@@ -16,6 +16,7 @@ from loraexp.config.pretraining import PretrainConfig
 from loraexp.config.schema import Logger as LoggerSettings
 from loraexp.config.schema import TrainConfig
 from loraexp.config.stored import from_dict, plain
+from loraexp.errors import cut
 from loraexp.records.record import Record
 from loraexp.results.tables import Table, runs_table
 from loraexp.runs.run_folder import RunFolder
@@ -108,15 +109,14 @@ class WandbRun(Logger):
                 action(self.run)
         except Exception as error:  # whatever it is: the client has errors of many kinds
             self.over = True
-            log.warning(f"warning: Weights & Biases: {told(error)}; going on without it")
+            log.warning(f"warning: Weights & Biases: {in_a_line(error)}; going on without it")
 
 
-def told(error: Exception) -> str:
+def in_a_line(error: Exception) -> str:
     """One line, without the key that a setting may have been refused with."""
     line = " ".join(str(error).split()) or type(error).__name__
     key = os.environ.get("WANDB_API_KEY")
-    line = line.replace(key, "...") if key else line
-    return line if len(line) <= 200 else f"{line[:199]}…"
+    return cut(line.replace(key, "...") if key else line, 200)
 
 
 def begun(
@@ -129,7 +129,10 @@ def begun(
     """
     import wandb
 
-    client, given = of_client()
+    client = wandb.setup().settings
+    given = {*client.model_fields_set}  # by the environment or a settings file
+    if not os.environ.get("WANDB_HOST"):  # the client fills it in by itself
+        given.discard("host")
     if (mode := mode_of(client, given)) == "disabled":
         return None
     ours: dict[str, Any] = {"project": LoggerSettings.project, "mode": mode} | DEFAULTS
@@ -145,17 +148,6 @@ def begun(
         run.define_metric("trainer/global_step")
         run.define_metric("*", step_metric="trainer/global_step", step_sync=True)
     return run
-
-
-def of_client() -> tuple[Any, set[str]]:
-    """The client's settings, and which of them the environment or a settings file gives."""
-    import wandb
-
-    client = wandb.setup().settings
-    found = {*client.model_fields_set}
-    if not os.environ.get("WANDB_HOST"):  # the client fills it in by itself
-        found.discard("host")
-    return client, found
 
 
 def mode_of(client: Any, given: set[str]) -> str:

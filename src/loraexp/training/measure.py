@@ -1,55 +1,115 @@
-"""A finished run's metrics, measured again."""
+"""Splits measured: while a run ends, and of a finished run again."""
 
 import logging
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from loraexp.config.schema import TrainConfig
+import torch
+from torch import Tensor
+
+from loraexp.config.schema import Data, TrainConfig
 from loraexp.data.splits import Split, TextData, load_data, load_whole
 from loraexp.errors import UserError
+from loraexp.records.record_types import SPLITS
 from loraexp.results.notes import of_label
 from loraexp.runs.load import LoadedModel, load_run, own_data
 from loraexp.training.classifier_module import ClassifierModule
-from loraexp.training.evaluate import Evaluation, evaluate
-from loraexp.training.fit import build_trainer, datamodule
+from loraexp.training.fit import Fitted, build_trainer, datamodule
 from loraexp.training.lightning_environment import quiet
 
 log = logging.getLogger("loraexp")
+MISTAKES = 20  # kept in a record
 
 
-def measure_again(
-    run: Path, split: str, choose: Callable[[TrainConfig], TrainConfig]
-) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Evaluation:
+    """Metrics of N texts and the probabilities they were computed from.
+
+    Args:
+        metrics: as `ClassifierModule.summary` gives them.
+        places: which texts of the split were measured, ascending: all N unless batches are limited.
+        true: their classes.
+        probabilities: (N, C), float32.
+    """
+
+    metrics: dict[str, Any]
+    places: list[int]
+    true: list[int]
+    probabilities: Tensor
+
+    def predictions(self) -> dict[str, list[int]]:
+        return {"true": self.true, "predicted": self.probabilities.argmax(-1).tolist()}
+
+    def mistakes(self, texts: Sequence[str], most: int = MISTAKES) -> list[dict[str, Any]]:
+        """The wrong texts of the split `texts`, the most confident first."""
+        best = self.probabilities.max(-1)
+        rows = zip(self.places, self.true, best.indices.tolist(), best.values.tolist(), strict=True)
+        wrong = [
+            {"text": texts[place], "true": true, "predicted": predicted, "chance": probability}
+            for place, true, predicted, probability in rows
+            if true != predicted
+        ]
+        return sorted(wrong, key=lambda mistake: -mistake["chance"])[:most]
+
+
+def evaluate(setup: "Fitted | Evaluator", split: str) -> Evaluation:
+    """Measure one split, of a large training set a sample; under DDP every process gets the whole.
+
+    Raises:
+        UserError: logits that are NaN or infinite.
+    """
+    trainer, module, texts = setup.trainer, setup.module, setup.texts
+    sample = texts.data.sample if split == "train" else None
+    loader = texts.loader(split, only=sample)
+    module.measuring = split
+    trainer.test(module, loader, verbose=False)
+    metrics = module.summary()
+    assert loader.batch_sampler is not None
+    # Batches come in the sampler's order; with limited batches the last ones were not measured.
+    order = [place for batch in loader.batch_sampler for place in batch]
+    order = [sample[at] for at in order] if sample else order
+    probabilities = dict(zip(order, torch.cat(module.tested), strict=False))
+    if trainer.world_size > 1:
+        parts: list[dict[int, Tensor]] = [{} for _ in range(trainer.world_size)]
+        torch.distributed.all_gather_object(parts, probabilities)
+        probabilities = {place: p for part in parts for place, p in part.items()}
+    places = sorted(probabilities)
+    true = [int(texts.data[split].classes[place]) for place in places]
+    return Evaluation(
+        metrics, places, true, torch.stack([probabilities[place] for place in places])
+    )
+
+
+def measure_again(run: Path, split: str, data: Data | None = None) -> dict[str, Any]:
     """The metrics of one split; on the run's own data they equal its record's, to the digit.
 
     Args:
         split: one of SPLITS, or "all": every text, none split off.
-        choose: the run's config -> the config whose data is measured.
+        data: other than the run's own.
 
     Raises:
         UserError: a run that cannot be restored, own data that are others now, or data with labels
             it was not trained on.
     """
     model = load_run(run)
-    config = choose(model.config)
-    if config is model.config:
-        return Evaluator(model, own_data(run, config)).measure(split).metrics
+    if data is None:
+        return Evaluator(model, own_data(run, model.config)).measure(split).metrics
     # How texts become tokens belongs to the run, not to the data it is measured on.
     read = {key: getattr(model.config.data, key) for key in ("max_length", "pad_to", "strip")}
-    config = replace(config, data=replace(config.data, **read))
-    positive = config.data.positive_label
+    config = replace(model.config, data=replace(data, **read))
+    positive = data.positive_label
     if len(model.labels) == 2 and positive not in (None, model.labels[1]):
         raise UserError(
             f"data.positive_label={positive}: to the run the positive label is {model.labels[1]!r}"
         )
     load, name = (load_whole, "test") if split == "all" else (load_data, split)
-    data = relabelled(load(config.data), model.labels)
+    evaluator = Evaluator(model, load(config.data), config)
     log.info(f"F1, precision, recall are {of_label(model.labels)}")
-    if told := data.absent(name):
-        log.warning(f"warning: {told}")
-    return Evaluator(model, data, config).measure(name).metrics
+    if absent := evaluator.texts.data.absent(name):
+        log.warning(f"warning: {absent}")
+    return evaluator.measure(name).metrics
 
 
 class Evaluator:
@@ -67,7 +127,7 @@ class Evaluator:
 
     def measure(self, split: str) -> Evaluation:
         with quiet():
-            return evaluate(self.trainer, self.module, self.texts, split)
+            return evaluate(self, split)
 
 
 def relabelled(data: TextData, labels: tuple[str, ...]) -> TextData:
@@ -80,10 +140,5 @@ def relabelled(data: TextData, labels: tuple[str, ...]) -> TextData:
     def renumber(split: Split) -> Split:
         return Split(split.texts, [number[index] for index in split.classes])
 
-    return replace(
-        data,
-        labels=labels,
-        train=renumber(data.train),
-        validation=renumber(data.validation),
-        test=renumber(data.test),
-    )
+    train, validation, test = (renumber(data[name]) for name in SPLITS)
+    return replace(data, labels=labels, train=train, validation=validation, test=test)

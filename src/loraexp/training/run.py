@@ -12,11 +12,7 @@ from loraexp.adapters.inject import count
 from loraexp.config.schema import TrainConfig
 from loraexp.config.stored import plain
 from loraexp.data.datamodule import TextDataModule
-from loraexp.data.splits import TextData
-from loraexp.records.record import (
-    Record,
-    Trial,
-)
+from loraexp.records.record import Record, Trial
 from loraexp.records.record_types import SPLITS
 from loraexp.results.report.plots import plot_loss
 from loraexp.runs.card import adapter_card
@@ -29,6 +25,7 @@ from loraexp.training.checkpoints import remove_last
 from loraexp.training.fit import Fitted, fit_adapter
 from loraexp.training.lightning_environment import quiet, restored_environment
 from loraexp.training.loggers import curve_loggers, publish
+from loraexp.training.measure import evaluate
 
 log = logging.getLogger("loraexp")
 
@@ -89,31 +86,30 @@ def score(
         make_way(config, folder)
         with curve_loggers(config, folder.path, group) as loggers:
             fitted = fit_adapter(config, folder, loggers, progress)
-            metrics = fitted.measure("validation").metrics
+            metrics = evaluate(fitted, "validation").metrics
             trial = Trial(folder.name, plain(config), metrics, now(), hashes_of(fitted))
             if is_main_process():
-                for logger in loggers:
-                    logger.finalize("success")
                 trial.write(folder.path)
     return trial
 
 
 def record_of(fitted: Fitted, folder: RunFolder) -> Record:
     """Measure and save the adapter; what it returns is the record, not yet written."""
-    config, data, model = fitted.config, fitted.data, fitted.model
+    model, data = fitted.model, fitted.texts.data
+    config, trainer = model.config, model.config.trainer
     fit_seconds, started = fitted.timer.time_elapsed(), time.perf_counter()
-    measured = {name: fitted.measure(name) for name in SPLITS}
+    evaluations = {name: evaluate(fitted, name) for name in SPLITS}
     adapter_sha256 = save(folder, fitted) if fitted.trainer.is_global_zero else ""
     evaluate_seconds = time.perf_counter() - started
     return Record(
         name=folder.name,
         config=plain(config),
         labels=list(data.labels),
-        data=describe(data, fitted.texts),
+        data=describe(fitted.texts),
         counts=count(model.network).as_dict(),
-        metrics={name: evaluation.metrics for name, evaluation in measured.items()},
-        predictions={"test": measured["test"].predictions()},
-        mistakes=measured["test"].mistakes(data.test.texts),
+        metrics={name: evaluation.metrics for name, evaluation in evaluations.items()},
+        predictions={"test": evaluations["test"].predictions()},
+        mistakes=evaluations["test"].mistakes(data.test.texts),
         epochs=fitted.trainer.current_epoch,
         best_epoch=fitted.best_epoch,
         steps=fitted.trainer.global_step,
@@ -124,9 +120,9 @@ def record_of(fitted: Fitted, folder: RunFolder) -> Record:
             "total": fitted.load_seconds + fit_seconds + evaluate_seconds,
         },
         texts_per_second=fitted.meter.texts_per_second,
-        peak_memory_bytes=hardware.peak_memory_bytes(config.trainer.accelerator),
+        peak_memory_bytes=hardware.peak_memory_bytes(trainer.accelerator),
         precision=model.precision,
-        device=hardware.device_name(config.trainer.accelerator, config.trainer.devices),
+        device=hardware.device_name(trainer.accelerator, trainer.devices),
         versions=hardware.versions(),
         git_commit=hardware.git_commit(),
         hashes={**hashes_of(fitted), "adapter": adapter_sha256},
@@ -139,8 +135,8 @@ def hashes_of(fitted: Fitted) -> dict[str, str]:
     return {
         "base": fitted.model.base_sha256,
         "tokenizer": fitted.model.tokenizer.sha256,
-        "data": fitted.data.source_sha256,
-        "split": fitted.data.sha256,
+        "data": fitted.texts.data.source_sha256,
+        "split": fitted.texts.data.sha256,
     }
 
 
@@ -150,13 +146,14 @@ def now() -> str:
 
 def save(folder: RunFolder, fitted: Fitted) -> str:
     """config.yaml and adapter/; returns the adapter's sha256."""
-    folder.write_config(fitted.config)
-    card = adapter_card(fitted.model, fitted.data, TRAINED)
+    folder.write_config(fitted.model.config)
+    card = adapter_card(fitted.model, fitted.texts.data, TRAINED)
     return save_adapter(fitted.model.network, folder.adapter, card)
 
 
-def describe(data: TextData, texts: TextDataModule) -> dict[str, Any]:
+def describe(texts: TextDataModule) -> dict[str, Any]:
     """The data's part of a record."""
+    data = texts.data
     return {
         "note": data.note,
         "synthetic": data.synthetic,

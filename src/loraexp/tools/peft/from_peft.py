@@ -4,7 +4,7 @@ import json
 import math
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from loraexp.adapters.targets import HEAD
-from loraexp.config.schema import Head, Lora, Model, TrainConfig
+from loraexp.config.schema import Lora, Model, TrainConfig
 from loraexp.errors import UserError
 from loraexp.model.huggingface import our_paths
 from loraexp.runtime.atomic import read_text, regular
@@ -31,8 +31,8 @@ NAME = re.compile(
 HEADS = re.compile(r"base_model\.model\.(?:score|classifier)\.(?:modules_to_save\.)?weight")
 
 
-@dataclass
-class Found:
+@dataclass(frozen=True)
+class Imported:
     """What an adapter of PEFT's is here.
 
     Args:
@@ -42,8 +42,8 @@ class Found:
 
     method: str
     classes: int
-    lora: Lora = field(default_factory=Lora)
-    tensors: dict[str, Tensor] = field(default_factory=dict)
+    lora: Lora
+    tensors: dict[str, Tensor]
 
 
 def import_adapter(peft: str, out: str, labels: Sequence[str], model: Model) -> int:
@@ -57,28 +57,26 @@ def import_adapter(peft: str, out: str, labels: Sequence[str], model: Model) -> 
     check_free(target)
     settings, tensors = read(folder)
     check_base(settings, model, str(folder))
-    found = from_peft(settings, tensors, model.n_layer, str(folder))
+    adapter = from_peft(settings, tensors, model.n_layer, str(folder))
     note = read_note(folder)
     named = labels or (note.labels if note else [])
-    names = tuple(named or (f"LABEL_{i}" for i in range(found.classes)))
-    if len(names) != found.classes:
-        raise UserError(f"labels must be {found.classes} names, as many as classes, got {names}")
-    trained = TrainConfig(
-        method=found.method, lora=found.lora, model=model, head=Head(pooling="last_token")
-    )
-    trained.trainer.precision = "fp32"
+    names = tuple(named or (f"LABEL_{i}" for i in range(adapter.classes)))
+    if len(names) != adapter.classes:
+        raise UserError(f"labels must be {adapter.classes} names, as many as classes, got {names}")
+    trained = TrainConfig(method=adapter.method, lora=adapter.lora, model=model)
+    trained.head.pooling, trained.trainer.precision = "last_token", "fp32"
     hashes: dict[str, str] = {}
     if note:
         trained.data.max_length, trained.data.strip = note.max_length, note.strip
         hashes = {part: getattr(note, part) for part in ("base_sha256", "tokenizer_sha256")}
     try:
-        write_run(target, trained, names, found.tensors, hashes=hashes, made_by="import")
+        write_run(target, trained, names, adapter.tensors, hashes=hashes, made_by="import")
     except ValueError as error:
         base = settings.get("base_model_name_or_path")
         raise UserError(
             f"{folder} does not fit model={model.name}: it {error} (its base is {base!r})"
         ) from None
-    return len(found.tensors)
+    return len(adapter.tensors)
 
 
 def read(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
@@ -110,7 +108,7 @@ def read(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
 
 def from_peft(
     settings: Mapping[str, Any], tensors: Mapping[str, Tensor], n_layer: int, where: str
-) -> Found:
+) -> Imported:
     """PEFT's settings and tensors as ours.
 
     Raises:
@@ -133,20 +131,19 @@ def from_peft(
     check_coverage(settings, layers.keys(), n_layer, where)
     if head is None:
         raise UserError(f"{where}: there is no head (score.weight) in it; is task_type SEQ_CLS?")
-    found = Found("dora" if settings.get("use_dora") else "lora", len(head))
-    found.tensors[f"{HEAD}.weight"] = head
+    ours = {f"{HEAD}.weight": head}
     ranks: dict[str, int] = {}
     scalings: dict[str, float] = {}
     for path, parts in layers.items():
         rank, scaling = scaled(settings, path, where)
         if len(parts["lora_A"]) != rank or parts["lora_B"].shape[1] != rank:
             raise UserError(f"{where} is damaged: {path} has not the rank {rank} of its settings")
-        ours = our_paths(path)
-        for target, part in split(ours, parts) if len(ours) > 1 else [(ours[0], parts)]:
+        targets = our_paths(path)
+        for target, part in split(targets, parts) if len(targets) > 1 else [(targets[0], parts)]:
             ranks[target], scalings[target] = len(part["lora_A"]), scaling
-            found.tensors |= {f"{target}.{kind}": value for kind, value in part.items()}
-    found.lora = lora_of(ranks, scalings, n_layer)
-    return found
+            ours |= {f"{target}.{kind}": value for kind, value in part.items()}
+    method = "dora" if settings.get("use_dora") else "lora"
+    return Imported(method, len(head), lora_of(ranks, scalings, n_layer), ours)
 
 
 def scaled(settings: Mapping[str, Any], path: str, where: str) -> tuple[int, float]:
@@ -180,7 +177,7 @@ def split(ours: Sequence[str], parts: Mapping[str, Tensor]) -> list[tuple[str, d
     thirds = parts["lora_B"].tensor_split(3)
     magnitudes = parts["lora_magnitude_vector"].tensor_split(3) if len(parts) == 3 else None
     fresh = not any(bool(B.any()) for B in thirds)
-    found = []
+    projections = []
     for number, (name, B) in enumerate(zip(ours, thirds, strict=True)):
         used = B.any(0) if bool(B.any()) else torch.ones(len(A), dtype=torch.bool)
         if magnitudes is None and not fresh and not bool(B.any()):
@@ -188,5 +185,5 @@ def split(ours: Sequence[str], parts: Mapping[str, Tensor]) -> list[tuple[str, d
         part = {"lora_A": A[used], "lora_B": B[:, used]}
         if magnitudes is not None:
             part["lora_magnitude_vector"] = magnitudes[number]
-        found.append((name, part))
-    return found
+        projections.append((name, part))
+    return projections

@@ -89,8 +89,7 @@ def exported_base(folder: Path) -> Model | None:
     Raises:
         UserError: a damaged note.
     """
-    note = read_note(folder)
-    return model_of(note, folder) if note else None
+    return model_of(note, folder) if (note := read_note(folder)) else None
 
 
 OPENED = """\
@@ -100,24 +99,20 @@ Written by `python -m loraexp export`. In Python, with this folder as the curren
 `folder`:
 
 ```python
-{code}
+{imports}from peft import PeftModel
+from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+folder = "."
+{base}model = PeftModel.from_pretrained(base, folder).eval()
+tokenizer = AutoTokenizer.from_pretrained(folder)
 ```
 
-{found}That score.weight is missing in the base is as it should be: it is in the adapter.
+{moved}That score.weight is missing in the base is as it should be: it is in the adapter.
 `tokenizer(texts, truncation=True, padding=True, return_tensors="pt")` makes the tokens of
 training{strip}.
 `python -m loraexp import peft=FOLDER out=NEW` makes a run of it again.
 """
-IMPORTS = """\
-from peft import PeftModel
-from transformers import AutoModelForSequenceClassification, AutoTokenizer
-
-folder = "."
-"""
-LOADED = """\
-model = PeftModel.from_pretrained(base, folder).eval()
-tokenizer = AutoTokenizer.from_pretrained(folder)"""
-FOUND = """\
+MOVED = """\
 peft's AutoPeftModelForSequenceClassification opens it where it was written: adapter_config.json
 names the base by its whole path, which does not hold after a move; these lines do.
 
@@ -129,15 +124,15 @@ base = AutoModelForSequenceClassification.from_pretrained(
     {repo}, revision={revision}, pad_token_id={pad}, num_labels=len(labels), id2label=labels
 )
 """
+STRIPPED = ", of texts without white space at their ends: `text.strip()`"
 
 
 def readme(model: Model, pad: int, strip: bool) -> str:
     """Code that opens an export wherever it lies: peft itself knows its base by a path, or by a
     name without a number of classes."""
-    code, found = f"{IMPORTS}{BESIDE}{LOADED}", FOUND
+    parts = {"imports": "", "base": BESIDE, "moved": MOVED, "strip": STRIPPED if strip else ""}
     if model.weights == "hub":
-        named = {"repo": repr(model.repo), "revision": repr(model.revision or None), "pad": pad}
-        lines = f"{IMPORTS}{FROM_HUB.format(**named)}{LOADED}"
-        code, found = f"import json\nfrom pathlib import Path\n\n{lines}", ""
-    stripped = ", of texts without white space at their ends: `text.strip()`"
-    return OPENED.format(code=code, found=found, strip=stripped if strip else "")
+        revision = model.revision or None
+        base = FROM_HUB.format(repo=repr(model.repo), revision=repr(revision), pad=pad)
+        parts |= {"imports": "import json\nfrom pathlib import Path\n\n", "base": base, "moved": ""}
+    return OPENED.format(**parts)

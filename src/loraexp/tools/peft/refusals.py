@@ -67,12 +67,12 @@ def check_shapes(layers: Mapping[str, Mapping[str, Tensor]], where: str) -> None
 
 
 def check_coverage(
-    settings: Mapping[str, Any], found: Collection[str], n_layer: int, where: str
+    settings: Mapping[str, Any], layers: Collection[str], n_layer: int, where: str
 ) -> None:
     """Every layer that PEFT would adapt in a base of `n_layer` blocks has its tensors: an adapter
     of a smaller base lacks those of the last blocks."""
     try:
-        missing = [path for path in expected(settings, n_layer) if path not in found]
+        missing = [path for path in expected(settings, n_layer) if path not in layers]
     except (TypeError, re.error) as error:
         raise UserError(f"{where} is damaged: target_modules or the like: {error}") from None
     if missing:

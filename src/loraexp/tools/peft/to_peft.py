@@ -22,7 +22,7 @@ from loraexp.model.checkpoint import save_base, save_tokenizer
 from loraexp.model.gpt2 import GPT2Classifier
 from loraexp.model.huggingface import our_paths, their_path
 from loraexp.model.weights import base_state
-from loraexp.runs.load import LoadedModel, load_run
+from loraexp.runs.load import load_run
 from loraexp.runtime.atomic import whole, write_whole
 from loraexp.tools.merging import check_expressible
 from loraexp.tools.peft.note import BASE, Note, note_model, readme
@@ -40,40 +40,36 @@ def export(run: Path, out: Path) -> int:
             `out` that is taken.
     """
     check_free(out)
-    made = load_run(run)
-    config = made.config
+    model = load_run(run)
+    config = model.config
     if (kind := find_method(config.method).peft) not in WRITERS:
         raise UserError(
             f"method={config.method} {kind}; python -m loraexp merge writes it as a checkpoint"
         )
     check_expressible(config)
-    model, hub = config.model, config.model.weights == "hub"
+    hub = config.model.weights == "hub"
     # peft looks for a path from where it runs, not from where the adapter lies: it takes a whole
     # one, and the README says how to open an export that was moved.
-    base = model.repo if hub else str((out / BASE).resolve())
-    settings, tensors = to_peft(made.network, config.method, base)
-    settings["revision"] = model.revision or None if hub else None
-    save_tokenizer(made.tokenizer, made.max_length, out)
+    base = config.model.repo if hub else str((out / BASE).resolve())
+    settings, tensors = to_peft(model.network, config.method, base)
+    settings["revision"] = config.model.revision or None if hub else None
+    save_tokenizer(model.tokenizer, model.max_length, out)
     if not hub:
-        state = {name: tensor.float() for name, tensor in base_state(model).items()}
-        save_base(state, model, made.tokenizer.pad, out / BASE, made.labels)
-        save_tokenizer(made.tokenizer, made.max_length, out / BASE)
-    note(made).write(out)
-    write_whole(out / "README.md", readme(config.model, made.tokenizer.pad, config.data.strip))
-    save_to(out, settings, tensors)
-    return len(tensors)
-
-
-def note(made: LoadedModel) -> Note:
-    config = made.config
-    return Note(
-        labels=list(made.labels),
+        state = {name: tensor.float() for name, tensor in base_state(config.model).items()}
+        save_base(state, config.model, model.tokenizer.pad, out / BASE, model.labels)
+        save_tokenizer(model.tokenizer, model.max_length, out / BASE)
+    note = Note(
+        labels=[*model.labels],
         model=note_model(config.model),
-        base_sha256=made.base_sha256,
-        tokenizer_sha256=made.tokenizer.sha256,
+        base_sha256=model.base_sha256,
+        tokenizer_sha256=model.tokenizer.sha256,
         max_length=config.data.max_length,
         strip=config.data.strip,
     )
+    note.write(out)
+    write_whole(out / "README.md", readme(config.model, model.tokenizer.pad, config.data.strip))
+    save_to(out, settings, tensors)
+    return len(tensors)
 
 
 def save_to(out: Path, settings: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> None:
@@ -93,8 +89,8 @@ def to_peft(
     Raises:
         UserError: a network of which no layer but the head is adapted.
     """
-    found = layers(network)
-    if not found:
+    adapted = layers(network)
+    if not adapted:
         raise UserError(
             "the head alone is adapted, which PEFT keeps whole, so there is nothing to export; "
             "python -m loraexp merge writes it as a checkpoint"
@@ -104,14 +100,14 @@ def to_peft(
         head.branch.merged(head.base.weight.double()) if isinstance(head, Adapted) else head.weight
     )
     kind = find_method(method).peft
-    own, tensors = WRITERS[kind](found)
+    own, tensors = WRITERS[kind](adapted)
     settings = {
         "peft_type": kind,
         "task_type": "SEQ_CLS",
         "base_model_name_or_path": base,
         "inference_mode": True,
         "fan_in_fan_out": True,
-        "target_modules": [*found],
+        "target_modules": [*adapted],
         "modules_to_save": ["score"],
         **own,
     }
@@ -122,12 +118,8 @@ def to_peft(
 def layers(network: GPT2Classifier) -> dict[str, list[nn.Module]]:
     """PEFT's layers that change, by their paths in transformers, in model order; each with ours
     that it consists of: q, k and v for c_attn, one for any other."""
-    found: dict[str, list[nn.Module]] = {}
-    for name in adapted_layers(network):
-        if name != HEAD:
-            theirs = their_path(name)
-            found[f"transformer.{theirs}"] = [*map(network.get_submodule, our_paths(theirs))]
-    return found
+    paths = dict.fromkeys(their_path(name) for name in adapted_layers(network) if name != HEAD)
+    return {f"transformer.{path}": [*map(network.get_submodule, our_paths(path))] for path in paths}
 
 
 def lora(layers: Layers) -> tuple[dict[str, Any], dict[str, Tensor]]:
@@ -156,15 +148,14 @@ def lora(layers: Layers) -> tuple[dict[str, Any], dict[str, Tensor]]:
 
 def fused(parts: Sequence[nn.Module]) -> tuple[Tensor, Tensor, float]:
     """A (k, in), B (out, k) in float64 and s of one layer that does what these do side by side."""
-    known = {row: p.branch.factors() for row, p in enumerate(parts) if isinstance(p, Adapted)}
-    (_, first, scaling), *_ = known.values()
-    d, column = len(first), 0
-    B = torch.zeros(len(parts) * d, sum(len(A) for A, _, _ in known.values()), dtype=torch.float64)
-    for row, (A, own, s) in known.items():
-        # The ratio is 1 unless a pattern gives targets their own.
-        B[row * d : (row + 1) * d, column : column + len(A)] = own * (s / scaling)
-        column += len(A)
-    return torch.cat([A for A, _, _ in known.values()]), B, scaling
+    factors = [p.branch.factors() if isinstance(p, Adapted) else None for p in parts]
+    known = [own for own in factors if own]
+    _, first, scaling = known[0]
+    rows = first.new_zeros(len(first), 0)  # of what is not adapted: rows without a column
+    # The ratio is 1 unless a pattern gives targets their own.
+    blocks = [own[1] * (own[2] / scaling) if own else rows for own in factors]
+    B = torch.block_diag(*blocks)  # type: ignore[no-untyped-call]
+    return torch.cat([A for A, _, _ in known]), B, scaling
 
 
 def magnitude_of(part: nn.Module) -> Tensor:

@@ -7,7 +7,6 @@ from loraexp.data.batching import LengthGrouped, collate
 from loraexp.data.datamodule import TextDataModule
 from loraexp.model.gpt2 import GPT2Classifier
 from loraexp.model.prefix_states import Prefix
-from loraexp.training.classifier_module import ClassifierModule
 
 BATCH = 32
 
@@ -34,9 +33,7 @@ class PrefixCaching(Callback):
         self.texts = texts
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        assert isinstance(pl_module, ClassifierModule)
-        network = pl_module.network
-        assert isinstance(network, GPT2Classifier)
+        network = classifier(pl_module)
         blocks = frozen_blocks(network)
         if not blocks or trainer.max_epochs == 1:
             return
@@ -47,9 +44,13 @@ class PrefixCaching(Callback):
         prefix.filling = False
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        assert isinstance(pl_module, ClassifierModule)
-        assert isinstance(pl_module.network, GPT2Classifier)
-        pl_module.network.execution.prefix = None
+        classifier(pl_module).execution.prefix = None
+
+
+def classifier(module: LightningModule) -> GPT2Classifier:
+    network = module.get_submodule("network")
+    assert isinstance(network, GPT2Classifier)
+    return network
 
 
 @torch.no_grad()

@@ -13,7 +13,6 @@ from loraexp.adapters.learning import moving_first
 from loraexp.adapters.targets import HEAD
 from loraexp.data.batching import Batch
 from loraexp.errors import UserError
-from loraexp.training.classifier_module import ClassifierModule
 
 
 class SanityChecks(Callback):
@@ -29,9 +28,10 @@ class SanityChecks(Callback):
         self.starts: dict[str, Tensor] = {}
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        tensors = adapter_tensors(network(pl_module))
+        network = pl_module.get_submodule("network")
+        tensors = adapter_tensors(network)
         if trainer.global_step == 0:
-            moving = moving_first(network(pl_module))
+            moving = moving_first(network)
             self.starts = {name: p.detach().clone() for name, p in moving.items()}
         groups = trainer.optimizers[0].param_groups
         held = {id(parameter) for group in groups for parameter in group["params"]}
@@ -52,7 +52,7 @@ class SanityChecks(Callback):
             )
         # Texts of one token attend to nothing: q_proj and k_proj have no gradient there by right.
         if self.starts and trainer.global_step and int(batch.lengths.max()) > 1:
-            check_moved(adapter_tensors(network(pl_module)), self.starts)
+            check_moved(adapter_tensors(pl_module.get_submodule("network")), self.starts)
             self.starts = {}
 
 
@@ -64,8 +64,3 @@ def check_moved(tensors: Mapping[str, Tensor], starts: Mapping[str, Tensor]) -> 
             f"{still[0]} did not move in the first step ({len(still)} such tensors): "
             "no gradient reaches it"
         )
-
-
-def network(module: LightningModule) -> torch.nn.Module:
-    assert isinstance(module, ClassifierModule)
-    return module.network
