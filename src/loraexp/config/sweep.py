@@ -41,7 +41,9 @@ class Seeds:
     """The last stage in looks that are declared before it begins: more seeds where two arms are not
     told apart, at bounds that keep false winners at 5 % of all sweeps."""
 
-    looks: list[int] = key([3, 5, 8, 12], "numbers of seeds, rising, at which arms are compared", least=2)
+    looks: list[int] = key(
+        [3, 5, 8, 12], "numbers of seeds, rising, at which arms are compared", least=2
+    )
     bound: str = key(
         "wang_tsiatis",
         "obrien_fleming (early looks need most) | pocock (all alike) | wang_tsiatis (between)",

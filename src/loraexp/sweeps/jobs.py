@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,7 @@ from loraexp.runs.run_folder import Busy, RunFolder
 from loraexp.runtime.atomic import read_text, write_whole
 from loraexp.runtime.ranks import is_main_process
 from loraexp.sweeps.sweep_folder import JOBS, TRIALS, Sweep
+from loraexp.training.callbacks.pruning import Pruned
 from loraexp.training.run import now, score, train
 
 log = logging.getLogger("loraexp")
@@ -88,11 +90,15 @@ class Job:
         return cls(Sweep(file.parents[1]), number, content["of"], config, trial)
 
 
-def launch(job: Job, progress: Any = None) -> Record | Trial | None:
+def launch(job: Job, progress: Any = None, pruning: Any = None) -> Record | Trial | None:
     """Do a job here, or, where it takes several processes that train together, in one of its own,
-    which Lightning can start again by its command line."""
+    which Lightning can start again by its command line.
+
+    Args:
+        pruning: the callback that may end a trial early, where it is done here.
+    """
     if job.config.trainer.devices == 1 or not is_main_process():
-        return do(job, progress)
+        return do(job, progress, pruning)
     command = [sys.executable, "-m", "loraexp.sweeps.worker", str(job.write())]
     process = subprocess.Popen(command)
     try:
@@ -111,17 +117,21 @@ def launch(job: Job, progress: Any = None) -> Record | Trial | None:
     return folder.record() if folder.finished else None
 
 
-def do(job: Job, progress: Any = None) -> Record | Trial | None:
-    """Train the run of a job, or score it; None if that fails, with the reason kept."""
+def do(job: Job, progress: Any = None, pruning: Any = None) -> Record | Trial | None:
+    """Train the run of a job, or score it; None if that fails, with the reason kept.
+
+    Raises:
+        Pruned: a trial was ended early.
+    """
     config, sweep, folder = job.config, job.sweep, RunFolder.of(job.config)
     if is_main_process():
         with disk_full_guard(sweep):
             sweep.begin(job.number, folder.path, job.kind)
         log.info((sweep.trial_line if job.trial else sweep.progress_line)(job.number, job.of))
-    work: Callable[..., Record | Trial] = score if job.trial else train
+    work: Callable[..., Record | Trial] = partial(score, pruning=pruning) if job.trial else train
     try:
         return work(config, sweep.folder.name, progress, patient=True)
-    except (Busy, OtherContent):
+    except (Busy, OtherContent, Pruned):
         raise
     except Exception as error:  # whatever it is: the other jobs can still be trained
         if not is_main_process():

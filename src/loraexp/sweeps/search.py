@@ -29,6 +29,7 @@ from loraexp.sweeps.jobs import Job, launch
 from loraexp.sweeps.plan import TRAIN, Plan, typed
 from loraexp.sweeps.space import distributions, typed_as
 from loraexp.sweeps.sweep_folder import Sweep
+from loraexp.training.callbacks.pruning import Pruned, Pruning
 
 if TYPE_CHECKING:
     import optuna
@@ -51,7 +52,9 @@ def search(planned: Plan, progress: Any) -> Sweep:
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     sweep = Sweep(folder_of(planned))
     sweep.plan([])
-    searching = Searching(planned, planned.search, sweep, study_in(sweep.folder), progress)
+    searching = Searching(
+        planned, planned.search, sweep, study_in(sweep.folder, planned.search), progress
+    )
     searching.go_on()
     searching.draw()
     return sweep
@@ -67,14 +70,25 @@ def folder_of(planned: Plan) -> Path:
     return planned.sweep.parents[1] / "searches" / sha256(content.encode()).hexdigest()[:8]
 
 
-def study_in(folder: Path) -> "optuna.Study":
+def study_in(folder: Path, rule: Search) -> "optuna.Study":
+    """The study of a search, begun or gone on with.
+
+    Wilcoxon's pruner compares a setting with the best seed by seed; it asks for two at least.
+    """
     import optuna
     from optuna.storages import JournalStorage
     from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 
+    pruner = {
+        "none": optuna.pruners.NopPruner,
+        "median": optuna.pruners.MedianPruner,
+        "wilcoxon": optuna.pruners.WilcoxonPruner,
+    }[rule.pruner]()
     file = str(folder / JOURNAL)
     storage = JournalStorage(JournalFileBackend(file, JournalFileOpenLock(file)))
-    return optuna.create_study(storage=storage, study_name="search", load_if_exists=True)
+    return optuna.create_study(
+        storage=storage, study_name="search", load_if_exists=True, pruner=pruner
+    )
 
 
 @dataclass(frozen=True)
@@ -90,19 +104,29 @@ class Searching:
         from optuna.trial import TrialState
 
         for known in self.study.get_trials(deepcopy=False):
-            loss = self.loss(known.number, known.params)
-            if known.state == TrialState.RUNNING:
-                self.tell(known.number, loss)
+            if known.state != TrialState.PRUNED:
+                loss = self.loss(known.number, known.params)
+                if known.state == TrialState.RUNNING:
+                    self.tell(known.number, loss)
 
     def draw(self) -> None:
         """Ask for settings until there are enough of them."""
-        space = distributions(self.planned.space)
-        wanted = self.rule.trials or 0
+        from optuna.trial import TrialState
+
+        space, wanted = distributions(self.planned.space), self.rule.trials or 0
         while (begun := len(self.study.get_trials(deepcopy=False))) < wanted:
             self.study.sampler = self.sampler(begun)
             trial = self.study.ask(fixed_distributions=space)
-            enough = trial.number >= wanted  # others have asked at the same time
-            self.tell(trial.number, None if enough else self.loss(trial.number, trial.params))
+            if trial.number >= wanted:  # others have asked at the same time
+                self.tell(trial.number, None)
+                continue
+            try:
+                self.tell(trial.number, self.loss(trial.number, trial.params, trial))
+            except Pruned:
+                self.tell(trial.number, None, TrialState.PRUNED)
+        pruned = len(self.study.get_trials(deepcopy=False, states=(TrialState.PRUNED,)))
+        if pruned:
+            log.info(f"{pruned} of {wanted} trials were ended early by search.pruner")
 
     def sampler(self, begun: int) -> "optuna.samplers.BaseSampler":
         """Seeded by how far the search is: one that was cut short draws as if it was not."""
@@ -110,17 +134,42 @@ class Searching:
 
         return TPESampler(seed=self.rule.seed + begun, constant_liar=True)
 
-    def loss(self, number: int, drawn: dict[str, Any]) -> float | None:
-        """The mean validation loss over the seeds; None where a run failed."""
-        losses = []
+    def loss(
+        self, number: int, drawn: dict[str, Any], live: "optuna.Trial | None" = None
+    ) -> float | None:
+        """The mean validation loss over the seeds; None where a run failed.
+
+        Args:
+            live: a trial that may be ended early; one that was resumed may not.
+
+        Raises:
+            Pruned: it was.
+        """
+        losses: list[float] = []
         for at, config in enumerate(self.runs(drawn)):
             of = (self.rule.trials or 0) * self.rule.seeds
             job = Job(self.sweep, number * self.rule.seeds + at, of, config, trial=True)
-            outcome = launch(job, self.progress)
+            outcome = launch(job, self.progress, self.pruning(live, at, config))
             if not isinstance(outcome, Trial):
                 return None
             losses.append(by_loss(outcome))
+            last = at == self.rule.seeds - 1
+            if (
+                live
+                and self.rule.pruner == "wilcoxon"
+                and not last
+                and behind(live, at, losses[-1])
+            ):
+                raise Pruned
         return math.fsum(losses) / len(losses)
+
+    def pruning(self, live: "optuna.Trial | None", at: int, config: TrainConfig) -> Pruning | None:
+        """What ends the run of seed `at` early, if anything does."""
+        if live is None or self.rule.pruner != "median":
+            return None
+        return Pruning(
+            lambda epoch, loss: behind(live, at * config.trainer.max_epochs + epoch, loss)
+        )
 
     def runs(self, drawn: dict[str, Any]) -> Iterator[TrainConfig]:
         overrides = [*self.planned.fixed, *typed_as(drawn)]
@@ -129,11 +178,19 @@ class Searching:
         for seed in range(config.seed, config.seed + self.rule.seeds):
             yield replace(config, seed=seed)
 
-    def tell(self, number: int, loss: float | None) -> None:
+    def tell(
+        self, number: int, loss: float | None, ended: "optuna.trial.TrialState | None" = None
+    ) -> None:
         from optuna.trial import TrialState
 
         failed = loss is None or not math.isfinite(loss)
-        state = TrialState.FAIL if failed else TrialState.COMPLETE
+        state = ended or (TrialState.FAIL if failed else TrialState.COMPLETE)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # another process has told it before
             self.study.tell(number, None if failed else loss, state, skip_if_finished=True)
+
+
+def behind(trial: "optuna.Trial", step: int, loss: float) -> bool:
+    """Is a trial to be ended, after what it reports here?"""
+    trial.report(loss, step)
+    return trial.should_prune()

@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import ceil
 from typing import Any
@@ -67,7 +67,7 @@ class Fitted:
 
 
 def fit_adapter(
-    config: TrainConfig, folder: RunFolder, loggers: list[Logger], progress: Callback | None
+    config: TrainConfig, folder: RunFolder, loggers: list[Logger], watching: Sequence[Callback]
 ) -> Fitted:
     """From data to the adapter of the epoch that is kept."""
     started = time.perf_counter()
@@ -87,7 +87,7 @@ def fit_adapter(
     callbacks += [PrefixCaching(texts), Together()]
     between = controller(module, config)
     callbacks += [MethodHooks(between)] if between else []
-    callbacks += [progress] if progress else []
+    callbacks += watching
     trainer = build_trainer(config, texts, loggers, callbacks)
     loaded = time.perf_counter()
     fit(trainer, module, texts, resumable(folder, marks))

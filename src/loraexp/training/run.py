@@ -59,7 +59,8 @@ def train(
             return folder.record()
         make_way(config, folder)
         with curve_loggers(config, folder.path, group) as loggers:
-            record = record_of(fit_adapter(config, folder, loggers, progress), folder)
+            watching = [progress] if progress else []
+            record = record_of(fit_adapter(config, folder, loggers, watching), folder)
             if is_main_process():
                 if loggers:
                     plot_loss(folder.path)
@@ -74,9 +75,14 @@ def score(
     group: str | None = None,
     progress: Callback | None = None,
     patient: bool = False,
+    pruning: Callback | None = None,
 ) -> Trial:
     """Train one adapter as `train` does, and measure it on the validation texts alone: `train`
-    goes on from there, and only then are the test texts read."""
+    goes on from there, and only then are the test texts read.
+
+    Args:
+        pruning: may end it early.
+    """
     folder = RunFolder.of(config)
     if present(config, folder, folder.scored):
         return folder.trial()
@@ -85,7 +91,8 @@ def score(
             return folder.trial()
         make_way(config, folder)
         with curve_loggers(config, folder.path, group) as loggers:
-            fitted = fit_adapter(config, folder, loggers, progress)
+            watching = [one for one in (progress, pruning) if one]
+            fitted = fit_adapter(config, folder, loggers, watching)
             metrics = evaluate(fitted, "validation").metrics
             trial = Trial(folder.name, plain(config), metrics, now(), hashes_of(fitted))
             if is_main_process():
