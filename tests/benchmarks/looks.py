@@ -24,6 +24,7 @@ from loraexp.results.stats import Correct
 
 CASES = {
     "none worse": (0.0, 0.0, 0.0, 0.0, 0.0),
+    "4 of 5 worse, less": (0.0, -0.5, -0.5, -0.5, -0.5),
     "4 of 5 worse": (0.0, -0.7, -0.7, -0.7, -0.7),
     "4 of 5 worse, more": (0.0, -1.0, -1.0, -1.0, -1.0),
     "1 of 5 worse": (0.0, 0.0, 0.0, 0.0, -0.7),
@@ -123,7 +124,8 @@ def main() -> None:
                 flush=True,
             )
     if args.out:
-        args.out.write_text(json.dumps({**vars(args), "out": None, "rows": rows}, indent=2) + "\n")
+        settings = {name: value for name, value in vars(args).items() if name != "out"}
+        args.out.write_text(json.dumps({**settings, "rows": rows}, indent=2) + "\n")
 
 
 if __name__ == "__main__":
