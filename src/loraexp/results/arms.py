@@ -9,13 +9,13 @@ import numpy as np
 
 from loraexp.records.record import Failure, Record, Trial
 from loraexp.results.arm_keys import NO_CHOICE, check_keys, settings_of, splits_of
+from loraexp.results.crossed import p_of_difference
 from loraexp.results.settings import flat
 from loraexp.results.stats import (
     LEVEL,
     Correct,
     Interval,
     holm,
-    p_of_difference,
     t_interval,
     wilson_interval,
 )

@@ -210,8 +210,8 @@ def notes(
     if any(one is not None and one.p is not None for one in against):
         lines.append(
             "p: of the difference from the "
-            f"{'baseline' if baseline else 'best'}, over seeds and over test texts, paired; the "
-            "larger; Holm-corrected. Tied: p of 0.05 or more."
+            f"{'baseline' if baseline else 'best'}, over seeds, over test texts and over both, "
+            "paired; the largest; Holm-corrected. Tied: p of 0.05 or more."
         )
     if tuned := [arm.tried for arm in found if arm.tried]:
         lines.append(in_words(tuned))

@@ -68,23 +68,6 @@ def p_of_two_shares(one: tuple[float, int], other: tuple[float, int]) -> float:
     return float(stats.fisher_exact([right, wrong]).pvalue)
 
 
-def p_of_difference(one: Correct, other: Correct) -> float:
-    """Chance of a difference in accuracy at least as large if there were none, two-sided.
-
-    A difference must stand against both sources of chance, so the larger of two p values counts,
-    paired in both: over seeds by Student's t test, over texts by McNemar's exact test. One seed
-    leaves texts alone.
-
-    Args:
-        one, other: (seeds, texts), the same texts in the same order; the same seeds.
-    """
-    if one.shape != other.shape:
-        raise ValueError(f"{one.shape} and {other.shape} cannot be paired")
-    difference = one.astype(np.int64) - other.astype(np.int64)  # (seeds, texts)
-    texts = mcnemar(difference.sum(0))
-    return texts if len(difference) == 1 else max(texts, paired_t(difference.mean(1)))
-
-
 def mcnemar(differences: NDArray[np.int64]) -> float:
     """p that a text is as often the one arm's as the other's, where these differ (McNemar 1947).
 
