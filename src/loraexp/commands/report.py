@@ -39,7 +39,13 @@ def run(config: ReportConfig) -> None:
     from loraexp.results.report.report import report
 
     made = report(
-        found.runs, config.by, config.baseline, config.question, found.failures, found.trials
+        found.runs,
+        config.by,
+        config.baseline,
+        config.question,
+        found.failures,
+        found.trials,
+        found.looks,
     )
     if config.format == "html":
         write_whole(out, sealed(to_html(made)))

@@ -29,7 +29,13 @@ class TableConfig:
 def run(config: TableConfig) -> None:
     found = collect(config.runs, config.where)
     result = findings(
-        found.records, config.by, config.baseline, config.sort, found.failures, found.trials
+        found.records,
+        config.by,
+        config.baseline,
+        config.sort,
+        found.failures,
+        found.trials,
+        found.looks,
     )
     table = result.brief() if config.format == "table" else result.table
     print(FORMATS[config.format](table))

@@ -91,11 +91,7 @@ class Arm:
     @cached_property
     def correct(self) -> dict[int, Correct]:
         """By seed: (texts,) whether each test text was labelled rightly."""
-        found = {}
-        for record in self.chosen.records:
-            test = record.predictions["test"]
-            found[record.config["seed"]] = np.equal(test["true"], test["predicted"])
-        return found
+        return {record.config["seed"]: marks_of(record) for record in self.chosen.records}
 
     @cached_property
     def seeds(self) -> Interval:
@@ -138,6 +134,12 @@ def arms(
         Arm(name, [Setting(flat(runs[0].config), runs) for runs in settings.values()], trials)
         for name, settings in grouped.items()
     ]
+
+
+def marks_of(record: Record) -> Correct:
+    """(texts,) whether a run labelled each test text rightly."""
+    test = record.predictions["test"]
+    return np.equal(test["true"], test["predicted"])
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,9 @@ from loraexp.records.record import Failure, Record, Trial
 from loraexp.results.arm_keys import naming
 from loraexp.results.arms import Arm, Comparison, arms, compare
 from loraexp.results.fairness import caveats, repeats, runs
+from loraexp.results.looks import Looks
 from loraexp.results.notes import failed_lines, score_notes
+from loraexp.results.sequential import at_looks
 from loraexp.results.settings import conditions, flat, heading, is_typed
 from loraexp.results.stats import Interval
 from loraexp.results.tables import Cell, Column, Ends, Table, ends, narrowed, percent
@@ -83,12 +85,14 @@ def findings(
     sort: str = "name",
     failures: Sequence[Failure] = (),
     trials: Collection[Trial | Failure] = (),
+    looks: Looks | None = None,
 ) -> Findings:
     """Compare the arms that `by` names with `baseline`, or with the best of them.
 
     Args:
         failures: jobs that left no record; an arm of which nothing else is there has an empty row.
         trials: runs that only looked for a learning rate, on validation texts.
+        looks: when seeds were added, if that was declared beforehand.
 
     Raises:
         UserError: a key that no record has, a baseline that is not one arm, no such column.
@@ -97,6 +101,8 @@ def findings(
     found = arms(records, by, trials)
     reference = named(found, by, baseline) if baseline else None
     against = compare(found, reference)
+    if looks:
+        against = at_looks(found, against, looks, reference)
     columns = [*(Column(key, heading(key), words=True) for key in by), *FIGURES]
     rows = [row(arm, one, baseline) for arm, one in zip(found, against, strict=True)]
     rows += [
@@ -104,7 +110,10 @@ def findings(
         for name in only_failed(failures, records, by, {arm.name for arm in found})
     ]
     rows.sort(key=sorting(sort, [column.name for column in columns], len(by)))
-    told = [*notes(found, by, baseline, against), *(f"{line}." for line in failed_lines(failures))]
+    told = [
+        *notes(found, by, baseline, against, looks),
+        *(f"{line}." for line in failed_lines(failures)),
+    ]
     return Findings(by, Table(columns, rows), told)
 
 
@@ -204,6 +213,7 @@ def notes(
     by: Sequence[str],
     baseline: str | None,
     against: Sequence[Comparison | None],
+    looks: Looks | None,
 ) -> list[str]:
     sizes = sorted({arm.chosen.records[0].metrics["test"]["n"] for arm in found})
     lines = [f"n = {' or '.join(f'{n:,}' for n in sizes)} test texts; sd over seeds, in points."]
@@ -213,6 +223,8 @@ def notes(
             f"{'baseline' if baseline else 'best'}, over seeds, over test texts and over both, "
             "paired; the largest; Holm-corrected. Tied: p of 0.05 or more."
         )
+    if looks:
+        lines.append(looks.in_words())
     if tuned := [arm.tried for arm in found if arm.tried]:
         lines.append(in_words(tuned))
     if any(one is not None and one.untested == "one seed" for one in against):
@@ -220,7 +232,7 @@ def notes(
             "One seed: not tested, for the best of single runs is often a lucky one; name a "
             "baseline, or train more seeds."
         )
-    if reasons := caveats(found, by):
+    if reasons := caveats(found, by, looks):
         lines += ["Not evidence of which is better, because", *(f"- {r}" for r in reasons)]
     if seen := repeats(found):
         lines.append(f"Note: {seen}.")

@@ -6,6 +6,8 @@ from typing import Any
 from loraexp.records.record import Record
 from loraexp.results.arm_keys import splits_of
 from loraexp.results.arms import Arm, Setting
+from loraexp.results.looks import Looks
+from loraexp.results.sequential import reached
 from loraexp.results.tuned import protocol_faults
 
 TUNED = {"optim.lr", "optim.lr_factor"}
@@ -46,8 +48,11 @@ SURROUNDINGS: dict[str, tuple[str, Trait]] = {
 }
 
 
-def caveats(arms: Sequence[Arm], by: Sequence[str]) -> list[str]:
+def caveats(arms: Sequence[Arm], by: Sequence[str], looks: Looks | None = None) -> list[str]:
     """Why a comparison is not evidence, a line each; none if it is.
+
+    Args:
+        looks: when seeds were added, if that was declared: arms may then have those of any look.
 
     Every arm must have its best learning rate inside its grid, and all the same budget, the same
     texts in the same split, the same seeds in every setting and as much tuning as the others.
@@ -55,12 +60,12 @@ def caveats(arms: Sequence[Arm], by: Sequence[str]) -> list[str]:
     """
     if len(arms) == 1:
         return [*splits(arms)]
-    return [*dict.fromkeys(found(arms, by))]
+    return [*dict.fromkeys(found(arms, by, looks))]
 
 
-def found(arms: Sequence[Arm], by: Sequence[str]) -> Iterator[str]:
+def found(arms: Sequence[Arm], by: Sequence[str], looks: Looks | None) -> Iterator[str]:
     yield from splits(arms)
-    yield from seeds(arms)
+    yield from () if looks and reached(arms, looks) else seeds(arms)
     if any(record.config["data"]["split"] == "all" for arm in arms for record in runs(arm)):
         yield "data.split=all: the test texts were trained on"
     for reason, trait in BUDGETS.items():
@@ -74,7 +79,7 @@ def found(arms: Sequence[Arm], by: Sequence[str]) -> Iterator[str]:
         used = {record.versions.get(library, "none") for record in every}
         if library != "python" and len(used) > 1:
             yield f"the runs were made with {library} {' and '.join(sorted(used))}"
-    yield from tuning(arms, by)
+    yield from tuning(arms, by, looks)
 
 
 def splits(arms: Sequence[Arm]) -> Iterator[str]:
@@ -99,11 +104,11 @@ def results(setting: Setting) -> set[tuple[int, str]]:
     return {(record.config["seed"], str(record.metrics["test"])) for record in setting.records}
 
 
-def tuning(arms: Sequence[Arm], by: Sequence[str]) -> Iterator[str]:
+def tuning(arms: Sequence[Arm], by: Sequence[str], looks: Looks | None) -> Iterator[str]:
     """Was as much tried of each, and the best learning rate found?"""
     if len({len(arm.settings) for arm in arms}) > 1:
         yield "the arms were not tuned with the same number of settings"
-    if len({sum(len(setting.seeds) for setting in arm.settings) for arm in arms}) > 1:
+    if not looks and len({sum(len(setting.seeds) for setting in arm.settings) for arm in arms}) > 1:
         yield "the arms do not have the same number of runs"
     if TUNED & {*by}:
         yield "rows are single learning rates; the best of them is chosen on test texts"

@@ -54,6 +54,14 @@ class Looks:
         if self.bound not in SHAPES:
             raise unknown("bound", self.bound, SHAPES)
 
+    def in_words(self) -> str:
+        """What a table of such a sweep must say."""
+        counts = ", ".join(map(str, self.seeds))
+        return (
+            f"Seeds were added at looks declared beforehand ({counts}; bound {self.bound}): p is "
+            "corrected for all looks and all pairs of rows."
+        )
+
     @cached_property
     def times(self) -> NDArray[np.float64]:
         """(looks,) shares of the last look's seeds: the information, if each seed tells as much."""

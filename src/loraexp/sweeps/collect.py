@@ -17,10 +17,11 @@ from loraexp.records.record import (
     Record,
     Trial,
 )
+from loraexp.results.looks import Looks
 from loraexp.results.notes import failed_lines
 from loraexp.results.settings import chosen, flat
 from loraexp.runs.run_folder import RunFolder
-from loraexp.sweeps.sweep_folder import JOBS, TRIALS, named_in
+from loraexp.sweeps.sweep_folder import JOBS, TRIALS, Sweep, named_in
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,7 @@ class Collected:
     runs: Mapping[Path, Record]
     failures: Sequence[Failure]
     trials: Sequence[Trial | Failure] = ()
+    looks: Looks | None = None
 
     @property
     def records(self) -> list[Record]:
@@ -65,7 +67,8 @@ def collect(folders: Sequence[str], where: Sequence[str]) -> Collected:
                 trial = folder.trial_or_failure()
                 if chosen(flat(trial.config), where):
                     trials[run] = trial
-    found = Collected(runs, [*failures.values()], [*trials.values()])
+    looks = Sweep(Path(folders[0])).looks() if len(folders) == 1 else None
+    found = Collected(runs, [*failures.values()], [*trials.values()], looks)
     if not runs:
         conditions = f" with {', '.join(where)}" if where else ""
         failed = "".join(f"; {line}" for line in failed_lines(found.failures))

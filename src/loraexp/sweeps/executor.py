@@ -43,6 +43,8 @@ def run_sweep(planned: Plan, progress: Any) -> bool:
             jobs = tuned(planned, sweep, progress)
             sweep.plan([RunFolder.of(config).path for config in jobs])
         if planned.seeds:
+            from loraexp.sweeps.looking import by_looks
+
             by_looks(jobs, planned.seeds, sweep, progress)
         else:
             train_all(jobs, sweep, progress)
@@ -65,39 +67,11 @@ def tuned(planned: Plan, sweep: Sweep, progress: Any) -> list[TrainConfig]:
     return tuning.finals(begun)
 
 
-def by_looks(jobs: Sequence[TrainConfig], looks: Looks, sweep: Sweep, progress: Any) -> None:
-    """Train the seeds of each look, of the arms that are not told apart by those before."""
-    write_looks(looks, sweep.folder)
-    arms: dict[str, list[TrainConfig]] = {}
-    for config in jobs:
-        arms.setdefault(repr(replace(config, seed=0)), []).append(config)
-    racing, trained = [*arms], 0
-    for look, seeds in enumerate(looks.seeds, 1):
-        before = (0, *looks.seeds)[look - 1]
-        wave = [config for arm in racing for config in arms[arm][before:seeds]]
-        train_all(wave, sweep, progress, trained)
-        trained += len(wave)
-        marks = {name: dict(marked(configs[:seeds])) for name, configs in arms.items()}
-        decisions = decide(looks, look, marks)
-        racing = still_racing(decisions)
-        apart = sum(decision.verdict == "told apart" for decision in decisions)
-        log.info(f"{seeds} seeds: {apart} of {len(decisions)} pairs of arms are told apart")
-        if not racing:
-            break
-
-
-def marked(configs: Sequence[TrainConfig]) -> Iterator[tuple[int, Correct]]:
-    """By seed, which test texts were labelled rightly, of the runs that are finished."""
-    for config in configs:
-        if (run := RunFolder.of(config)).finished:
-            yield config.seed, marks_of(run.record())
-
-
-def train_all(configs: Sequence[TrainConfig], sweep: Sweep, progress: Any, first: int = 0) -> None:
+def train_all(configs: Sequence[TrainConfig], sweep: Sweep, progress: Any) -> None:
     from loraexp.sweeps.jobs import Job, launch
 
-    for number, config in enumerate(configs, first):
-        launch(Job(sweep, number, first + len(configs), config), progress)
+    for number, config in enumerate(configs):
+        launch(Job(sweep, number, len(configs), config), progress)
 
 
 def hydras(

@@ -7,6 +7,7 @@ from pathlib import Path
 from loraexp.records.record import Failure, Record, Trial
 from loraexp.results.arm_keys import varied
 from loraexp.results.comparison import findings
+from loraexp.results.looks import Looks
 from loraexp.results.notes import score_notes
 from loraexp.results.tables import FORMATS, Table, narrowed, runs_table
 from loraexp.runtime.atomic import write_whole
@@ -34,7 +35,10 @@ class Summary:
 
     @classmethod
     def of(
-        cls, outcomes: Sequence[Record | Failure], trials: Sequence[Trial | Failure] = ()
+        cls,
+        outcomes: Sequence[Record | Failure],
+        trials: Sequence[Trial | Failure] = (),
+        looks: Looks | None = None,
     ) -> "Summary":
         table = runs_table(outcomes)
         tables = {"runs": table}
@@ -43,7 +47,9 @@ class Summary:
         records = finished(outcomes)
         if len({record.config["seed"] for record in records}) > 1:
             failed = [outcome for outcome in outcomes if isinstance(outcome, Failure)]
-            compared = findings(records, varied(records), failures=failed, trials=trials)
+            compared = findings(
+                records, varied(records), failures=failed, trials=trials, looks=looks
+            )
             tables["comparison"] = compared.table
             lines += [FORMATS["table"](compared.brief()), *map(printable, compared.notes), ""]
         return cls(outcomes, trials, tables, "\n".join(lines))

@@ -1,10 +1,11 @@
 """The folder of a sweep: which runs it is made of, in what order, and how far it has come."""
 
+import json
 import math
 import os
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +18,13 @@ from loraexp.records.record import (
     Trial,
     by_loss,
 )
+from loraexp.results.looks import Looks
 from loraexp.results.settings import by_name, differs, flat, heading
 from loraexp.results.tables import Column, Table, percent
 from loraexp.runs.run_folder import RunFolder
 from loraexp.runtime.atomic import read_text, write_whole
 
-PLAN, JOBS, TRIALS = "plan.txt", "jobs", "trials"
+PLAN, JOBS, TRIALS, LOOKS = "plan.txt", "jobs", "trials", "looks.json"
 LONGEST = 2**16  # bytes of a path
 
 
@@ -42,6 +44,24 @@ class Sweep:
 
     def planned(self) -> list[Path]:
         return [place(self.folder, line) for line in read_text(self.folder, PLAN).splitlines()]
+
+    def declare(self, looks: Looks) -> None:
+        """When seeds are added, before the first of them is trained."""
+        write_whole(self.folder / LOOKS, json.dumps(asdict(looks)) + "\n")
+
+    def looks(self) -> Looks | None:
+        """The looks that were declared; None of a sweep with a fixed number of seeds.
+
+        Raises:
+            UserError: a file that declares none.
+        """
+        if not os.path.lexists(self.folder / LOOKS):
+            return None
+        try:
+            content = json.loads(read_text(self.folder, LOOKS))
+            return Looks(tuple(map(int, content["seeds"])), str(content["bound"]))
+        except (ValueError, TypeError, KeyError, OSError, RecursionError) as error:
+            raise UserError(f"{self.folder / LOOKS} is damaged: {error}") from None
 
     def begin(self, number: int, run: Path, kind: str = JOBS) -> None:
         write_whole(self.job_file(number, kind), f"{self.from_here(run)}\n")

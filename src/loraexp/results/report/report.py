@@ -15,9 +15,11 @@ from loraexp.results.arm_keys import naming, varied
 from loraexp.results.arms import Arm, Comparison, arms, compare
 from loraexp.results.comparison import Findings, findings
 from loraexp.results.fairness import caveats
+from loraexp.results.looks import Looks
 from loraexp.results.notes import apart, failed_lines, of_label
 from loraexp.results.report.figures import figures, label
 from loraexp.results.report.plots import CURVES, loss_figure
+from loraexp.results.sequential import at_looks
 from loraexp.results.settings import heading
 from loraexp.results.tables import Column, Table, percent, runs_table
 
@@ -85,6 +87,7 @@ def report(
     question: str | None = None,
     failures: Sequence[Failure] = (),
     trials: Collection[Trial | Failure] = (),
+    looks: Looks | None = None,
 ) -> Report:
     """What these runs, by their folders, say of the arms that `by` names (what varies, if empty).
 
@@ -101,8 +104,8 @@ def report(
     rows = [[one.name, *row] for one, row in zip(outcomes, table.rows, strict=True)]
     return Report(
         asked,
-        answer(records, by, failures, trials),
-        findings(records, by, baseline, failures=failures, trials=trials),
+        answer(records, by, failures, trials, looks),
+        findings(records, by, baseline, failures=failures, trials=trials, looks=looks),
         figures(records, by, trials),
         Table([names, *table.columns], rows),
         [
@@ -129,6 +132,7 @@ def answer(
     by: Sequence[str],
     failures: Sequence[Failure] = (),
     trials: Collection[Trial | Failure] = (),
+    looks: Looks | None = None,
 ) -> list[str]:
     """The findings in words: the best arm, what cannot be told from it, and whether to believe."""
     found = arms(records, by, trials)
@@ -137,6 +141,8 @@ def answer(
         lines = [f"One arm only: {share:.1%} of the test texts are labelled rightly."]
     else:
         against = compare(found)
+        if looks:
+            against = at_looks(found, against, looks, None)
         tests = dict.fromkeys(arm.split for arm in found)
         if len(tests) > 1:
             lines = ["Not all were tested on the same texts, so none is the best of all."]
@@ -148,7 +154,7 @@ def answer(
                 lines += best_of(members, by)
         lines.append(
             "This is not evidence of which is better; the reasons are below the table."
-            if caveats(found, by)
+            if caveats(found, by, looks)
             else "Settings were chosen on validation texts, each inside its grid, at equal budgets."
         )
     return [*lines, *(f"{line}." for line in failed_lines(failures))]

@@ -1,0 +1,44 @@
+"""The final stage in looks: more seeds where arms are not told apart, as declared beforehand."""
+
+import logging
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import Any
+
+from loraexp.config.schema import TrainConfig
+from loraexp.results.arms import marks_of
+from loraexp.results.looks import Looks, decide, racing
+from loraexp.results.stats import Correct
+from loraexp.runs.run_folder import RunFolder
+from loraexp.sweeps.jobs import Job, launch
+from loraexp.sweeps.sweep_folder import Sweep
+
+log = logging.getLogger("loraexp")
+
+
+def by_looks(configs: Sequence[TrainConfig], looks: Looks, sweep: Sweep, progress: Any) -> None:
+    """Train the seeds of each look, of the arms that those before did not tell apart."""
+    sweep.declare(looks)
+    arms: dict[str, list[TrainConfig]] = {}
+    for config in configs:
+        arms.setdefault(repr(replace(config, seed=0)), []).append(config)
+    going, trained, before = [*arms], 0, 0
+    for look, seeds in enumerate(looks.seeds, 1):
+        wave = [config for arm in going for config in arms[arm][before:seeds]]
+        for number, config in enumerate(wave, trained):
+            launch(Job(sweep, number, trained + len(wave), config), progress)
+        trained, before = trained + len(wave), seeds
+        marks = {name: dict(marked(own[:seeds])) for name, own in arms.items()}
+        decisions = decide(looks, look, marks)
+        apart = sum(decision.verdict == "told apart" for decision in decisions)
+        log.info(f"look at {seeds} seeds: {apart} of {len(decisions)} pairs of arms told apart")
+        going = racing(decisions)
+        if not going:
+            break
+
+
+def marked(configs: Sequence[TrainConfig]) -> Iterator[tuple[int, Correct]]:
+    """By seed, which test texts were labelled rightly, of the runs that are finished."""
+    for config in configs:
+        if (run := RunFolder.of(config)).finished:
+            yield config.seed, marks_of(run.record())
