@@ -6,9 +6,10 @@ from functools import cache
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
-from typing import get_type_hints
+from typing import TYPE_CHECKING, get_type_hints
 
-from loraexp.config.keys import Verb
+if TYPE_CHECKING:
+    from loraexp.config.keys import Verb
 
 
 @cache
@@ -29,5 +30,7 @@ def module_of(name: str) -> ModuleType:
     return import_module(f"{__name__}.{name}{'_' * keyword.iskeyword(name)}")
 
 
-def find_verb(name: str) -> Verb:
+def find_verb(name: str) -> "Verb":
+    from loraexp.config.keys import Verb  # dataclasses: the list of verbs does without
+
     return Verb(name, get_type_hints(module_of(name).run)["config"])

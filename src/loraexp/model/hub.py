@@ -1,11 +1,9 @@
 """Files of a base on the Hugging Face hub: at a pinned commit, checked, from the user's cache."""
 
 import logging
-import socket
 from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
-from urllib.request import getproxies
 
 from loraexp.config.schema import Model
 from loraexp.errors import UserError
@@ -72,6 +70,9 @@ def hub_file(model: Model, name: str) -> Path:
 
 def resolves(address: str) -> bool:
     """Has the host an address? Without, the hub's client would try for 23 seconds all the same."""
+    import socket  # 10 ms with urllib.request: not at start
+    from urllib.request import getproxies
+
     if getproxies():  # then the proxy looks names up
         return True
     try:

@@ -6,7 +6,6 @@ import os
 import re
 import signal
 import sys
-import tempfile
 import traceback
 import warnings
 from collections.abc import Callable
@@ -151,6 +150,8 @@ def of_ours(error: BaseException) -> str:
 
 def kept(error: BaseException) -> str:
     """Write the traceback to a file, and say where it is."""
+    import tempfile  # 2 ms: not at start
+
     try:
         number, name = tempfile.mkstemp(prefix="loraexp-", suffix=".log")
         with open(number, "w", encoding="utf-8", errors="backslashreplace") as file:
