@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from loraexp.adapters.branches.base import Controller
-from loraexp.adapters.branches.lora import LowRank, LowRankSum
+from loraexp.adapters.branches.lora import LowRank
 from loraexp.adapters.targets import Target
 from loraexp.config.schema import AdaLora as Settings
 from loraexp.config.schema import Adaptation
@@ -43,16 +43,8 @@ class AdaLora(LowRank):
         self.lora_A.normal_(0.0, self.DEVIATION, generator=generator)
         self.lora_B.normal_(0.0, self.DEVIATION, generator=generator)
 
-    def forward(self, x: Tensor, y: Tensor, base: nn.Linear) -> Tensor:
-        x, Q = self.dropout(x).flatten(0, -2), self.lora_E[:, None] * self.lora_A
-        out: Tensor = LowRankSum.apply(  # type: ignore[no-untyped-call]
-            y.flatten(0, -2), x, Q, self.lora_B, self.scaling
-        )
-        return out.view(y.shape)
-
-    def delta(self, weight: Tensor) -> Tensor:
-        A, B, s = self.factors()
-        return s * (B @ A)
+    def down(self) -> Tensor:
+        return self.lora_E[:, None] * self.lora_A
 
     def factors(self) -> tuple[Tensor, Tensor, float]:
         A, B, s = super().factors()

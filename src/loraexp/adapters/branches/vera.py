@@ -46,10 +46,6 @@ class Vera(Branch):
         """Whole already: what is random is in no file, what trains starts at constants."""
         weight, rank = base.weight, target.rank
         kind = torch.promote_types(weight.dtype, torch.float32)
-        if weight.is_meta:
-            A = weight.new_empty(rank, base.in_features, dtype=kind)
-            B = weight.new_empty(base.out_features, rank, dtype=kind)
-            return cls(A, B, config.lora.dropout)
         A = torch.from_numpy(endless(rank, base.in_features, cls.SEED))
         B = torch.from_numpy(endless(base.out_features, rank, cls.SEED + 1))
         bounds = (6 / base.in_features) ** 0.5, (6 / rank) ** 0.5
@@ -61,10 +57,6 @@ class Vera(Branch):
     def forward(self, x: Tensor, y: Tensor, base: nn.Linear) -> Tensor:
         low = F.linear(self.dropout(x), self.A.to(x.dtype)) * self.vera_lambda_d.to(x.dtype)
         return y + F.linear(low, self.B.to(x.dtype)) * self.vera_lambda_b.to(x.dtype)
-
-    def delta(self, weight: Tensor) -> Tensor:
-        A, B, s = self.factors()
-        return s * (B @ A)
 
     def factors(self) -> tuple[Tensor, Tensor, float]:
         """d scales the rows of A, b those of B."""
