@@ -14,7 +14,7 @@ from loraexp.adapters.methods import check_method
 from loraexp.adapters.targets import HEAD, targeted
 from loraexp.config.schema import Adaptation
 from loraexp.errors import UserError
-from loraexp.runtime.tensors import check_finite, check_layout
+from loraexp.runtime.tensors import check_layout, refuse
 
 N = TypeVar("N", bound=nn.Module)
 
@@ -151,7 +151,7 @@ def check_tensors(own: Mapping[str, Tensor], tensors: Mapping[str, Tensor]) -> N
         ValueError: a missing, unexpected, misshaped or non-finite tensor, by name.
     """
     check_layout(own, tensors)
-    check_finite(tensors)
+    refuse("has a non-finite", {n for n, t in tensors.items() if not bool(t.isfinite().all())})
 
 
 def count(network: nn.Module) -> Counts:

@@ -15,14 +15,14 @@ if TYPE_CHECKING:
 @cache
 def summaries() -> dict[str, str]:
     """Every verb and its line of help, train first; none is imported for it."""
-    found = {}
+    verbs = {}
     for file in Path(__file__).parent.glob("*.py"):
         if file.stem != "__init__":
             with file.open(encoding="utf-8") as lines:
                 words = next(lines).strip('"\n').removeprefix("loraexp ")
             name, _, summary = words.partition(": ")
-            found[name] = summary.removesuffix(".")
-    return dict(sorted(found.items(), key=lambda item: (item[0] != "train", item[0])))
+            verbs[name] = summary.removesuffix(".")
+    return dict(sorted(verbs.items(), key=lambda item: (item[0] != "train", item[0])))
 
 
 def module_of(name: str) -> ModuleType:

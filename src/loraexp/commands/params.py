@@ -7,7 +7,7 @@ import yaml
 
 from loraexp.adapters.counts import count_shapes
 from loraexp.adapters.methods import as_method, find_method
-from loraexp.config.keys import key
+from loraexp.config.keys import key, one_of
 from loraexp.config.schema import Model, TrainConfig
 from loraexp.errors import unknown
 from loraexp.model.huggingface import CONFIG, check_geometry
@@ -35,11 +35,7 @@ class ParamsConfig(TrainConfig):
     ranks: list[int] = key([], "ranks to count; lora.rank if empty", least=1)
     methods: list[str] = key([], "methods to count; `method` if empty")
     classes: int | None = key(None, "number of classes; that of the data if null", least=1)
-    format: str = key(
-        "table",
-        "table | csv | markdown | latex | json",
-        choices=("table", "csv", "markdown", "latex", "json"),
-    )
+    format: str = one_of(*FORMATS)
 
 
 def run(config: ParamsConfig) -> None:

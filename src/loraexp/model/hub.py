@@ -24,14 +24,14 @@ def in_cache(model: Model, *names: str) -> bool:
     from huggingface_hub import try_to_load_from_cache
 
     revision = model.revision or None
-    found = (try_to_load_from_cache(model.repo, name, revision=revision) for name in names)
-    return bool(model.repo) and all(isinstance(file, str) for file in found)
+    files = (try_to_load_from_cache(model.repo, name, revision=revision) for name in names)
+    return bool(model.repo) and all(isinstance(file, str) for file in files)
 
 
 def check_sha256(file: Path, wanted: str) -> None:
-    if wanted and (found := file_hash(file)) != wanted:
+    if wanted and (own := file_hash(file)) != wanted:
         raise UserError(
-            f"{file} has sha256 {found}, not {wanted}: "
+            f"{file} has sha256 {own}, not {wanted}: "
             f"delete {file.resolve()} and retry"  # a cache's file is a link to a blob
         )
 
