@@ -46,6 +46,10 @@ class Vera(Branch):
         """Whole already: what is random is in no file, what trains starts at constants."""
         weight, rank = base.weight, target.rank
         kind = torch.promote_types(weight.dtype, torch.float32)
+        if weight.is_meta:  # a sweep's jobs are checked so, of every rank
+            A = weight.new_empty(rank, base.in_features, dtype=kind)
+            B = weight.new_empty(base.out_features, rank, dtype=kind)
+            return cls(A, B, config.lora.dropout)
         A = torch.from_numpy(endless(rank, base.in_features, cls.SEED))
         B = torch.from_numpy(endless(base.out_features, rank, cls.SEED + 1))
         bounds = (6 / base.in_features) ** 0.5, (6 / rank) ** 0.5
