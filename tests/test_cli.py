@@ -84,9 +84,9 @@ def test_only_what_trains_or_measures_waits_for_lightning(module: str) -> None:
 @pytest.mark.parametrize(
     ("typed", "heavy"),
     [
-        ("--help", "torch lightning hydra omegaconf pandas"),
-        ("train --help", "torch lightning"),
-        ("params models=[gpt2,gpt2-xl] ranks=[4,8]", "torch lightning pandas"),
+        ("--help", "torch lightning hydra omegaconf pandas dataclasses ctypes tempfile"),
+        ("train --help", "torch lightning urllib.request"),
+        ("params models=[gpt2,gpt2-xl] ranks=[4,8]", "torch lightning pandas urllib.request"),
         ("params data=csv data.path=own.csv", "torch lightning"),
     ],
 )

@@ -1,7 +1,6 @@
 """What goes wrong by a user's hand: one clear line, and the nearest valid name."""
 
 from collections.abc import Iterable
-from difflib import get_close_matches
 
 
 class UserError(Exception):
@@ -10,6 +9,8 @@ class UserError(Exception):
 
 def unknown(kind: str, value: object, known: Iterable[str]) -> UserError:
     """The error for a name that is not in `known`: says the nearest one, then all of them."""
+    from difflib import get_close_matches  # not at start
+
     names = sorted(known)
     near = get_close_matches(str(value), names, n=1, cutoff=0.5)
     hint = f"; did you mean {near[0]!r}?" if near else ";"

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 from hydra.core.global_hydra import GlobalHydra
 from verbs import plan
@@ -14,7 +15,8 @@ from verbs import plan
 from loraexp.adapters.methods import METHODS
 from loraexp.commands.params import COLUMNS, ParamsConfig, classes_of, params_table, read_model, run
 from loraexp.config.rules import check
-from loraexp.config.schema import Head, Lora
+from loraexp.config.schema import Data, Head, Lora
+from loraexp.data.sources import SOURCES, Source
 from loraexp.data.splits import load_data
 from loraexp.errors import UserError
 from loraexp.results.tables import FORMATS
@@ -134,6 +136,16 @@ def test_the_head_is_of_the_classes_of_the_data(own: Path) -> None:
 def test_the_classes_are_those_that_train_would_have(own: Path) -> None:
     (config,) = plan("params", ["data=csv", f"data.path={own}"]).jobs
     assert classes_of(config) == len(load_data(config.data).labels)
+
+
+def test_a_new_data_set_needs_no_word_elsewhere_to_be_given_a_path_and_counted(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    frame = pd.DataFrame({"text": ["a", "b", "c"], "label": ["1", "2", "3"]})
+    monkeypatch.setitem(SOURCES, "stars", lambda config: Source(frame, ("1", "2", "3"), "stars"))
+    config = ParamsConfig(data=Data(name="stars", path="stars.txt"))
+    check(config)
+    assert classes_of(config) == 3
 
 
 def test_data_that_cannot_be_read_has_no_number_of_classes(tmp_path: Path) -> None:

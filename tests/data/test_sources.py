@@ -18,7 +18,7 @@ from loraexp.data.sources import (
     SOURCES,
     download_sms_spam,
     find_source,
-    sms_spam_file,
+    sms_spam_at_hand,
 )
 from loraexp.data.splits import load_data
 from loraexp.errors import UserError
@@ -101,14 +101,14 @@ def test_a_changed_byte_is_refused_by_name(sms_file: Path, tmp_path: Path) -> No
 
 def test_path_may_be_the_file_or_its_folder(sms_file: Path) -> None:
     for path in (sms_file, sms_file.parent):
-        assert sms_spam_file(Data(name="sms_spam", path=str(path))) == sms_file
+        assert sms_spam_at_hand(Data(name="sms_spam", path=str(path))) == sms_file
 
 
 def test_path_without_the_file_is_refused_and_nothing_is_downloaded(
     cache: Path, tmp_path: Path
 ) -> None:
     with pytest.raises(UserError, match=f"no {SMS_FILE} there"):
-        sms_spam_file(Data(name="sms_spam", path=str(tmp_path)))
+        sms_spam_at_hand(Data(name="sms_spam", path=str(tmp_path)))
 
 
 @pytest.mark.parametrize("below", [".", "sms_spam"])
@@ -119,7 +119,7 @@ def test_data_dir_holds_the_file_or_its_folder(
     file.parent.mkdir(parents=True)
     file.write_text("ham\thello\n")
     monkeypatch.setenv("LORAEXP_DATA_DIR", str(tmp_path / "data"))
-    assert sms_spam_file(Data(name="sms_spam")) == file
+    assert sms_spam_at_hand(Data(name="sms_spam")) == file
 
 
 def test_path_goes_before_data_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -127,7 +127,7 @@ def test_path_goes_before_data_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         (tmp_path / folder).mkdir()
         (tmp_path / folder / SMS_FILE).touch()
     monkeypatch.setenv("LORAEXP_DATA_DIR", str(tmp_path / "everyones"))
-    found = sms_spam_file(Data(name="sms_spam", path=str(tmp_path / "mine")))
+    found = sms_spam_at_hand(Data(name="sms_spam", path=str(tmp_path / "mine")))
     assert found == tmp_path / "mine" / SMS_FILE
 
 

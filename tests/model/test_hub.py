@@ -4,6 +4,7 @@ import json
 import shutil
 import socket
 import time
+import urllib.request
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
@@ -189,7 +190,7 @@ def test_a_hub_without_an_address_is_given_up_at_once_and_in_silence(
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
-    monkeypatch.setattr(hub, "getproxies", dict)
+    monkeypatch.setattr(urllib.request, "getproxies", dict)
     monkeypatch.setattr(socket, "getaddrinfo", unknown_host)
     started = time.perf_counter()
     assert "the hub cannot be reached" in refusal(published)
@@ -198,7 +199,7 @@ def test_a_hub_without_an_address_is_given_up_at_once_and_in_silence(
 
 
 def test_behind_a_proxy_the_name_is_the_proxys_to_look_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(hub, "getproxies", lambda: {"https": "http://proxy:3128"})
+    monkeypatch.setattr(urllib.request, "getproxies", lambda: {"https": "http://proxy:3128"})
     assert hub.resolves("https://no.such.host.invalid")
 
 

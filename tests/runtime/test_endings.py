@@ -5,6 +5,7 @@ import re
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 from typing import Any
@@ -44,7 +45,7 @@ def ended(error: BaseException | None, capsys: pytest.CaptureFixture[str]) -> tu
 def test_a_bug_of_ours_is_one_line_and_its_traceback_a_file(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(endings.tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     status, said = ended(ValueError("a\x1b[2Jb\nc"), capsys)
     assert status == 1
     assert said.count("\n") == 1

@@ -43,7 +43,7 @@ def change_of(network: nn.Module) -> dict[str, LowRankChange]:
     Raises:
         UserError: an adapter whose change depends on the weight it changes, or none.
     """
-    found: dict[str, LowRankChange] = {}
+    change: dict[str, LowRankChange] = {}
     for name, layer in adapted_layers(network).items():
         if not layer.branch.additive:
             raise UserError(
@@ -51,10 +51,10 @@ def change_of(network: nn.Module) -> dict[str, LowRankChange]:
                 "on the weight, so it cannot be added to another or cut; merge it instead"
             )
         A, B, scaling = layer.branch.factors()
-        found[name] = LowRankChange(A, scaling * B)
-    if not found:
+        change[name] = LowRankChange(A, scaling * B)
+    if not change:
         raise UserError("this run has no low-rank adapter")
-    return found
+    return change
 
 
 def weighted_sum(changes: Sequence[Change], weights: Sequence[float]) -> dict[str, LowRankChange]:
@@ -67,13 +67,13 @@ def weighted_sum(changes: Sequence[Change], weights: Sequence[float]) -> dict[st
     """
     if len(changes) != len(weights):
         raise ValueError(f"{len(changes)} changes and {len(weights)} weights")
-    found: dict[str, LowRankChange] = {}
+    total: dict[str, LowRankChange] = {}
     for name in dict.fromkeys(name for change in changes for name in change):
         parts = [(c[name], w) for c, w in zip(changes, weights, strict=True) if name in c]
         A = torch.cat([part.A for part, _ in parts])
         B = torch.cat([weight * part.B for part, weight in parts], dim=1)
-        found[name] = LowRankChange(A, B)
-    return found
+        total[name] = LowRankChange(A, B)
+    return total
 
 
 @dataclass(frozen=True)

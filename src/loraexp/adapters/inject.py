@@ -14,7 +14,7 @@ from loraexp.adapters.methods import check_method
 from loraexp.adapters.targets import HEAD, targeted
 from loraexp.config.schema import Adaptation
 from loraexp.errors import UserError
-from loraexp.runtime.tensors import check_finite, check_layout
+from loraexp.runtime.tensors import check_layout, refuse
 
 N = TypeVar("N", bound=nn.Module)
 
@@ -37,7 +37,7 @@ def inject(network: N, config: Adaptation, seed: int | None) -> N:
     for name in method.trains(base_names, config):
         network.get_parameter(name).requires_grad_(True)
     for name, (base, branch) in new_branches(network, config, seed).items():
-        replace(network, name, Adapted(base, branch))
+        network.set_submodule(name, Adapted(base, branch))
     head = network.get_submodule(HEAD)
     if not isinstance(head, Adapted):
         head.requires_grad_(True)
@@ -53,9 +53,9 @@ def new_branches(
         UserError: as inject.
     """
     method = check_method(config)
-    found: dict[str, tuple[nn.Linear, Branch]] = {}
+    branches: dict[str, tuple[nn.Linear, Branch]] = {}
     if method.branch is None:
-        return found
+        return branches
     kind, generator = BRANCHES[method.branch], torch.Generator()
     if seed is not None:
         generator.manual_seed(seed)
@@ -69,15 +69,15 @@ def new_branches(
         )
         for held in method.frozen:
             branch.get_parameter(held).requires_grad_(False)
-        found[target.path] = base, branch
-    return found
+        branches[target.path] = base, branch
+    return branches
 
 
 def merge(network: N) -> N:
     """Fold every branch into its base weight (summed in float64); drop the wrappers, in place."""
     for name, layer in adapted_layers(network).items():
         merge_into(layer.base, layer.branch)
-        replace(network, name, layer.base)
+        network.set_submodule(name, layer.base)
     return network
 
 
@@ -94,7 +94,7 @@ def fold(network: N) -> N:
     for name, layer in adapted_layers(network).items():
         merged = copy.deepcopy(layer.base).requires_grad_(False)
         merge_into(merged, layer.branch)
-        replace(network, name, Folded(layer, merged))
+        network.set_submodule(name, Folded(layer, merged))
     return network
 
 
@@ -102,7 +102,7 @@ def unfold(network: N) -> N:
     """Undo `fold`, in place."""
     for name, module in list(network.named_modules()):
         if isinstance(module, Folded):
-            replace(network, name, module.adapted)
+            network.set_submodule(name, module.adapted)
     return network
 
 
@@ -151,7 +151,7 @@ def check_tensors(own: Mapping[str, Tensor], tensors: Mapping[str, Tensor]) -> N
         ValueError: a missing, unexpected, misshaped or non-finite tensor, by name.
     """
     check_layout(own, tensors)
-    check_finite(tensors)
+    refuse("has a non-finite", {n for n, t in tensors.items() if not bool(t.isfinite().all())})
 
 
 def count(network: nn.Module) -> Counts:
@@ -169,8 +169,3 @@ def linear_names(network: nn.Module) -> list[str]:
         for name, module in network.named_modules()
         if isinstance(module, nn.Linear) and not in_head(name)
     ]
-
-
-def replace(network: nn.Module, name: str, module: nn.Module) -> None:
-    parent, _, child = name.rpartition(".")
-    setattr(network.get_submodule(parent), child, module)

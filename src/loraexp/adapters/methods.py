@@ -15,23 +15,16 @@ from loraexp.config.schema import Adaptation, Lora
 from loraexp.errors import UserError, unknown
 
 Names = Iterable[str]
+Trains = Callable[[Names, Adaptation], Names]
 Numbers = Callable[[int, int, Target], int]  # of in, out and the target's rank or path
 
 
-def nothing(names: Names, config: Adaptation) -> Names:
-    return ()
+def named(pattern: str) -> Trains:
+    """The tensors whose name ends so: a regex."""
+    return lambda names, config: [name for name in names if re.search(f"(?:{pattern})$", name)]
 
 
-def everything(names: Names, config: Adaptation) -> Names:
-    return names
-
-
-def biases(names: Names, config: Adaptation) -> Names:
-    return [name for name in names if name.endswith(".bias")]
-
-
-def norms(names: Names, config: Adaptation) -> Names:
-    return [name for name in names if name.rpartition(".")[0].endswith(("ln_1", "ln_2", "ln_f"))]
+nothing = named("(?!)")
 
 
 def last_blocks(names: Names, config: Adaptation) -> Names:
@@ -43,10 +36,6 @@ def last_blocks(names: Names, config: Adaptation) -> Names:
 
 def low_rank(into: int, out: int, target: Target) -> int:
     return target.rank * (into + out)
-
-
-def none(into: int, out: int, target: Target) -> int:
-    return 0
 
 
 @dataclass(frozen=True)
@@ -66,12 +55,12 @@ class Method:
 
     summary: str
     branch: str | None = None
-    trains: Callable[[Names, Adaptation], Names] = nothing
+    trains: Trains = nothing
     lora: Mapping[str, Any] = field(default_factory=dict)
     tunable: Mapping[str, float] = field(default_factory=dict)
     frozen: tuple[str, ...] = ()
-    branch_trains: Numbers = none
-    branch_holds: Numbers = none
+    branch_trains: Numbers = lambda into, out, target: 0
+    branch_holds: Numbers = lambda into, out, target: 0
     has_rank: bool = False
     peft: str = "trains tensors of the base, which no adapter that export writes holds"
 
@@ -147,15 +136,16 @@ METHODS = {
     ),
     # W x + b with b trained, those of the layer norms too; PEFT has no counterpart (its `bias` goes
     # along with an adapter). The paper's BitFit(b_q, b_m2) trains fewer.
-    "bitfit": Method("every bias of the base (Ben Zaken et al. 2021, section 3)", trains=biases),
+    "bitfit": Method(
+        "every bias of the base (Ben Zaken et al. 2021, section 3)", trains=named(r"\.bias")
+    ),
     # W x + b with the norms' weight and bias trained, as PEFT's LN Tuning; the last one's too.
     "ln_tuning": Method(
-        "every layer norm of the base (Zhao et al. 2023, Tuning LayerNorm, section 3)", trains=norms
+        "every layer norm of the base (Zhao et al. 2023, Tuning LayerNorm, section 3)",
+        trains=named(r"ln_[12f]\.\w+"),
     ),
     # W itself: no formula but the network's. Embeddings train too.
-    "full": Method(
-        "every tensor of the base (Radford et al. 2018, section 3.2)", trains=everything
-    ),
+    "full": Method("every tensor of the base (Radford et al. 2018, section 3.2)", trains=named("")),
     # W itself, of a few blocks.
     "last_block": Method(
         "the last block(s) and the last layer norm (Raschka 2024, section 6.5)", trains=last_blocks

@@ -6,22 +6,23 @@ from functools import cache
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
-from typing import get_type_hints
+from typing import TYPE_CHECKING, get_type_hints
 
-from loraexp.config.keys import Verb
+if TYPE_CHECKING:
+    from loraexp.config.keys import Verb
 
 
 @cache
 def summaries() -> dict[str, str]:
     """Every verb and its line of help, train first; none is imported for it."""
-    found = {}
+    verbs = {}
     for file in Path(__file__).parent.glob("*.py"):
         if file.stem != "__init__":
             with file.open(encoding="utf-8") as lines:
                 words = next(lines).strip('"\n').removeprefix("loraexp ")
             name, _, summary = words.partition(": ")
-            found[name] = summary.removesuffix(".")
-    return dict(sorted(found.items(), key=lambda item: (item[0] != "train", item[0])))
+            verbs[name] = summary.removesuffix(".")
+    return dict(sorted(verbs.items(), key=lambda item: (item[0] != "train", item[0])))
 
 
 def module_of(name: str) -> ModuleType:
@@ -29,6 +30,8 @@ def module_of(name: str) -> ModuleType:
     return import_module(f"{__name__}.{name}{'_' * keyword.iskeyword(name)}")
 
 
-def find_verb(name: str) -> Verb:
+def find_verb(name: str) -> "Verb":
+    from loraexp.config.keys import Verb  # dataclasses: the list of verbs does without
+
     module = module_of(name)
     return Verb(name, getattr(module, "KEYS", None) or get_type_hints(module.run)["config"])

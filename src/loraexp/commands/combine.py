@@ -27,7 +27,7 @@ class CombineConfig:
 def run(config: CombineConfig) -> None:
     from loraexp.tools.combining import combine  # heavy: not at start
 
-    found = combine(**vars(config))
-    cut = "exact" if config.rank is None else f"{found.lost:.2%} of the sum lost by the cut"
+    combined = combine(**vars(config))
+    cut = "exact" if config.rank is None else f"{combined.lost:.2%} of the sum lost by the cut"
     hint = f"python -m loraexp eval {pasted('run', config.out, text=True)}"
-    print(printable(f"wrote {config.out}: rank {found.rank}, {cut}; {hint}"))
+    print(printable(f"wrote {config.out}: rank {combined.rank}, {cut}; {hint}"))

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from loraexp.config.keys import key
+from loraexp.config.keys import key, one_of
 from loraexp.runtime.escape import printable
 
 
@@ -13,7 +13,7 @@ class ExportConfig:
 
     run: str = key("???", "folder of a finished run", path=True, text=True)
     out: str = key("???", "new folder for the adapter in PEFT's format", path=True, text=True)
-    format: str = key("peft", "peft", choices=("peft",))
+    format: str = one_of("peft")
 
 
 def run(config: ExportConfig) -> None:

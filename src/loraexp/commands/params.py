@@ -7,7 +7,7 @@ import yaml
 
 from loraexp.adapters.counts import count_shapes
 from loraexp.adapters.methods import as_method, find_method
-from loraexp.config.keys import key
+from loraexp.config.keys import key, one_of
 from loraexp.config.schema import Model, TrainConfig
 from loraexp.errors import unknown
 from loraexp.model.huggingface import CONFIG, check_geometry
@@ -15,7 +15,7 @@ from loraexp.model.locate import in_folder
 from loraexp.model.shapes import linear_shapes, shapes
 from loraexp.results.tables import FORMATS, Column, Table, size
 
-BUILT_IN = 2  # classes of sms_demo and sms_spam
+CLASSES = {"sms_demo": 2, "sms_spam": 2}  # known without reading them
 COLUMNS = (
     Column("model", "model", words=True),
     Column("method", "method", words=True),
@@ -35,11 +35,7 @@ class ParamsConfig(TrainConfig):
     ranks: list[int] = key([], "ranks to count; lora.rank if empty", least=1)
     methods: list[str] = key([], "methods to count; `method` if empty")
     classes: int | None = key(None, "number of classes; that of the data if null", least=1)
-    format: str = key(
-        "table",
-        "table | csv | markdown | latex | json",
-        choices=("table", "csv", "markdown", "latex", "json"),
-    )
+    format: str = one_of(*FORMATS)
 
 
 def run(config: ParamsConfig) -> None:
@@ -66,15 +62,15 @@ def params_table(config: ParamsConfig) -> Table:
 
 
 def classes_of(config: ParamsConfig) -> int:
-    """As many as are typed, else as the data has; only people's own files must be read for that.
+    """As many as are typed, else as the data has; what is not in CLASSES is read for that.
 
     Raises:
         UserError: a file that cannot be read.
     """
     if config.classes is not None:
         return config.classes
-    if config.data.name != "csv":
-        return BUILT_IN
+    if config.data.name in CLASSES:
+        return CLASSES[config.data.name]
     from loraexp.data.sources import find_source  # pandas: only where a file is read
 
     return len(find_source(config.data).labels)

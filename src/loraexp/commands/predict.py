@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from loraexp.config.keys import key
+from loraexp.config.keys import key, one_of
 from loraexp.data.reading import Reading
 from loraexp.errors import UserError
 from loraexp.inference.inputs import begun, chunks
@@ -39,7 +39,7 @@ class PredictConfig:
     guard: bool = key(
         True, "in CSV, an apostrophe before what a spreadsheet would run, or before an apostrophe"
     )
-    format: str = key("auto", "auto | table | csv | json", choices=("auto", "table", "csv", "json"))
+    format: str = one_of("auto", "table", "csv", "json")
     batch_size: int = key(32, "texts a batch", least=1)
 
 

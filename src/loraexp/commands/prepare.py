@@ -34,14 +34,7 @@ def run(config: PrepareConfig) -> None:
     print(printable(data.classes()))
     for warning in data.warnings():
         print(f"warning: {printable(warning)}", file=sys.stderr)
-    rows = {
-        name: [
-            (words, data.labels[index])
-            for words, index in zip(data[name].texts, data[name].classes, strict=True)
-        ]
-        for name in SPLITS
-    }
-    texts = {out / f"{name}.csv": as_csv(rows[name]) for name in SPLITS}
+    texts = {out / f"{name}.csv": as_csv(data.rows(name)) for name in SPLITS}
     # All of it is checked before any of it is written.
     new = [file for file, text in texts.items() if check_new(file, "out", text)]
     check_alone(out, texts)
@@ -49,7 +42,7 @@ def run(config: PrepareConfig) -> None:
         if file in new:
             write_whole(file, text)
         same = "" if file in new else ", which was there already"
-        print(f"{len(rows[name]):>7,} texts in {printable(str(file))}{same}")
+        print(f"{len(data[name]):>7,} texts in {printable(str(file))}{same}")
 
 
 def as_csv(rows: Iterable[tuple[str, str]]) -> str:
@@ -67,6 +60,6 @@ def check_alone(out: Path, files: Iterable[Path]) -> None:
     Raises:
         UserError: a file that would be read as one of the splits beside ours.
     """
-    found = split_files(out)[0] if out.is_dir() else {}
-    if others := [path for paths in found.values() for path in paths if path not in files]:
+    there = split_files(out)[0] if out.is_dir() else {}
+    if others := [path for paths in there.values() for path in paths if path not in files]:
         raise UserError(f"out: {others[0]} would be read for a split, too; choose another folder")

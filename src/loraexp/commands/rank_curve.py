@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from loraexp.config.keys import key
+from loraexp.config.keys import key, one_of
 from loraexp.results.tables import FORMATS, Column, Table, percent
 
 COLUMNS = (
@@ -20,11 +20,7 @@ class RankCurveConfig:
     """loraexp rank_curve"""
 
     run: str = key("???", "folder of a finished run", path=True, text=True)
-    format: str = key(
-        "table",
-        "table | csv | markdown | latex | json",
-        choices=("table", "csv", "markdown", "latex", "json"),
-    )
+    format: str = one_of(*FORMATS)
 
 
 def run(config: RankCurveConfig) -> None:

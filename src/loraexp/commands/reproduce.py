@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from loraexp.config.compose import conf_dir
-from loraexp.config.keys import key
+from loraexp.config.keys import key, one_of
 from loraexp.config.schema import TrainConfig
 from loraexp.errors import unknown
 from loraexp.results.ledger import BRIEF, PUBLISHED, ledger_table, notes
@@ -26,11 +26,7 @@ class ReproduceConfig:
         path=True,
     )
     output_dir: str = key("outputs", "folder for the runs themselves", path=True)
-    format: str = key(
-        "table",
-        "table | csv | markdown | latex | json",
-        choices=("table", "csv", "markdown", "latex", "json"),
-    )
+    format: str = one_of(*FORMATS)
 
 
 def run(config: ReproduceConfig) -> None:
@@ -66,5 +62,5 @@ def ledger_folder(config: ReproduceConfig) -> Path:
 
 
 def experiment(name: str, config: ReproduceConfig) -> TrainConfig:
-    (made,) = plan(TRAIN, [f"experiment={name}", "logger=none"]).jobs
-    return replace(made, output_dir=config.output_dir)
+    (job,) = plan(TRAIN, [f"experiment={name}", "logger=none"]).jobs
+    return replace(job, output_dir=config.output_dir)

@@ -3,7 +3,7 @@
 import sys
 from dataclasses import dataclass
 
-from loraexp.config.keys import key
+from loraexp.config.keys import key, one_of
 from loraexp.results.comparison import findings
 from loraexp.results.tables import FORMATS
 from loraexp.runtime.escape import markdown_notes, printable
@@ -19,23 +19,19 @@ class TableConfig:
     where: list[str] = key([], "only runs with these, e.g. [data.name=sms_spam,seed=0|1]")
     baseline: str | None = key(None, "row to compare with, e.g. method=full; the best if null")
     sort: str = key("name", "name, or a column: test, trainable, p, lr, a key of `by`, ...")
-    format: str = key(
-        "table",
-        "table | csv | markdown | latex | json",
-        choices=("table", "csv", "markdown", "latex", "json"),
-    )
+    format: str = one_of(*FORMATS)
 
 
 def run(config: TableConfig) -> None:
-    found = collect(config.runs, config.where)
+    runs = collect(config.runs, config.where)
     result = findings(
-        found.records,
+        runs.records,
         config.by,
         config.baseline,
         config.sort,
-        found.failures,
-        found.trials,
-        found.looks,
+        runs.failures,
+        runs.trials,
+        runs.looks,
     )
     table = result.brief() if config.format == "table" else result.table
     print(FORMATS[config.format](table))

@@ -28,6 +28,11 @@ def key(
     return field(default=default, metadata=rule)
 
 
+def one_of(*choices: str) -> Any:
+    """A key that takes one of these, the first if none is typed."""
+    return key(choices[0], " | ".join(choices), choices=choices)
+
+
 def seed_key(default: int, help: str) -> Any:
     """A key for a seed: any that numpy's and torch's generators take."""
     return key(default, help, least=0, most=2**32 - 1)

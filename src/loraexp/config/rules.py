@@ -64,20 +64,22 @@ def check_single(name: str, value: Any, rule: Mapping[str, Any]) -> None:
             raise UserError(f"{name} must be {word} {limit}, got {value}")
 
 
-# The data sets that read a key; the others would leave it aside unsaid.
-READ_BY = {
-    "path": ("sms_spam", "csv"),
-    **dict.fromkeys(("text_column", "label_column"), ("csv",)),
-    **dict.fromkeys(("quoting", "delimiter", "encoding", "header"), ("csv",)),
+# The keys that a data set reads; others it would leave aside unsaid. One that is not listed may
+# read any, and says itself what it refuses.
+READS = {
+    "sms_demo": (),
+    "sms_spam": ("path",),
+    "csv": ("path", "text_column", "label_column", "quoting", "delimiter", "encoding", "header"),
 }
 
 
 def check_data(data: Data) -> None:
     if data.split == "book" and data.name != "sms_spam":
         raise UserError(f"data.split=book belongs to data=sms_spam, got {data.name!r}")
-    for name, readers in READ_BY.items():
+    for name in READS["csv"]:
         value = getattr(data, name)
-        if value != getattr(Data, name) and data.name not in readers:
+        if value != getattr(Data, name) and name not in READS.get(data.name, READS["csv"]):
+            readers = [own for own, names in READS.items() if name in names]
             raise UserError(
                 f"data.{name}={value} needs data={' or data='.join(readers)}, got data={data.name}"
             )

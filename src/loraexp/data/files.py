@@ -38,14 +38,14 @@ def read_labelled(
         return frame, f"{len(frame):,} rows{caveats(frame, path, reading)}"
     files, others = split_files(path)
     check_whole(path, files, others)
-    parts, told, doubted = [], [], ""
+    parts, sizes, doubted = [], [], ""
     for split, paths in files.items():
         frames = [read_file(file, text_column, label_column, reading) for file in paths]
         doubted = doubted or caveats(pd.concat(frames), paths[0], reading)
         parts += [frame.assign(split=split) for frame in frames]
-        told.append(f"{' + '.join(file.name for file in paths)} {sum(map(len, frames)):,}")
+        sizes.append(f"{' + '.join(file.name for file in paths)} {sum(map(len, frames)):,}")
     whole = pd.concat(parts, ignore_index=True)
-    said = [f"{len(whole):,} rows ({listed(told)}){doubted}"]
+    said = [f"{len(whole):,} rows ({listed(sizes)}){doubted}"]
     if "validation" not in files:
         said.append("no file for validation, so a tenth of the training texts is held out for it")
     if others:
@@ -105,9 +105,9 @@ def read_chunks(
         there = cut(kind) or "a file without an ending"
         raise UserError(f"{path}: cannot read {there}; known: {', '.join(known)}")
     reading.check(kind, path)
-    found = known[kind](path, columns, reading)
+    numbered = known[kind](path, columns, reading)
     try:
-        while some := list(islice(found, rows)):
+        while some := list(islice(numbered, rows)):
             numbers, cells = zip(*some, strict=True)
             check_characters(path, some)
             yield pd.DataFrame(cells, index=numbers, columns=columns)

@@ -81,7 +81,7 @@ def shortcuts(splits: Mapping[str, Texts]) -> list[str]:
     seen = ([*other[0], *validation[0]], [*other[1], *validation[1]])
     rules = [*rules_of(half, seen, test, 1 + max(*half[1], *seen[1], *test[1]))]
     good = [rule for rule in rules if rule.p_by_chance * len(rules) < LEVEL]
-    found = []
+    lines = []
     for rule in good:
         if rule.p_as_good_on_test * len(good) < LEVEL:
             there, gone, same = rule.shares
@@ -91,8 +91,8 @@ def shortcuts(splits: Mapping[str, Texts]) -> list[str]:
                     f"validation texts, of {gone:.0%} of test texts ({same:.0%} by always the same "
                     "label); a model that takes it is worse than its validation score"
                 )
-                found.append((gone - there, line))
-    return [line for _, line in sorted(found)[:NAMED]]
+                lines.append((gone - there, line))
+    return [line for _, line in sorted(lines)[:NAMED]]
 
 
 def some(texts: Sequence[str], classes: Sequence[int]) -> Texts:
@@ -106,21 +106,21 @@ def rules_of(half: Texts, seen: Texts, test: Texts, n_classes: int) -> Iterator[
 
     def tables(numbers: list[list[list[int]]], rows: int) -> list[Counts]:
         """Of each part, how many texts of each class have each number, (rows, C)."""
-        made = []
+        counts = []
         for own, (_, classes) in zip(numbers, parts, strict=True):
             cells = [
                 n * n_classes + c for values, c in zip(own, classes, strict=True) for n in values
             ]
-            found = np.bincount(np.array(cells, np.int64), minlength=rows * n_classes)
-            made.append(found.reshape(rows, n_classes))
-        return made
+            flat = np.bincount(np.array(cells, np.int64), minlength=rows * n_classes)
+            counts.append(flat.reshape(rows, n_classes))
+        return counts
 
     tenths = np.unique(np.quantile([len(text) for text in half[0]], np.arange(0.1, 1, 0.1)))
     length = {"length": lambda text: int(np.searchsorted(tenths, len(text)))}
     for trait, value in (TRAITS | length).items():
         values = [[value(text) for text in texts] for texts, _ in parts]
         known = {value: at for at, value in enumerate(dict.fromkeys(values[0]))}
-        numbers = [[[known.get(one, len(known))] for one in own] for own in values]
+        numbers = [[[known.get(value, len(known))] for value in own] for own in values]
         yield from rule_of(trait, *tables(numbers, len(known) + 1))
     # Of each word that is in 1 % of the texts, and in five: is it there or not?
     words = [[{*text.lower().split(None, WORDS)[:WORDS]} for text in texts] for texts, _ in parts]

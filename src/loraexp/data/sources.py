@@ -58,7 +58,7 @@ def sms_demo(config: Data) -> Source:
 
 def sms_spam(config: Data) -> Source:
     """The SMS Spam Collection (Almeida and Gomez Hidalgo; UCI data set 228, CC BY 4.0)."""
-    file = sms_spam_file(config)
+    file = sms_spam_at_hand(config) or download_sms_spam()
     content = file.read_bytes()
     if sha256(content).hexdigest() != SMS_SHA256:
         raise UserError(f"{file} is not the SMS Spam Collection (sha256 differs from {SMS_SHA256})")
@@ -72,11 +72,6 @@ def sms_spam(config: Data) -> Source:
         "SMS Spam Collection (UCI 228, CC BY 4.0)",
         read_by_tutorial=tutorial,
     )
-
-
-def sms_spam_file(config: Data) -> Path:
-    """The collection's file, downloaded where it is not at hand."""
-    return sms_spam_at_hand(config) or download_sms_spam()
 
 
 def sms_spam_at_hand(config: Data) -> Path | None:

@@ -22,7 +22,7 @@ def split_files(folder: Path) -> tuple[dict[str, list[Path]], list[str]]:
     Raises:
         UserError: two files for one split, or parts that are missing.
     """
-    found: dict[str, dict[tuple[str, str], dict[int, Path]]] = {}
+    sets_of: dict[str, dict[tuple[str, str], dict[int, Path]]] = {}
     others = []
     for path in sorted(folder.iterdir()):
         part = PART.fullmatch(path.stem)
@@ -34,8 +34,10 @@ def split_files(folder: Path) -> tuple[dict[str, list[Path]], list[str]]:
             others.append(path.name)
             continue
         whole = (f"{name}{path.suffix}", part["of"] if part else "")
-        found.setdefault(split, {}).setdefault(whole, {})[int(part["number"]) if part else 0] = path
-    for split, sets in found.items():
+        sets_of.setdefault(split, {}).setdefault(whole, {})[int(part["number"]) if part else 0] = (
+            path
+        )
+    for split, sets in sets_of.items():
         if len(sets) > 1:
             first, second = (min(parts.items())[1].name for parts in list(sets.values())[:2])
             raise UserError(f"{folder} has two files for {split}: {first} and {second}; keep one")
@@ -45,7 +47,7 @@ def split_files(folder: Path) -> tuple[dict[str, list[Path]], list[str]]:
     ordered = {
         split: [path for _, path in sorted(parts.items())]
         for split in NAMES
-        for parts in found.get(split, {}).values()
+        for parts in sets_of.get(split, {}).values()
     }
     return ordered, others
 

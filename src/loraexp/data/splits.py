@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import sha256
@@ -67,10 +67,14 @@ class TextData:
         """Names the content of all three splits, in order, labels by name."""
         digest = sha256()
         for name in SPLITS:
-            for text, label in zip(self[name].texts, self[name].classes, strict=True):
-                row = f"{name}\t{self.labels[label]}\t{text}\0"
-                digest.update(row.encode("utf-8", "surrogatepass"))
+            for text, label in self.rows(name):
+                digest.update(f"{name}\t{label}\t{text}\0".encode("utf-8", "surrogatepass"))
         return digest.hexdigest()
+
+    def rows(self, name: str) -> Iterator[tuple[str, str]]:
+        """The texts of a split with their labels."""
+        split = self[name]
+        return zip(split.texts, (self.labels[at] for at in split.classes), strict=True)
 
     def repeats(self) -> dict[str, int]:
         """How many texts of validation and test stand verbatim in train, of test in validation."""
@@ -92,20 +96,20 @@ class TextData:
 
     def warnings(self) -> list[str]:
         """What a reader of the results must know about this data, a line each."""
-        found = [*self.cautions]
-        found += [
+        lines = [*self.cautions]
+        lines += [
             f"{n} of {len(self[split])} {split} texts stand verbatim in {other or 'train'} "
             "(data.dedupe=true drops repeated texts)"
             for name, n in self.repeats().items()
             for split, _, other in [name.partition("_in_")]
             if n
         ]
-        found += [line for name in SPLITS if (line := self.absent(name))]
-        found += [
+        lines += [line for name in SPLITS if (line := self.absent(name))]
+        lines += [
             f"the labels {listed(group)} are nearly the same and count as {len(group)} classes"
             for group in alike(self.labels)
         ]
-        return [*found, *self.shortcuts]
+        return [*lines, *self.shortcuts]
 
     def absent(self, name: str) -> str | None:
         """Which classes have no text in a split, and what its scores then are; None if all have."""
@@ -131,7 +135,7 @@ def load_data(config: Data) -> TextData:
     for name, frame in frames.items():
         if frame.empty:
             raise UserError(f"{source.note}: no text is left for {name}; more texts are needed")
-        splits[name] = limited(numbered(frame, source.labels), config, name)
+        splits[name] = numbered(frame, source.labels, config, name)
     if any(len(splits[name]) < len(frame) for name, frame in frames.items()):
         remarks.append(f"data.limit={config.limit} of each split, {WHICH[config.limit_by]}")
     if sample := train_sample(splits["train"].classes, config):
@@ -153,11 +157,6 @@ def load_data(config: Data) -> TextData:
     )
 
 
-def limited(split: Split, config: Data, name: str) -> Split:
-    places = within_limit(split.classes, config, SPLITS.index(name))
-    return split.only(places) if places else split
-
-
 def source_hash(source: Source) -> str:
     """sha256 over the labelled texts in their order, and the split that a source may bring."""
     digest = sha256()
@@ -175,15 +174,18 @@ def load_whole(config: Data) -> TextData:
     """
     source = find_source(config)
     frame = source.frame.drop_duplicates("text") if config.dedupe else source.frame
-    test, none = limited(numbered(frame, source.labels), config, "test"), Split([], [])
+    test, none = numbered(frame, source.labels, config, "test"), Split([], [])
     return TextData(
         none, none, test, source.labels, source.note, source.synthetic, source_hash(source)
     )
 
 
-def numbered(frame: pd.DataFrame, labels: tuple[str, ...]) -> Split:
+def numbered(frame: pd.DataFrame, labels: tuple[str, ...], config: Data, name: str) -> Split:
+    """The texts of a split that data.limit keeps, and their labels' numbers."""
     number = {label: index for index, label in enumerate(labels)}
-    return Split(list(frame["text"]), [number[label] for label in frame["label"]])
+    split = Split(list(frame["text"]), [number[label] for label in frame["label"]])
+    places = within_limit(split.classes, config, SPLITS.index(name))
+    return split.only(places) if places else split
 
 
 def cut(source: Source, config: Data) -> dict[str, pd.DataFrame]:

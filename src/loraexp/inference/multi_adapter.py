@@ -6,7 +6,6 @@ import torch
 from torch import Tensor, nn
 
 from loraexp.adapters.branches.base import Branch
-from loraexp.adapters.inject import replace
 from loraexp.adapters.targets import HEAD
 from loraexp.errors import UserError
 from loraexp.model.gpt2 import GPT2Classifier
@@ -69,7 +68,7 @@ class MultiAdapter(nn.Module):
             if not isinstance(layer, MultiAdapterLinear):
                 assert isinstance(layer, nn.Linear)
                 layer = MultiAdapterLinear(layer, self.route)
-                replace(self.network, path, layer)
+                self.network.set_submodule(path, layer)
             layer.branches[str(len(self.names))] = branch
         self.names.append(name)
         self.heads.append(head)

@@ -1,11 +1,9 @@
 """Files of a base on the Hugging Face hub: at a pinned commit, checked, from the user's cache."""
 
 import logging
-import socket
 from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
-from urllib.request import getproxies
 
 from loraexp.config.schema import Model
 from loraexp.errors import UserError
@@ -26,14 +24,14 @@ def in_cache(model: Model, *names: str) -> bool:
     from huggingface_hub import try_to_load_from_cache
 
     revision = model.revision or None
-    found = (try_to_load_from_cache(model.repo, name, revision=revision) for name in names)
-    return bool(model.repo) and all(isinstance(file, str) for file in found)
+    files = (try_to_load_from_cache(model.repo, name, revision=revision) for name in names)
+    return bool(model.repo) and all(isinstance(file, str) for file in files)
 
 
 def check_sha256(file: Path, wanted: str) -> None:
-    if wanted and (found := file_hash(file)) != wanted:
+    if wanted and (own := file_hash(file)) != wanted:
         raise UserError(
-            f"{file} has sha256 {found}, not {wanted}: "
+            f"{file} has sha256 {own}, not {wanted}: "
             f"delete {file.resolve()} and retry"  # a cache's file is a link to a blob
         )
 
@@ -72,6 +70,9 @@ def hub_file(model: Model, name: str) -> Path:
 
 def resolves(address: str) -> bool:
     """Has the host an address? Without, the hub's client would try for 23 seconds all the same."""
+    import socket  # 10 ms with urllib.request: not at start
+    from urllib.request import getproxies
+
     if getproxies():  # then the proxy looks names up
         return True
     try:

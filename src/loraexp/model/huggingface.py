@@ -59,12 +59,6 @@ def in_block(path: str) -> tuple[str, str]:
     return above + other, module + dot + layer
 
 
-def geometry(config_file: Path) -> dict[str, Any]:
-    """Our keys and what a config.json says of them; what it leaves out is as in GPT-2 124M."""
-    config = read_config(config_file)
-    return {ours: config.get(theirs, getattr(Model, ours)) for theirs, ours in GEOMETRY.items()}
-
-
 def their_config(model: Model, end_of_text: int) -> dict[str, Any]:
     """A config.json for a base of this geometry."""
     return {
@@ -76,8 +70,9 @@ def their_config(model: Model, end_of_text: int) -> dict[str, Any]:
     }
 
 
-def read_config(config_file: Path) -> dict[str, Any]:
-    """
+def geometry(config_file: Path) -> dict[str, Any]:
+    """Our keys and what a config.json says of them; what it leaves out is as in GPT-2 124M.
+
     Raises:
         UserError: a damaged file, or a network that is built in another way than ours.
     """
@@ -90,15 +85,15 @@ def read_config(config_file: Path) -> dict[str, Any]:
     for name, value in BUILT_IN.items():
         if config.get(name, value) != value:
             raise UserError(f"{config_file}: {name} must be {value}, got {config[name]}")
-    return config
+    return {ours: config.get(theirs, getattr(Model, ours)) for theirs, ours in GEOMETRY.items()}
 
 
 def check_geometry(config_file: Path, model: Model) -> None:
     if not config_file.is_file():
         raise UserError(f"model.weights={model.weights}: no {CONFIG} there")
-    found = geometry(config_file)
+    said = geometry(config_file)
     for theirs, ours in GEOMETRY.items():
-        if (value := found[ours]) != getattr(model, ours):
+        if (value := said[ours]) != getattr(model, ours):
             raise UserError(
                 f"model.{ours} is {getattr(model, ours)}, but {config_file} says {theirs} "
                 f"{value}; choose the model= that fits, or set model.{ours}={value}"

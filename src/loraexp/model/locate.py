@@ -45,9 +45,9 @@ def weights_file(model: Model) -> Path:
 
 def config_file(model: Model) -> Path:
     """The config.json of a base that has weights in a file."""
-    return (
-        hub_file(model, CONFIG) if model.weights == "hub" else weights_file(model).parent / CONFIG
-    )
+    if model.weights == "hub":
+        return hub_file(model, CONFIG)
+    return weights_file(model).parent / CONFIG
 
 
 def embedded(model: Model) -> Path:
@@ -110,19 +110,16 @@ def with_folder(model: Model, plain: Model, typed: Collection[str]) -> Model:
     file = Path(model.weights) / CONFIG
     if not in_folder(model) or not file.is_file():
         return model
-    found: dict[str, Any] = dict.fromkeys(("repo", "revision", "sha256"), "")
-    found |= {**geometry(file), "tokenizer": "auto"}
+    own: dict[str, Any] = dict.fromkeys(("repo", "revision", "sha256"), "")
+    own |= {**geometry(file), "tokenizer": "auto"}
     if model.tokenizer != "embedded" or "model.tokenizer" not in typed:  # that goes by the name
-        found["name"] = named_after(Path(model.weights))
+        own["name"] = named_after(Path(model.weights))
     for f in fields(Model):
         grouped = "model" in typed and f.name != "tokenizer"
-        if (
-            grouped
-            or f"model.{f.name}" in typed
-            or getattr(model, f.name) != getattr(plain, f.name)
-        ):
-            found.pop(f.name, None)
-    result = replace(model, **found)
+        changed = getattr(model, f.name) != getattr(plain, f.name)
+        if grouped or changed or f"model.{f.name}" in typed:
+            own.pop(f.name, None)
+    result = replace(model, **own)
     check_geometry(file, result)
     return result
 

@@ -36,10 +36,10 @@ class Prefix:
         Args:
             pooled: one state a text, (B, d), else all of them, (N, d).
         """
-        found = [self.states.get(key) for key in keys(tokens, packing)]
-        if any(state is None for state in found):
+        wanted = keys(tokens, packing)
+        states = [self.states[key] for key in wanted if key in self.states]
+        if len(states) < len(wanted):
             return None
-        states = [state for state in found if state is not None]
         return (torch.cat(states) if pooled else packing.join(states)).to(tokens.device)
 
     def put(self, tokens: Tensor, packing: Packing, x: Tensor, pooled: bool) -> None:

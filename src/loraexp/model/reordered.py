@@ -6,7 +6,7 @@ and held beside the plain one, which all else reads. Other devices and dtypes ne
 """
 
 from functools import partial
-from typing import Any, Self
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -34,10 +34,7 @@ class ReorderedWeight:
         # A product without a bias would be another kernel, prepared and kept for every new shape.
         return multiply(x, self.layout, self.zeros if bias is None else bias, gelu=gelu)
 
-    def __deepcopy__(self, memo: object) -> Self:
-        return type(self)(transposed=self.transposed)
-
-    def __reduce__(self) -> Any:
+    def __reduce__(self) -> Any:  # to copy and to pickle: the layout is made anew
         return partial(type(self), transposed=self.transposed), ()
 
 

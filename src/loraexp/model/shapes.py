@@ -17,14 +17,14 @@ def linear_shapes(model: Model) -> dict[str, tuple[int, int]]:
 def shapes(model: Model, head: Head, n_classes: int) -> dict[str, tuple[int, ...]]:
     """Every tensor of the classifier by name, as its state_dict has them."""
     d = model.d_model
-    found: dict[str, tuple[int, ...]] = {
+    sizes: dict[str, tuple[int, ...]] = {
         "wte.weight": (model.vocab_size, d),
         "wpe.weight": (model.context, d),
     }
     for path, (out, into) in linear_shapes(model).items():
-        found |= {f"{path}.weight": (out, into), f"{path}.bias": (out,)}
+        sizes |= {f"{path}.weight": (out, into), f"{path}.bias": (out,)}
     norms = [f"h.{i}.ln_{k}" for i in range(model.n_layer) for k in (1, 2)]
     for path in (*norms, "ln_f"):
-        found |= {f"{path}.weight": (d,), f"{path}.bias": (d,)}
-    found["score.weight"] = (n_classes, d)
-    return found | ({"score.bias": (n_classes,)} if head.bias else {})
+        sizes |= {f"{path}.weight": (d,), f"{path}.bias": (d,)}
+    sizes["score.weight"] = (n_classes, d)
+    return sizes | ({"score.bias": (n_classes,)} if head.bias else {})

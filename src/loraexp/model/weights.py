@@ -13,13 +13,7 @@ from loraexp.errors import UserError
 from loraexp.model.gpt2 import GPT2, GPT2Classifier, empty_classifier
 from loraexp.model.hub import check_sha256
 from loraexp.model.huggingface import check_geometry, our_paths
-from loraexp.model.locate import (
-    config_file,
-    embedded,
-    in_folder,
-    tokenizer_folder,
-    weights_file,
-)
+from loraexp.model.locate import config_file, embedded, in_folder, tokenizer_folder, weights_file
 from loraexp.model.tokenizer import Tokenizer, from_bytes, from_folder
 from loraexp.runtime.tensors import check_layout, tensors_hash
 
@@ -49,12 +43,9 @@ def load_tokenizer(model: Model) -> Tokenizer:
     """The tokenizer of a base; its size must be the model's vocabulary."""
     if model.tokenizer == "bytes":
         tokenizer = from_bytes()
-    elif model.tokenizer == "embedded":
-        tokenizer = from_folder(embedded(model))
-    elif model.tokenizer != "auto":
-        tokenizer = from_folder(Path(model.tokenizer))
     else:
-        tokenizer = from_folder(tokenizer_folder(model))
+        folder = {"embedded": embedded, "auto": tokenizer_folder}.get(model.tokenizer)
+        tokenizer = from_folder(folder(model) if folder else Path(model.tokenizer))
     if len(tokenizer) != model.vocab_size:
         raise UserError(
             f"model.vocab_size is {model.vocab_size}, but its tokenizer has {len(tokenizer)} tokens"
@@ -98,7 +89,7 @@ def checkpoint_state(model: Model) -> dict[str, Tensor]:
     """The tensors of a published checkpoint, under our names.
 
     Raises:
-        UserError: the file is missing, damaged, of another sha256, or of another geometry.
+        UserError: the file is missing, damaged, of another sha256 or geometry, or lacks tensors.
     """
     file = weights_file(model)
     if not in_folder(model):
@@ -108,7 +99,11 @@ def checkpoint_state(model: Model) -> dict[str, Tensor]:
         state = dict(converted(one_by_one(file)))
     except (SafetensorError, OSError) as error:
         raise UserError(f"{file} is damaged or cut short: {error}") from None
-    check_state(state, model, file)
+    try:
+        with torch.device("meta"):
+            check_layout(GPT2(model).state_dict(), state)
+    except ValueError as error:
+        raise UserError(f"{file} {error}") from None
     return state
 
 
@@ -135,21 +130,5 @@ def converted(tensors: Iterable[tuple[str, Tensor]]) -> Iterator[tuple[str, Tens
         ours = our_paths(path)
         parts = tensor.tensor_split(len(ours), -1) if len(ours) > 1 else [tensor]
         for own, part in zip(ours, parts, strict=True):
-            yield f"{own}{dot}{kind}", copied(part, turned=own != path and part.ndim == 2)
-
-
-def copied(tensor: Tensor, turned: bool) -> Tensor:
-    return (tensor.t() if turned else tensor).clone(memory_format=torch.contiguous_format)
-
-
-def check_state(state: Mapping[str, Tensor], model: Model, file: Path) -> None:
-    """Names and shapes must be those of `model`.
-
-    Raises:
-        UserError: a missing, unexpected or misshaped tensor, by name.
-    """
-    with torch.device("meta"):
-        try:
-            check_layout(GPT2(model).state_dict(), state)
-        except ValueError as error:
-            raise UserError(f"{file} {error}") from None
+            turned = part.t() if own != path and part.ndim == 2 else part
+            yield f"{own}{dot}{kind}", turned.clone(memory_format=torch.contiguous_format)

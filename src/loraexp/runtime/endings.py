@@ -6,7 +6,6 @@ import os
 import re
 import signal
 import sys
-import tempfile
 import traceback
 import warnings
 from collections.abc import Callable
@@ -96,7 +95,7 @@ def outcome(command: Callable[[], None]) -> int:
         status = 0
     except BaseException as error:
         signals.over = True
-        status = told(error)
+        status = say(error)
     signals.over = True
     for stream in (sys.stdout, sys.stderr):
         try:
@@ -107,11 +106,11 @@ def outcome(command: Callable[[], None]) -> int:
     return status
 
 
-def told(error: BaseException) -> int:
+def say(error: BaseException) -> int:
     """Say in a line what ended the command; returns its status: 2 for a user's mistake, 128 + n for
     signal n, 1 for a bug of ours."""
     if isinstance(error, Ended):
-        return told(error.cause)
+        return say(error.cause)
     if isinstance(error, BrokenPipeError):  # `loraexp predict ... | head` closed its end
         return 0
     if isinstance(error, SystemExit):
@@ -128,7 +127,9 @@ def told(error: BaseException) -> int:
     elif isinstance(error, MemoryError):
         line, status = "error: out of memory", 2
     else:
-        line, status = f"{of_ours(error)}; {kept(error)}", 1
+        message = str(error).strip() or "no word"
+        own = f"loraexp stopped on an error of its own: {type(error).__name__}: {message}"
+        line, status = f"{own}; {kept(error)}", 1
     with suppress(OSError, ValueError):
         print(line_of(line), file=sys.stderr)
     return status
@@ -144,13 +145,10 @@ def of_system(error: OSError) -> str:
     return f"{error.strerror or error}" + "".join(f": {name}" for name in files)
 
 
-def of_ours(error: BaseException) -> str:
-    message = str(error).strip()
-    return f"loraexp stopped on an error of its own: {type(error).__name__}: {message or 'no word'}"
-
-
 def kept(error: BaseException) -> str:
     """Write the traceback to a file, and say where it is."""
+    import tempfile  # 2 ms: not at start
+
     try:
         number, name = tempfile.mkstemp(prefix="loraexp-", suffix=".log")
         with open(number, "w", encoding="utf-8", errors="backslashreplace") as file:

@@ -45,13 +45,13 @@ def spreadsheet_safe(cell: T) -> T | str:
 
 def markdown_safe(text: str) -> str:
     """Reads as the text: nothing in it formats, links, ends a cell or begins a block."""
-    found = printable(text).strip()  # four blanks in front would make code of it
-    return MARKDOWN.sub(escaped, found)
+    line = printable(text).strip()  # four blanks in front would make code of it
+    return MARKDOWN.sub(escaped, line)
 
 
-def escaped(found: re.Match[str]) -> str:
-    sign = found[0]
-    return f"{sign}\\" if found["number"] else ENTITIES.get(sign, f"\\{sign}")
+def escaped(match: re.Match[str]) -> str:
+    sign = match[0]
+    return f"{sign}\\" if match["number"] else ENTITIES.get(sign, f"\\{sign}")
 
 
 def markdown_notes(notes: Iterable[str]) -> str:

@@ -105,7 +105,7 @@ def git_commit() -> str | None:
     """The commit of the checkout the code runs from, with "+" if it was changed; else None."""
     command = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--abbrev=40"]
     try:
-        found = subprocess.run([*command, "--dirty=+"], capture_output=True, text=True, timeout=10)
+        git = subprocess.run([*command, "--dirty=+"], capture_output=True, text=True, timeout=10)
     except (OSError, subprocess.TimeoutExpired):
         return None
-    return found.stdout.strip() or None
+    return git.stdout.strip() or None

@@ -1,10 +1,10 @@
 """What a process is told once, as soon as `loraexp` is imported and best before torch is: how its
 threads wait, what it keeps of memory and of kernels. And how a command reads and prints."""
 
-import ctypes
 import io
 import os
 import sys
+from contextlib import suppress
 
 # glibc's mallopt(3). Pieces of at least MAPPED bytes (a base's embeddings) go back to the system
 # when they are freed; smaller ones (a step's activations) stay for the next step.
@@ -37,10 +37,12 @@ def keep_freed_memory() -> None:
     time, and took 180 ms instead of 152. Does nothing where the C library is another."""
     if sys.platform != "linux":
         return
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
-    if mallopt is not None:
-        mallopt(M_MMAP_THRESHOLD, MAPPED)
-        mallopt(M_TRIM_THRESHOLD, 2**31 - 1)
+    from _ctypes import call_function, dlopen, dlsym  # ctypes takes 2 ms, which --help would wait
+
+    with suppress(OSError):  # another C library has no mallopt
+        mallopt = dlsym(dlopen(None, 0), "mallopt")  # type: ignore[arg-type]
+        call_function(mallopt, (M_MMAP_THRESHOLD, MAPPED))
+        call_function(mallopt, (M_TRIM_THRESHOLD, 2**31 - 1))
 
 
 def open_streams() -> None:

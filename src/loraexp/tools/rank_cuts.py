@@ -10,7 +10,6 @@ import torch
 from loraexp.adapters.algebra import LowRankChange, change_of, truncate
 from loraexp.adapters.branches.base import Adapted
 from loraexp.adapters.branches.lora import LowRank
-from loraexp.adapters.inject import replace
 from loraexp.model.gpt2 import GPT2Classifier
 from loraexp.runs.load import load_run, own_data
 from loraexp.training.measure import Evaluator
@@ -93,4 +92,4 @@ def put(network: GPT2Classifier, change: Mapping[str, LowRankChange]) -> None:
         module = network.get_submodule(name)
         assert isinstance(module, Adapted)
         branch = LowRank(part.A.float(), part.B.float(), scaling=1.0, dropout=0.0)
-        replace(network, name, Adapted(module.base, branch.to(module.base.weight.device)))
+        network.set_submodule(name, Adapted(module.base, branch.to(module.base.weight.device)))

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from loraexp.adapters.branches.base import Controller
-from loraexp.adapters.branches.lora import LowRank, LowRankSum
+from loraexp.adapters.branches.lora import LowRank
 from loraexp.adapters.targets import Target
 from loraexp.config.schema import AdaLora as Settings
 from loraexp.config.schema import Adaptation
@@ -43,16 +43,8 @@ class AdaLora(LowRank):
         self.lora_A.normal_(0.0, self.DEVIATION, generator=generator)
         self.lora_B.normal_(0.0, self.DEVIATION, generator=generator)
 
-    def forward(self, x: Tensor, y: Tensor, base: nn.Linear) -> Tensor:
-        x, Q = self.dropout(x).flatten(0, -2), self.lora_E[:, None] * self.lora_A
-        out: Tensor = LowRankSum.apply(  # type: ignore[no-untyped-call]
-            y.flatten(0, -2), x, Q, self.lora_B, self.scaling
-        )
-        return out.view(y.shape)
-
-    def delta(self, weight: Tensor) -> Tensor:
-        A, B, s = self.factors()
-        return s * (B @ A)
+    def down(self) -> Tensor:
+        return self.lora_E[:, None] * self.lora_A
 
     def factors(self) -> tuple[Tensor, Tensor, float]:
         A, B, s = super().factors()
@@ -80,18 +72,31 @@ def budget(step: int, steps: int, start: int, end: int, settings: Settings) -> i
     return int(end + (start - end) * (1 - (step - first) / (last - first)) ** 3)
 
 
-class Importance:
-    """How much each singular triplet matters: sensitivity |w g| times its uncertainty, both smooth
-    over the steps (eq. 8 to 11).
+class RankBudget(Controller):
+    """Cut the least important singular values after a step, down to what the budget allows.
+
+    How much a triplet matters is its sensitivity |w g| times its uncertainty, both smooth over the
+    steps (eq. 8 to 11). A value that was cut can come back as long as the budget falls: its triplet
+    still learns. When the budget has reached its end, what is cut stays cut.
 
     Args:
         branches: path of the target to its branch; after each step their tensors hold gradients.
     """
 
+    STATE = "sensitivity", "uncertainty", "kept"
+
     def __init__(self, branches: Mapping[str, AdaLora], settings: Settings) -> None:
         self.branches, self.settings = branches, settings
         self.sensitivity: dict[str, Tensor] = {}
         self.uncertainty: dict[str, Tensor] = {}
+        self.kept: dict[str, Tensor] = {}  # (r,) of every target, once the budget is at its end
+
+    def state_dict(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in self.STATE}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        for name in self.STATE:
+            setattr(self, name, state_dict[name])
 
     def tensors(self) -> dict[str, nn.Parameter]:
         return {
@@ -122,45 +127,19 @@ class Importance:
             for path in self.branches
         }
 
-
-class RankBudget(Controller):
-    """Cut the least important singular values after a step, down to what the budget allows.
-
-    A value that was cut can come back as long as the budget falls: its triplet still learns. When
-    the budget has reached its end, what is cut stays cut.
-    """
-
-    def __init__(self, branches: Mapping[str, AdaLora], settings: Settings) -> None:
-        self.branches, self.settings = branches, settings
-        self.importance = Importance(branches, settings)
-        self.kept: dict[str, Tensor] = {}  # (r,) of every target, once the budget is at its end
-
-    def state_dict(self) -> dict[str, Any]:
-        importance = self.importance
-        return {
-            "sensitivity": importance.sensitivity,
-            "uncertainty": importance.uncertainty,
-            "kept": self.kept,
-        }
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        self.importance.sensitivity = state_dict["sensitivity"]
-        self.importance.uncertainty = state_dict["uncertainty"]
-        self.kept = state_dict["kept"]
-
     @torch.no_grad()
     def after_step(self, step: int, steps: int) -> None:
-        importance, settings, kept = self.importance, self.settings, self.kept
+        settings, kept = self.settings, self.kept
         if not kept:
             last = (1 - settings.final) * steps
-            if step < last or not importance.sensitivity:
-                importance.update()
+            if step < last or not self.sensitivity:
+                self.update()
             start = sum(len(branch.lora_E) for branch in self.branches.values())
             end = max(1, round(settings.budget * start))
             left = budget(step, steps, start, end, settings)
             if left == start or (step % settings.interval and step < last):
                 return
-            kept = most_important(importance.scores(), left)
+            kept = most_important(self.scores(), left)
             self.kept = kept if step >= last else {}
         for path, branch in self.branches.items():
             branch.lora_E.mul_(kept[path])

@@ -22,35 +22,21 @@ SCALINGS = {
 }
 
 
-def kaiming(lora_A: Tensor, generator: torch.Generator) -> None:
-    """Uniform within 1 / sqrt(in): torch's kaiming_uniform_ with a = sqrt(5), as loralib has it."""
-    bound = 1.0 / math.sqrt(lora_A.shape[1])
-    lora_A.uniform_(-bound, bound, generator=generator)
-
-
-def gaussian(lora_A: Tensor, generator: torch.Generator) -> None:
-    """Normal with a deviation of 1 / r, as in PEFT."""
-    lora_A.normal_(0.0, 1.0 / lora_A.shape[0], generator=generator)
-
-
-def orthogonal(lora_A: Tensor, generator: torch.Generator) -> None:
-    """Orthonormal rows (columns, if r > in), drawn evenly; PEFT's has a lora_B that is not zero."""
-    nn.init.orthogonal_(lora_A, generator=generator)
-
-
-def book(lora_A: Tensor, generator: torch.Generator) -> None:
-    """Uniform within 1 / sqrt(r): the tutorial's lora_A is stored (in, r), and the same call takes
-    r for the fan-in."""
-    bound = 1.0 / math.sqrt(lora_A.shape[0])
-    lora_A.uniform_(-bound, bound, generator=generator)
+def uniform(lora_A: Tensor, fan_in: int, generator: torch.Generator) -> Tensor:
+    bound = 1.0 / math.sqrt(fan_in)
+    return lora_A.uniform_(-bound, bound, generator=generator)
 
 
 # How lora_A starts where lora_B starts at zero; from_start.py has those that need the weight.
-INITS: dict[str, Callable[[Tensor, torch.Generator], None]] = {
-    "kaiming": kaiming,
-    "gaussian": gaussian,
-    "orthogonal": orthogonal,
-    "book": book,
+INITS: dict[str, Callable[[Tensor, torch.Generator], Tensor]] = {
+    # torch's kaiming_uniform_ with a = sqrt(5), as loralib has it
+    "kaiming": lambda A, generator: uniform(A, A.shape[1], generator),
+    # a deviation of 1 / r, as in PEFT
+    "gaussian": lambda A, generator: A.normal_(0.0, 1.0 / len(A), generator=generator),
+    # orthonormal rows (columns, if r > in), drawn evenly; PEFT's has a lora_B that is not zero
+    "orthogonal": lambda A, generator: nn.init.orthogonal_(A, generator=generator),
+    # the tutorial's lora_A is stored (in, r), and the same call takes r for the fan-in
+    "book": lambda A, generator: uniform(A, A.shape[0], generator),
 }
 
 
@@ -105,9 +91,10 @@ class Branch(nn.Module, ABC):
     def forward(self, x: Tensor, y: Tensor, base: nn.Linear) -> Tensor:
         """The adapted output (..., out) for input x (..., in) and y = base(x)."""
 
-    @abstractmethod
     def delta(self, weight: Tensor) -> Tensor:
         """What merging adds to the base's weight (out, in), in float64."""
+        A, B, s = self.factors()
+        return s * (B @ A)
 
     def factors(self) -> tuple[Tensor, Tensor, float]:
         """A (k, in), B (out, k) and s in float64, so that s B A is the low-rank part of the change:

@@ -39,12 +39,10 @@ class FromStart(LowRank):
     def start(self, base: nn.Linear, config: Adaptation, generator: torch.Generator) -> None:
         weight, rank = base.weight.detach().double(), len(self.lora_A)
         B, A = FACTORS[config.lora.init](weight, rank, self.scaling)
-        for lora, start, value in (
-            (self.lora_A, self.start_A, A),
-            (self.lora_B, self.start_B, B),
-        ):
-            lora.copy_(value)
-            start.copy_(value)
+        self.lora_A.copy_(A)
+        self.start_A.copy_(A)
+        self.lora_B.copy_(B)
+        self.start_B.copy_(B)
 
     def forward(self, x: Tensor, y: Tensor, base: nn.Linear) -> Tensor:
         x = self.dropout(x)

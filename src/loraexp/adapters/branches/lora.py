@@ -41,15 +41,16 @@ class LowRank(Branch):
     def start(self, base: nn.Linear, config: Adaptation, generator: torch.Generator) -> None:
         INITS[config.lora.init](self.lora_A, generator)
 
+    def down(self) -> Tensor:
+        """(r, in): what the input meets first."""
+        return self.lora_A
+
     def forward(self, x: Tensor, y: Tensor, base: nn.Linear) -> Tensor:
         x = self.dropout(x).flatten(0, -2)  # (n, in)
         out: Tensor = LowRankSum.apply(  # type: ignore[no-untyped-call]
-            y.flatten(0, -2), x, self.lora_A, self.lora_B, self.scaling
+            y.flatten(0, -2), x, self.down(), self.lora_B, self.scaling
         )
         return out.view(y.shape)
-
-    def delta(self, weight: Tensor) -> Tensor:
-        return self.scaling * (self.lora_B.double() @ self.lora_A.double())
 
     def factors(self) -> tuple[Tensor, Tensor, float]:
         return self.lora_A.detach().double(), self.lora_B.detach().double(), self.scaling

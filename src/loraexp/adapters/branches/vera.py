@@ -46,7 +46,7 @@ class Vera(Branch):
         """Whole already: what is random is in no file, what trains starts at constants."""
         weight, rank = base.weight, target.rank
         kind = torch.promote_types(weight.dtype, torch.float32)
-        if weight.is_meta:
+        if weight.is_meta:  # a sweep's jobs are checked so, of every rank
             A = weight.new_empty(rank, base.in_features, dtype=kind)
             B = weight.new_empty(base.out_features, rank, dtype=kind)
             return cls(A, B, config.lora.dropout)
@@ -61,10 +61,6 @@ class Vera(Branch):
     def forward(self, x: Tensor, y: Tensor, base: nn.Linear) -> Tensor:
         low = F.linear(self.dropout(x), self.A.to(x.dtype)) * self.vera_lambda_d.to(x.dtype)
         return y + F.linear(low, self.B.to(x.dtype)) * self.vera_lambda_b.to(x.dtype)
-
-    def delta(self, weight: Tensor) -> Tensor:
-        A, B, s = self.factors()
-        return s * (B @ A)
 
     def factors(self) -> tuple[Tensor, Tensor, float]:
         """d scales the rows of A, b those of B."""
