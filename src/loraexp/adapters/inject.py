@@ -159,7 +159,9 @@ def count(network: nn.Module) -> Counts:
     trainable = sum(p.numel() for p in adapter_tensors(network).values())
     total = sum(p.numel() for p in network.parameters())
     held = sum(p.numel() for p in saved_tensors(network).values()) - trainable
-    return Counts(trainable, total, len(adapted_layers(network)), held)
+    layers = adapted_layers(network).values()
+    ranked = sum(layer.branch.has_rank for layer in layers)
+    return Counts(trainable, total, len(layers), held, ranked)
 
 
 def linear_names(network: nn.Module) -> list[str]:

@@ -41,7 +41,8 @@ class Record:
         config: the resolved configuration.
         labels: class names; of two, the second is the positive one.
         data: note, synthetic, n (texts a split), repeats (texts seen in train), warnings.
-        counts: trainable, total, percent, adapter_bytes.
+        counts: trainable, total, percent, adapter_bytes, adapted_modules, and of these
+            low_rank_modules (older records lack it).
         metrics: split -> n, loss, accuracy, f1, precision, recall, auroc, confusion.
         predictions: split -> true and predicted, a class index a text, in the split's order.
         mistakes: wrong test texts, the most confident first: text, true, predicted, chance.

@@ -40,6 +40,7 @@ class CountFacts(TypedDict):
     trainable: Positive  # of a log axis
     total: Count
     adapted_modules: Count
+    low_rank_modules: NotRequired[Count]
     percent: Amount
     adapter_bytes: Count
 

@@ -10,7 +10,7 @@ from loraexp.results.arm_keys import naming
 from loraexp.results.arms import Arm, Comparison, arms, compare
 from loraexp.results.fairness import caveats, repeats, runs
 from loraexp.results.notes import failed_lines, score_notes
-from loraexp.results.settings import conditions, flat, heading, is_typed
+from loraexp.results.settings import conditions, flat, heading, is_typed, uses
 from loraexp.results.stats import Interval
 from loraexp.results.tables import Cell, Column, Ends, Table, ends, narrowed, percent
 
@@ -131,12 +131,12 @@ def only_failed(
     known: set[tuple[Any, ...]],
 ) -> list[tuple[Any, ...]]:
     """Names of arms that have no record at all."""
-    without_rank = {r.config["method"] for r in records if not r.counts["adapted_modules"]}
+    of_method = {record.config["method"]: record for record in records}
     names = {}
     for failure in failures:
         config = flat(failure.config)
-        bare = config["method"] in without_rank
-        name = tuple(None if bare and key.startswith("lora.") else config.get(key) for key in by)
+        like = of_method.get(config["method"])
+        name = tuple(config.get(key) if like is None or uses(like, key) else None for key in by)
         # its split is not known: where rows are named by it, another arm's of the same name is its
         names[name] = all(
             any(a != b for key, a, b in zip(by, name, other, strict=True) if key != "split")

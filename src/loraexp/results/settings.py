@@ -7,6 +7,7 @@ from typing import Any
 import yaml
 
 from loraexp.errors import UserError
+from loraexp.records.record import Record
 
 
 def flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -20,6 +21,16 @@ def flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
         else:
             found[prefix + key] = str(value) if isinstance(value, (list, dict)) else value
     return found
+
+
+def uses(record: Record, key: str) -> bool:
+    """Does a key mean anything to the method? Those of `lora` need a rank, its targets something
+    to attach. Records of before do not say which adapted modules have a rank: all, then."""
+    if not key.startswith("lora."):
+        return True
+    adapted = record.counts["adapted_modules"]
+    ranked = min(adapted, record.counts.get("low_rank_modules", adapted))
+    return (adapted if key == "lora.target_modules" else ranked) > 0
 
 
 def differs(key: str, configs: Sequence[Mapping[str, Any]]) -> bool:

@@ -13,7 +13,7 @@ from rich.text import Text
 
 from loraexp.records.record import Failure, Record
 from loraexp.records.record_types import SPLITS
-from loraexp.results.settings import by_name, differs, flat, heading, short_targets
+from loraexp.results.settings import by_name, differs, flat, heading, uses
 from loraexp.runtime.escape import latex_safe, markdown_safe, printable, spreadsheet_safe
 
 Ends = tuple[float, float]  # of an interval, shares of 1
@@ -188,16 +188,9 @@ RUN_COLUMNS = (
     Column("test_f1", "F1", percent(1)),
     Column("seconds", "s", lambda seconds: f"{seconds:.0f}"),
 )
+METHOD_KEYS = ("method", "lora.rank", "lora.alpha", "lora.target_modules")  # of the first columns
 # Settings that are in the columns above already, or that change no result.
-SHOWN = (
-    "method",
-    "lora.rank",
-    "lora.alpha",
-    "lora.target_modules",
-    "output_dir",
-    "logger.",
-    "name",
-)
+SHOWN = (*METHOD_KEYS, "output_dir", "logger.", "name")
 
 
 def runs_table(outcomes: Sequence[Record | Failure]) -> Table:
@@ -224,17 +217,15 @@ def runs_table(outcomes: Sequence[Record | Failure]) -> Table:
 
 def run_cells(record: Record | Failure) -> list[Cell]:
     """The cells of RUN_COLUMNS."""
-    lora = record.config["lora"]
+    config = flat(record.config)
+    known = [
+        config[key] if isinstance(record, Failure) or uses(record, key) else None
+        for key in METHOD_KEYS
+    ]
     if isinstance(record, Failure):
-        known = [record.config["method"], lora["rank"], lora["alpha"]]
-        known.append(short_targets(lora["target_modules"]))
         return [*known, *[None] * (len(RUN_COLUMNS) - len(known))]
-    low_rank = record.counts["adapted_modules"] > 0
     return [
-        record.config["method"],
-        lora["rank"] if low_rank else None,
-        lora["alpha"] if low_rank else None,
-        short_targets(lora["target_modules"]) if low_rank else None,
+        *known,
         record.counts["trainable"],
         record.counts["percent"],
         record.counts["adapter_bytes"],
