@@ -2,12 +2,12 @@
 
 import os
 from collections.abc import Mapping
-from dataclasses import MISSING, asdict, fields, is_dataclass
+from dataclasses import asdict, fields, is_dataclass
 from typing import Any, TypeVar, cast
 
 import yaml
 
-from loraexp.config.keys import group_in, keys, walk
+from loraexp.config.keys import default_of, group_in, keys, walk
 from loraexp.config.schema import TrainConfig
 
 C = TypeVar("C")
@@ -47,11 +47,7 @@ BEFORE: dict[str, Any] = {"data.quoting": "double", "data.strip": False, "data.l
 
 def later() -> dict[str, Any]:
     """The keys that came later, and their defaults."""
-    found = {name: f for name, f in keys(TrainConfig) if name not in FIRST}
-    return {
-        name: f.default if f.default_factory is MISSING else f.default_factory()
-        for name, f in found.items()
-    }
+    return {name: default_of(f) for name, f in keys(TrainConfig) if name not in FIRST}
 
 
 def plain(config: Any) -> dict[str, Any]:

@@ -54,16 +54,16 @@ def caveats(arms: Sequence[Arm], by: Sequence[str]) -> list[str]:
     """
     if len(arms) == 1:
         return [*splits(arms)]
-    return [*dict.fromkeys(found(arms, by))]
+    return [*dict.fromkeys(reasons(arms, by))]
 
 
-def found(arms: Sequence[Arm], by: Sequence[str]) -> Iterator[str]:
+def reasons(arms: Sequence[Arm], by: Sequence[str]) -> Iterator[str]:
     yield from splits(arms)
     yield from seeds(arms)
     for reason, trait in BUDGETS.items():
-        if len({frozenset(map(trait, runs(arm))) for arm in arms}) > 1:
+        if len({frozenset(map(trait, arm.records)) for arm in arms}) > 1:
             yield reason
-    every = [record for arm in arms for record in runs(arm)]
+    every = [record for arm in arms for record in arm.records]
     for key, (reason, trait) in SURROUNDINGS.items():
         if len({*map(trait, every)}) > 1 and not any(name.startswith(key) for name in by):
             yield reason
@@ -75,7 +75,7 @@ def found(arms: Sequence[Arm], by: Sequence[str]) -> Iterator[str]:
 
 
 def splits(arms: Sequence[Arm]) -> Iterator[str]:
-    if len(splits_of(record for arm in arms for record in runs(arm))) > 1:
+    if len(splits_of(record for arm in arms for record in arm.records)) > 1:
         yield "the runs were not tested on the same texts: the splits differ"
 
 
@@ -114,17 +114,12 @@ def tuning(arms: Sequence[Arm], by: Sequence[str]) -> Iterator[str]:
             yield f"{name}: the best learning rate, {rate:g}, is at the edge of its grid"
 
 
-def runs(arm: Arm) -> list[Record]:
-    return [record for setting in arm.settings for record in setting.records]
-
-
 def repeats(arms: Sequence[Arm]) -> str | None:
     """What test texts the training has seen, in words; the most of any run. All test texts count,
     those too that limited batches leave unmeasured."""
-    every = [record.data for arm in arms for record in runs(arm)]
     known = [
         (data["repeats"]["test"], data["n"]["test"])
-        for data in every
+        for data in (record.data for arm in arms for record in arm.records)
         if "test" in data.get("repeats", {}) and "test" in data["n"]
     ]
     if not known:

@@ -34,6 +34,12 @@ class Column:
     words: bool = False  # text, aligned left
     ends: bool = False  # an interval: its ends are two columns in CSV and JSON
 
+    def parts(self, cell: Cell) -> Sequence[Cell]:
+        """The cells that it is in CSV and JSON."""
+        if not self.ends:
+            return [cell]
+        return cell if isinstance(cell, tuple) else (None, None)
+
 
 @dataclass(frozen=True)
 class Table:
@@ -63,15 +69,10 @@ class Table:
             for c in self.columns
             for end in (("_low", "_high") if c.ends else ("",))
         ]
-        rows: list[list[Cell]] = []
-        for row in self.rows:
-            cells: list[Cell] = []
-            for column, cell in zip(self.columns, row, strict=True):
-                if column.ends:
-                    cells += cell if isinstance(cell, tuple) else (None, None)
-                else:
-                    cells.append(cell)
-            rows.append(cells)
+        rows = [
+            [part for c, cell in zip(self.columns, row, strict=True) for part in c.parts(cell)]
+            for row in self.rows
+        ]
         return Table(columns, rows)
 
     def text(self) -> list[list[str]]:
@@ -83,6 +84,10 @@ class Table:
             ]
             for row in self.rows
         ]
+
+    def shown(self) -> list[list[str]]:
+        """The headings, and the cells as shown."""
+        return [[column.heading for column in self.columns], *self.text()]
 
 
 def to_terminal(table: Table, width: int | None = None) -> str:
@@ -104,8 +109,8 @@ def narrowed(table: Table, expendable: Sequence[str], width: int | None = None) 
     line has no room for. Files have all."""
     room = width or Console().width
     for name in expendable:
-        cells = [[column.heading for column in table.columns], *table.text()]
-        needed = sum(max(map(len, column)) + 1 for column in zip(*cells, strict=True)) - 1
+        columns = zip(*table.shown(), strict=True)
+        needed = sum(max(map(len, column)) + 1 for column in columns) - 1
         if needed <= room:
             break
         table = table.without(name)
@@ -124,16 +129,14 @@ def to_csv(table: Table) -> str:
 
 def to_markdown(table: Table) -> str:
     rule = [":--" if column.words else "--:" for column in table.columns]
-    headings = [column.heading for column in table.columns]
-    safe = [[*map(markdown_safe, row)] for row in (headings, *table.text())]
+    safe = [[*map(markdown_safe, row)] for row in table.shown()]
     safe.insert(1, rule)
     return "\n".join("| " + " | ".join(cells) + " |" for cells in safe)
 
 
 def to_latex(table: Table) -> str:
     align = "".join("l" if column.words else "r" for column in table.columns)
-    headings = [column.heading for column in table.columns]
-    rows = [" & ".join(map(latex_safe, row)) + r" \\" for row in (headings, *table.text())]
+    rows = [" & ".join(map(latex_safe, row)) + r" \\" for row in table.shown()]
     rows.insert(1, r"\hline")
     return "\n".join([rf"\begin{{tabular}}{{{align}}}", *rows, r"\end{tabular}"])
 
@@ -200,8 +203,8 @@ def runs_table(outcomes: Sequence[Record | Failure]) -> Table:
     its reason in place of figures.
     """
     configs = [flat(outcome.config) for outcome in outcomes]
-    varied = [key for key in configs[0] if not key.startswith(SHOWN) and differs(key, configs)]
-    varied = by_name(varied)
+    keys = [key for key in configs[0] if not key.startswith(SHOWN) and differs(key, configs)]
+    varied = by_name(keys)
     extra = [Column(key, heading(key), str, words=True) for key in varied]
     rows = [
         [*(config[key] for key in varied), *run_cells(outcome)]
