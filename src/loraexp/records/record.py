@@ -24,7 +24,7 @@ from loraexp.records.record_types import (
     ValidationScores,
     at_odds,
 )
-from loraexp.records.typed_json import checker, found, hints_of, parsed, printed
+from loraexp.records.typed_json import checker, hints_of, parsed, printed, value_at
 from loraexp.runtime.atomic import json_hash, read_text, write_whole
 
 FILE, FAILED, SCORED = "record.json", "failed.json", "validation.json"
@@ -214,7 +214,7 @@ def fields_of(kind: Any, file: Path) -> dict[str, Any]:
     content = parsed(read_text(file.parent, file.name))
     if not isinstance(content, dict):
         raise TypeError("it is no dict")
-    if found(content, "format") not in (UNSEALED, FORMAT):
+    if value_at(content, "format") not in (UNSEALED, FORMAT):
         raise UserError(f"{file} is not of format {FORMAT}")
     hints = {**hints_of(kind)}
     if content["format"] == UNSEALED:
@@ -228,7 +228,7 @@ def fields_of(kind: Any, file: Path) -> dict[str, Any]:
 
 def check(content: dict[str, Any], hints: Mapping[str, Any]) -> None:
     for path, hint in hints.items():
-        if wrong := checker(hint)(found(content, path)):
+        if wrong := checker(hint)(value_at(content, path)):
             raise TypeError(f"{path}{wrong}")
 
 

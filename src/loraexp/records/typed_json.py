@@ -65,7 +65,7 @@ def hints_of(kind: Any) -> dict[str, Any]:
     return get_type_hints(kind, include_extras=True)
 
 
-def found(content: Any, path: str) -> Any:
+def value_at(content: Any, path: str) -> Any:
     """The value at a dotted path of nested dicts."""
     for part in path.split("."):
         if not isinstance(content, dict) or part not in content:

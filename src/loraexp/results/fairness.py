@@ -1,9 +1,9 @@
 """Is a comparison of arms evidence? The reasons why not."""
 
 from collections.abc import Callable, Hashable, Iterator, Sequence
-from typing import Any
 
 from loraexp.records.record import Record
+from loraexp.records.typed_json import value_at
 from loraexp.results.arm_keys import splits_of
 from loraexp.results.arms import Arm, Setting
 
@@ -12,16 +12,8 @@ TUNED = {"optim.lr", "optim.lr_factor"}
 Trait = Callable[[Record], Hashable]
 
 
-def of_config(*path: str) -> Trait:
-    """What a record's config has there."""
-
-    def read(record: Record) -> Hashable:
-        value: Any = record.config
-        for part in path:
-            value = value.get(part)
-        return str(value)
-
-    return read
+def of_config(key: str) -> Trait:
+    return lambda record: str(value_at(record.config, key))
 
 
 def texts_seen(record: Record) -> int:
@@ -34,14 +26,14 @@ def texts_seen(record: Record) -> int:
 
 # What every arm must have spent alike: all that it tried counts, not only what was chosen of it.
 BUDGETS: dict[str, Trait] = {
-    "the arms were not given the same number of epochs": of_config("trainer", "max_epochs"),
+    "the arms were not given the same number of epochs": of_config("trainer.max_epochs"),
     "the arms were not trained on the same number of texts": texts_seen,
 }
 # What must be alike in all runs, by the keys that may make it differ where they are compared.
 SURROUNDINGS: dict[str, tuple[str, Trait]] = {
     "model.": ("the runs do not share one base", lambda record: record.hashes["base"]),
     "trainer.precision": ("the runs differ in precision", lambda record: record.precision),
-    "trainer.keep": ("the runs differ in trainer.keep", of_config("trainer", "keep")),
+    "trainer.keep": ("the runs differ in trainer.keep", of_config("trainer.keep")),
 }
 
 

@@ -20,6 +20,7 @@ from loraexp.results.settings import heading
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "*", "p", "h", "d", "8")
 DASHES = ("-", "--", "-.", ":")
+MOST_LABELS = 20  # of a confusion matrix that somebody could read
 
 
 @drawing()
@@ -155,8 +156,8 @@ def confusion_figure(arm: Arm) -> Figure | None:
     """Test texts by true and predicted label, added up over the seeds."""
     records = arm.chosen.records
     labels = records[0].labels
-    if len(labels) > 20:
-        return None  # nobody could read it
+    if len(labels) > MOST_LABELS:
+        return None
     total = np.sum([record.metrics["test"]["confusion"] for record in records], axis=0)  # (C, C)
     size = max(2.6, 0.45 * len(labels) + 1.4)
     figure, axes = canvas(size + 0.4, size)
