@@ -59,6 +59,7 @@ def record(settings: Mapping[str, Any] | None = None, **changes: Any) -> Record:
             "trainable": 591_360,
             "total": 125_031_168,
             "adapted_modules": 48,
+            "low_rank_modules": 48,
             "percent": 0.4729700685703567,
             "adapter_bytes": 2_365_440,
         },

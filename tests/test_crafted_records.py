@@ -43,6 +43,7 @@ VALUES: dict[str, list[Any]] = {
     "data.warnings": ["one", [5]],
     "counts.trainable": [0, -1, 1.5, "40", True, LONG, GONE],
     "counts.total": [-1, None, LONG, GONE],
+    "counts.low_rank_modules": [-1, 1.5, "40", None, LONG],
     "counts.percent": ["1", None, LONG],
     "metrics": [{}, [], None],
     "metrics.train": [{}, None, GONE],

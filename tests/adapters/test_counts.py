@@ -97,6 +97,7 @@ def test_lora_counts_rank_times_in_plus_out(
         trainable=size + head,
         total=base_size(model) + size + head,
         adapted_modules=model.n_layer * len(targets),
+        low_rank_modules=model.n_layer * len(targets),
     )
 
 
@@ -179,12 +180,20 @@ def test_a_matrix_of_768_by_768_at_rank_8_has_12288_and_not_589824() -> None:
     assert counted(Model(), Adaptation(lora=one)).trainable - 2 * 768 == 12_288
 
 
+@pytest.mark.parametrize("method", METHODS)
+def test_low_rank_modules_are_those_of_a_method_with_a_rank(method: str, tiny: Model) -> None:
+    counts = counted(tiny, as_method(Adaptation(), method))
+    assert (counts.low_rank_modules > 0) == METHODS[method].has_rank
+    assert (counts.adapted_modules > 0) == (METHODS[method].branch is not None)
+
+
 def test_percent_and_bytes_follow_from_the_counts() -> None:
     assert Counts(trainable=250, total=1000, adapted_modules=1).as_dict() == {
         "trainable": 250,
         "total": 1000,
         "adapted_modules": 1,
         "held": 0,
+        "low_rank_modules": 0,
         "percent": 25.0,
         "adapter_bytes": 1000,
     }

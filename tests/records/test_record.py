@@ -22,7 +22,7 @@ from loraexp.records.record import (
     read_record,
     seal_holds,
 )
-from loraexp.records.typed_json import found
+from loraexp.records.typed_json import value_at
 
 MakeRecord = Callable[..., Record]
 
@@ -130,7 +130,7 @@ def test_the_seal_sees_every_leaf_and_the_kind_of_every_number(written: Path) ->
     paths = [*leaves(content)]
     assert len(paths) > 120
     for path in paths:
-        value = found(content, path)
+        value = value_at(content, path)
         for other in (not value, None, float(value) if type(value) is int else f"{value}x"):
             if repr(other) == repr(value):
                 continue

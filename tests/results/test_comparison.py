@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from loraexp.errors import UserError
-from loraexp.records.record import Record
+from loraexp.records.record import Failure, Record
 from loraexp.results.arm_keys import varied
 from loraexp.results.arms import arms, best, compare
 from loraexp.results.comparison import findings
@@ -177,6 +177,25 @@ def test_a_method_without_a_branch_does_not_make_the_keys_of_lora_differ(
     lora = make_record({"lora.rank": 4})
     assert varied([head, lora]) == ["method"]
     assert varied([head, lora, make_record({"lora.rank": 8})]) == ["method", "lora.rank"]
+
+
+def test_ia3_beside_lora_has_targets_and_no_rank(make_record: MakeRecord) -> None:
+    counts = make_record().counts | {"low_rank_modules": 0}
+
+    def ia3(rank: int, seed: int = 0, target: str = "v_proj") -> Record:
+        settings = {"lora.rank": rank, "lora.target_modules": [target], "seed": seed}
+        return make_record({"method": "ia3", **settings}, counts=counts)
+
+    records = [make_record({"lora.target_modules": ["v_proj"]}), ia3(4), ia3(8, seed=1)]
+    failures = [Failure("b", ia3(2).config, "no memory", "")]
+    keys = ["method", "lora.rank", "lora.alpha", "lora.target_modules"]
+    rows = findings(records, keys, failures=failures).table.rows
+    assert [row[:4] for row in rows] == [["ia3", None, None, "v"], ["lora", 8, 16.0, "v"]]
+    assert varied(records) == ["method"]
+    assert varied([*records, ia3(4, target="fc2")]) == ["method", "lora.target_modules"]
+    of_before = {key: n for key, n in counts.items() if key != "low_rank_modules"}
+    old = replace(records[1], counts=of_before)
+    assert findings([old], keys).table.rows[0][:4] == ["ia3", 4, 16.0, "v"]
 
 
 def test_the_brief_table_fits_80_columns(make_record: MakeRecord) -> None:

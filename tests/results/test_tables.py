@@ -44,6 +44,18 @@ def test_a_method_without_a_branch_has_no_rank(make_record: MakeRecord) -> None:
     assert row[:4] == ["head", None, None, None]
 
 
+def test_a_method_that_attaches_vectors_has_targets_and_no_rank(make_record: MakeRecord) -> None:
+    counts = make_record().counts | {"low_rank_modules": 0}
+    ia3 = make_record({"method": "ia3"}, counts=counts)
+    rows = runs_table([make_record(), ia3]).rows
+    assert [row[:4] for row in rows] == [
+        ["lora", 8, 16.0, "q,k,v,out"],
+        ["ia3", None, None, "q,k,v,out"],
+    ]
+    del counts["low_rank_modules"]  # a record of before is shown as it was
+    assert runs_table([ia3]).rows[0][:4] == ["ia3", 8, 16.0, "q,k,v,out"]
+
+
 def test_a_score_that_is_not_defined_is_an_empty_cell(make_record: MakeRecord) -> None:
     metrics = make_record().metrics
     table = runs_table([make_record(metrics=metrics | {"test": metrics["test"] | {"f1": None}})])

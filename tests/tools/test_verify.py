@@ -32,7 +32,7 @@ from loraexp.config.schema import TrainConfig
 from loraexp.errors import UserError
 from loraexp.records.record import FILE
 from loraexp.records.record_types import SPLITS
-from loraexp.records.typed_json import found as at
+from loraexp.records.typed_json import value_at as at
 from loraexp.runtime.atomic import file_hash
 from loraexp.runtime.tensors import tensors_hash
 from loraexp.tools.checks import same

@@ -20,12 +20,14 @@ class Counts:
         total: of base, head and adapter.
         adapted_modules: linear layers with a branch.
         held: numbers of the adapter that do not train but belong to its file.
+        low_rank_modules: of the adapted ones, those whose branch has a rank.
     """
 
     trainable: int
     total: int
     adapted_modules: int
     held: int = 0
+    low_rank_modules: int = 0
 
     @property
     def percent(self) -> float:
@@ -65,7 +67,8 @@ def count_shapes(shapes: Shapes, linears: Sequence[str], config: Adaptation) -> 
         added += method.branch_trains(into, out, target)
         held += method.branch_holds(into, out, target)
     total = sum(sizes.values()) + added + held
-    return Counts(trainable + added, total, len(targets), held + frozen)
+    ranked = len(targets) if method.has_rank else 0
+    return Counts(trainable + added, total, len(targets), held + frozen, ranked)
 
 
 def in_head(name: str) -> bool:

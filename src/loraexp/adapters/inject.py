@@ -14,7 +14,7 @@ from loraexp.adapters.methods import check_method
 from loraexp.adapters.targets import HEAD, targeted
 from loraexp.config.schema import Adaptation
 from loraexp.errors import UserError
-from loraexp.runtime.tensors import check_layout, refuse
+from loraexp.runtime.tensors import check_finite, check_layout
 
 N = TypeVar("N", bound=nn.Module)
 
@@ -151,7 +151,7 @@ def check_tensors(own: Mapping[str, Tensor], tensors: Mapping[str, Tensor]) -> N
         ValueError: a missing, unexpected, misshaped or non-finite tensor, by name.
     """
     check_layout(own, tensors)
-    refuse("has a non-finite", {n for n, t in tensors.items() if not bool(t.isfinite().all())})
+    check_finite(tensors)
 
 
 def count(network: nn.Module) -> Counts:
@@ -159,7 +159,9 @@ def count(network: nn.Module) -> Counts:
     trainable = sum(p.numel() for p in adapter_tensors(network).values())
     total = sum(p.numel() for p in network.parameters())
     held = sum(p.numel() for p in saved_tensors(network).values()) - trainable
-    return Counts(trainable, total, len(adapted_layers(network)), held)
+    layers = adapted_layers(network).values()
+    ranked = sum(layer.branch.has_rank for layer in layers)
+    return Counts(trainable, total, len(layers), held, ranked)
 
 
 def linear_names(network: nn.Module) -> list[str]:

@@ -13,7 +13,7 @@ class ExportConfig:
 
     run: str = key("???", "folder of a finished run", path=True, text=True)
     out: str = key("???", "new folder for the adapter in PEFT's format", path=True, text=True)
-    format: str = one_of("peft")
+    format: str = one_of("peft", "peft")
 
 
 def run(config: ExportConfig) -> None:

@@ -35,7 +35,7 @@ class ParamsConfig(TrainConfig):
     ranks: list[int] = key([], "ranks to count; lora.rank if empty", least=1)
     methods: list[str] = key([], "methods to count; `method` if empty")
     classes: int | None = key(None, "number of classes; that of the data if null", least=1)
-    format: str = one_of(*FORMATS)
+    format: str = one_of("table", *FORMATS)
 
 
 def run(config: ParamsConfig) -> None:

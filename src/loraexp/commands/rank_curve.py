@@ -20,7 +20,7 @@ class RankCurveConfig:
     """loraexp rank_curve"""
 
     run: str = key("???", "folder of a finished run", path=True, text=True)
-    format: str = one_of(*FORMATS)
+    format: str = one_of("table", *FORMATS)
 
 
 def run(config: RankCurveConfig) -> None:

@@ -21,7 +21,7 @@ class ReportConfig:
     where: list[str] = key([], "only runs with these, e.g. [data.name=sms_spam,seed=0|1]")
     baseline: str | None = key(None, "what to compare with, e.g. method=full; the best if null")
     question: str | None = key(None, "its title; made from `by` if null", text=True)
-    format: str = one_of("html", "markdown")
+    format: str = one_of("html", "html", "markdown")
     out: str | None = key(
         None, "the file; outputs/report.html or .md if null", path=True, text=True
     )

@@ -26,7 +26,7 @@ class ReproduceConfig:
         path=True,
     )
     output_dir: str = key("outputs", "folder for the runs themselves", path=True)
-    format: str = one_of(*FORMATS)
+    format: str = one_of("table", *FORMATS)
 
 
 def run(config: ReproduceConfig) -> None:

@@ -19,7 +19,7 @@ class TableConfig:
     where: list[str] = key([], "only runs with these, e.g. [data.name=sms_spam,seed=0|1]")
     baseline: str | None = key(None, "row to compare with, e.g. method=full; the best if null")
     sort: str = key("name", "name, or a column: test, trainable, p, lr, a key of `by`, ...")
-    format: str = one_of(*FORMATS)
+    format: str = one_of("table", *FORMATS)
 
 
 def run(config: TableConfig) -> None:

@@ -55,8 +55,7 @@ def composed(verb: str, overrides: list[str], shell: bool = False) -> DictConfig
     except MissingConfigException as error:
         raise missing(error) from None
     except HydraException as error:
-        cause = error.__cause__ or error
-        raise UserError(readable(cause)) from None
+        raise UserError(readable(error.__cause__ or error)) from None
     except (OmegaConfBaseException, ArithmeticError) as error:
         raise UserError(readable(error)) from None
     except (ValueError, AttributeError, TypeError, AssertionError) as error:

@@ -1,7 +1,7 @@
 """What a key of the configuration is: its type, its one default, its rule and its line of help."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import Field, dataclass, field, fields, is_dataclass
+from dataclasses import MISSING, Field, dataclass, field, fields, is_dataclass
 from typing import Any, cast, get_args
 
 FLOAT32 = 3.4e38  # the largest number that a tensor takes, nearly
@@ -22,15 +22,17 @@ def key(
     a leading ~ is the home folder; a `text` is taken as typed, commas, quotes, brackets and all."""
     rule = {"help": help, "choices": choices, "least": least, "above": above, "most": most}
     rule |= {"path": path, "text": text}
-    if isinstance(default, (list, dict)) or is_dataclass(default):
-        factory = (lambda: type(default)(default)) if not is_dataclass(default) else type(default)
-        return field(default_factory=cast(Any, factory), metadata=rule)
+    if is_dataclass(default):
+        return field(default_factory=cast(Any, type(default)), metadata=rule)
+    if isinstance(default, (list, dict)):
+        return field(default_factory=default.copy, metadata=rule)
     return field(default=default, metadata=rule)
 
 
-def one_of(*choices: str) -> Any:
-    """A key that takes one of these, the first if none is typed."""
-    return key(choices[0], " | ".join(choices), choices=choices)
+def one_of(default: str, *options: str, lead: str = "") -> Any:
+    """A key that takes one of these words; what stands after an option's first word is help."""
+    choices = tuple(option.partition(" ")[0] for option in options)
+    return key(default, f"{lead}{' | '.join(options)}", choices=choices)
 
 
 def seed_key(default: int, help: str) -> Any:
@@ -54,6 +56,10 @@ def keys(schema: type[Any], prefix: str = "") -> Iterator[tuple[str, Field[Any]]
             yield prefix + f.name, f
         else:
             yield from keys(group, f"{prefix}{f.name}.")
+
+
+def default_of(field: Field[Any]) -> Any:
+    return field.default if field.default_factory is MISSING else field.default_factory()
 
 
 def group_in(kind: Any) -> type[Any] | None:

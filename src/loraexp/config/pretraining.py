@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from loraexp.config.keys import key, seed_key
+from loraexp.config.keys import key, one_of, seed_key
 from loraexp.config.schema import Logger, Model, Optim
 
 
@@ -24,7 +24,7 @@ class Corpus:
 class LanguageOptim(Optim):
     """Muon for the blocks' matrices (Jordan et al. 2024), AdamW for all else; or AdamW alone."""
 
-    name: str = key("muon", "muon | adamw", choices=("muon", "adamw"))
+    name: str = one_of("muon", "muon", "adamw")
 
 
 @dataclass
@@ -33,8 +33,8 @@ class Passes:
 
     passes: float = key(1.0, "times the corpus is read", above=0)
     checks: int = key(20, "times held-out loss is measured and a checkpoint kept", least=1)
-    precision: str = key("auto", "auto | fp32 | bf16", choices=("auto", "fp32", "bf16"))
-    accelerator: str = key("auto", "auto | cpu | gpu", choices=("auto", "cpu", "gpu"))
+    precision: str = one_of("auto", "auto", "fp32", "bf16")
+    accelerator: str = one_of("auto", "auto", "cpu", "gpu")
 
 
 @dataclass

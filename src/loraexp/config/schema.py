@@ -7,7 +7,7 @@ would then refuse every override). Below the commands they are only read. No tor
 from dataclasses import dataclass
 from typing import Any
 
-from loraexp.config.keys import FLOAT32, key, seed_key
+from loraexp.config.keys import FLOAT32, key, one_of, seed_key
 
 
 @dataclass
@@ -52,28 +52,27 @@ class Data:
     positive_label: str | None = key(
         None, "of two classes the one that F1, precision and recall are of; the last if null"
     )
-    quoting: str = key(
-        "auto",
-        'auto (" quotes a cell in CSV, is a character in TSV) | double | none',
-        choices=("auto", "double", "none"),
+    quoting: str = one_of(
+        "auto", 'auto (" quotes a cell in CSV, is a character in TSV)', "double", "none"
     )
     delimiter: str = key("auto", "auto (, in CSV, tab in TSV) | tab | any one character")
     encoding: str = key("utf-8", "of the file, e.g. utf-8, latin-1, cp1252, utf-16")
     header: bool = key(True, "the first row names the columns; false: columns are 1, 2, ...")
     strip: bool = key(True, "leave out white space at both ends of a text")
-    split: str = key(
+    split: str = one_of(
         "stratified",
-        "stratified (70/10/20, classes in proportion) | book (the tutorial's, sms_spam only) | "
+        "stratified (70/10/20, classes in proportion)",
+        "book (the tutorial's, sms_spam only)",
         "all (every text trains: for use, not to be measured)",
-        choices=("stratified", "book", "all"),
     )
     split_seed: int = seed_key(123, "seed of the split; `seed` never moves a text")
     dedupe: bool = key(False, "drop repeated texts before the split")
     limit: int | None = key(None, "keep only this many texts of each split", least=1)
-    limit_by: str = key(
+    limit_by: str = one_of(
         "stratified",
-        "which ones: stratified (drawn from split_seed, classes in proportion) | first",
-        choices=("stratified", "first"),
+        "stratified (drawn from split_seed, classes in proportion)",
+        "first",
+        lead="which ones: ",
     )
     batch_size: int = key(8, "texts a step on each device", least=1)
     max_length: int | None = key(None, "cut texts to this many tokens (context if null)", least=1)
@@ -91,16 +90,12 @@ class Lora:
         ["q_proj", "k_proj", "v_proj", "out_proj"],
         "q_proj k_proj v_proj out_proj fc1 fc2, all-linear, score (the head), paths, regexes",
     )
-    scaling: str = key(
-        "alpha_over_r",
-        "alpha_over_r | alpha_over_sqrt_r | alpha",
-        choices=("alpha_over_r", "alpha_over_sqrt_r", "alpha"),
-    )
-    init: str = key(
+    scaling: str = one_of("alpha_over_r", "alpha_over_r", "alpha_over_sqrt_r", "alpha")
+    init: str = one_of(
         "kaiming",
-        "how lora_A starts: kaiming (uniform, +-1/sqrt(in)) | gaussian (std 1/r) | orthogonal | "
-        "book (+-1/sqrt(r)) | pissa | olora (with method=)",
-        choices=("kaiming", "gaussian", "orthogonal", "book", "pissa", "olora"),
+        *("kaiming (uniform, +-1/sqrt(in))", "gaussian (std 1/r)", "orthogonal"),
+        *("book (+-1/sqrt(r))", "pissa", "olora (with method=)"),
+        lead="how lora_A starts: ",
     )
     lr_ratio: float = key(
         1.0, "learning rate of lora_B over that of all else", above=0, most=FLOAT32
@@ -135,10 +130,9 @@ class LastBlock:
 class Head:
     """The classification head on top of one pooled vector a text."""
 
-    pooling: str = key(
+    pooling: str = one_of(
         "last_token",
-        "last_token (last real one) | last_position (may be padding) | first | mean",
-        choices=("last_token", "last_position", "first", "mean"),
+        *("last_token (last real one)", "last_position (may be padding)", "first", "mean"),
     )
     bias: bool = key(False, "give the head a bias (transformers' has none)")
 
@@ -152,9 +146,7 @@ class Optim:
         1.0, "times lr: one grid of factors then suits every method", above=0, most=FLOAT32
     )
     weight_decay: float = key(0.01, "decoupled weight decay", least=0, most=FLOAT32)
-    schedule: str = key(
-        "linear", "constant | linear | cosine", choices=("constant", "linear", "cosine")
-    )
+    schedule: str = one_of("linear", "constant", "linear", "cosine")
     warmup: float = key(0.06, "warm-up: a share of all steps below 1, else steps", least=0)
     grad_clip: float = key(
         1.0, "largest gradient norm; 0 turns clipping off", least=0, most=FLOAT32
@@ -166,12 +158,10 @@ class Trainer:
     """How long and on what to train."""
 
     max_epochs: int = key(3, "passes over the training texts", least=1)
-    precision: str = key(
-        "auto",
-        "auto (bf16 where the hardware multiplies it fast) | fp32 | bf16",
-        choices=("auto", "fp32", "bf16"),
+    precision: str = one_of(
+        "auto", "auto (bf16 where the hardware multiplies it fast)", "fp32", "bf16"
     )
-    accelerator: str = key("auto", "auto | cpu | gpu", choices=("auto", "cpu", "gpu"))
+    accelerator: str = one_of("auto", "auto", "cpu", "gpu")
     devices: int = key(1, "processes to train with (DDP above 1)", least=1)
     gradient_checkpointing: bool = key(
         False, "keep no activations inside blocks, compute them again: less memory, more time"
@@ -181,11 +171,7 @@ class Trainer:
     )
     accumulate: int = key(1, "batches a step", least=1)
     patience: int | None = key(None, "stop after so many epochs without a better one", least=1)
-    keep: str = key(
-        "best",
-        "best (epoch, by validation loss) | last",
-        choices=("best", "last"),
-    )
+    keep: str = one_of("best", "best (epoch, by validation loss)", "last")
     limit_batches: int | None = key(None, "batches of each split an epoch", least=1)
 
 
@@ -193,7 +179,7 @@ class Trainer:
 class Logger:
     """Where the curves go while training."""
 
-    name: str = key("csv", "csv | wandb | none", choices=("csv", "wandb", "none"))
+    name: str = one_of("csv", "csv", "wandb", "none")
     project: str = key("loraexp", "W&B project")
     entity: str | None = key(None, "W&B team or user")
     group: str | None = key(None, "W&B group; a sweep's jobs share one by default")

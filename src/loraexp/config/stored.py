@@ -2,12 +2,12 @@
 
 import os
 from collections.abc import Mapping
-from dataclasses import MISSING, asdict, fields, is_dataclass
+from dataclasses import asdict, fields, is_dataclass
 from typing import Any, TypeVar, cast
 
 import yaml
 
-from loraexp.config.keys import group_in, keys, walk
+from loraexp.config.keys import default_of, group_in, keys, walk
 from loraexp.config.schema import TrainConfig
 
 C = TypeVar("C")
@@ -47,11 +47,7 @@ BEFORE: dict[str, Any] = {"data.quoting": "double", "data.strip": False, "data.l
 
 def later() -> dict[str, Any]:
     """The keys that came later, and their defaults."""
-    found = {name: f for name, f in keys(TrainConfig) if name not in FIRST}
-    return {
-        name: f.default if f.default_factory is MISSING else f.default_factory()
-        for name, f in found.items()
-    }
+    return {name: default_of(f) for name, f in keys(TrainConfig) if name not in FIRST}
 
 
 def plain(config: Any) -> dict[str, Any]:
@@ -81,7 +77,7 @@ def completed(content: Mapping[str, Any]) -> dict[str, Any]:
 def from_home(path: Any) -> Any:
     """~/x of an absolute path in the user's home folder, or of each in a list; else as it is."""
     if isinstance(path, list):
-        return [from_home(one) for one in path]
+        return [*map(from_home, path)]
     home = os.path.expanduser("~").rstrip("/")
     if not isinstance(path, str):
         return path
@@ -95,10 +91,15 @@ def expanded(config: Any) -> None:
         value = getattr(config, f.name)
         if is_dataclass(value):
             expanded(value)
-        elif f.metadata["path"] and isinstance(value, (str, list)):
-            given = [value] if isinstance(value, str) else value
-            paths = [os.path.expanduser(one) if isinstance(one, str) else one for one in given]
-            setattr(config, f.name, paths[0] if isinstance(value, str) else paths)
+        elif f.metadata["path"]:
+            setattr(config, f.name, to_home(value))
+
+
+def to_home(path: Any) -> Any:
+    """The inverse of `from_home`."""
+    if isinstance(path, list):
+        return [*map(to_home, path)]
+    return os.path.expanduser(path) if isinstance(path, str) else path
 
 
 def from_dict(kind: type[C], content: Mapping[str, Any]) -> C:

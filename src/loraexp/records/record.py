@@ -7,12 +7,24 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 from loraexp.config.stored import completed
 from loraexp.errors import UserError
-from loraexp.records.record_types import CONFIG, RECORD, TRIAL, at_odds
-from loraexp.records.typed_json import checker, found, hints_of, parsed, printed
+from loraexp.records.record_types import (
+    CONFIG,
+    Amount,
+    Count,
+    CountFacts,
+    DataFacts,
+    Mistake,
+    Predictions,
+    Scores,
+    Seconds,
+    ValidationScores,
+    at_odds,
+)
+from loraexp.records.typed_json import checker, hints_of, parsed, printed, value_at
 from loraexp.runtime.atomic import json_hash, read_text, write_whole
 
 FILE, FAILED = "record.json", "failed.json"
@@ -23,14 +35,15 @@ F = TypeVar("F")
 
 @dataclass(frozen=True)
 class Record:
-    """One finished run.
+    """One finished run; in an annotation the last word is what a file of it must hold.
 
     Args:
         name: the run's folder name.
         config: the resolved configuration.
         labels: class names; of two, the second is the positive one.
         data: note, synthetic, n (texts a split), repeats (texts seen in train), warnings.
-        counts: trainable, total, percent, adapter_bytes.
+        counts: trainable, total, percent, adapter_bytes, adapted_modules, and of these
+            low_rank_modules (older records lack it).
         metrics: split -> n, loss, accuracy, f1, precision, recall, auroc, confusion.
         predictions: split -> true and predicted, a class index a text, in the split's order.
         mistakes: wrong test texts, the most confident first: text, true, predicted, chance.
@@ -45,17 +58,17 @@ class Record:
     name: str
     config: dict[str, Any]
     labels: list[str]
-    data: dict[str, Any]
-    counts: dict[str, int | float]
-    metrics: dict[str, dict[str, Any]]
-    predictions: dict[str, dict[str, list[int]]]
-    mistakes: list[dict[str, str | int | float]]
-    epochs: int
-    best_epoch: int
-    steps: int
-    seconds: dict[str, float]
-    texts_per_second: float | None
-    peak_memory_bytes: int
+    data: Annotated[dict[str, Any], DataFacts]
+    counts: Annotated[dict[str, int | float], CountFacts]
+    metrics: Annotated[dict[str, dict[str, Any]], dict[str, Scores]]
+    predictions: Annotated[dict[str, dict[str, list[int]]], Predictions]
+    mistakes: Annotated[list[dict[str, Any]], list[Mistake]]
+    epochs: Count
+    best_epoch: Count
+    steps: Count
+    seconds: Annotated[dict[str, float], Seconds]
+    texts_per_second: Amount | None
+    peak_memory_bytes: Count
     precision: str
     device: str
     versions: dict[str, str]
@@ -104,7 +117,7 @@ class Trial:
 
     name: str
     config: dict[str, Any]
-    metrics: dict[str, Any]
+    metrics: Annotated[dict[str, Any], ValidationScores]
     finished: str
     hashes: dict[str, str] = field(default_factory=dict)
     format: int = FORMAT
@@ -130,16 +143,12 @@ def read_record(folder: Path) -> Record:
     """
     if not is_finished(folder):
         raise UserError(f"run={folder}: no finished run there ({FILE} is missing)")
-    return read(Record, folder / FILE, RECORD)
+    return read(Record, folder / FILE)
 
 
 def read_file(file: Path) -> Record:
-    """A record that was kept under another name.
-
-    Raises:
-        UserError: a file that is missing or damaged.
-    """
-    return read(Record, file, RECORD)
+    """A record that was kept under another name."""
+    return read(Record, file)
 
 
 def read_failure(folder: Path, trial: bool = False) -> Failure:
@@ -147,20 +156,13 @@ def read_failure(folder: Path, trial: bool = False) -> Failure:
 
     Args:
         trial: as one that was to be measured on validation texts alone.
-
-    Raises:
-        UserError: a file that is missing or damaged.
     """
-    return read(Failure, folder / (TRIAL_FAILED if trial else FAILED), CONFIG)
+    return read(Failure, folder / (TRIAL_FAILED if trial else FAILED))
 
 
 def read_trial(folder: Path) -> Trial:
-    """The validation metrics of a search's job.
-
-    Raises:
-        UserError: a file that is missing or damaged.
-    """
-    return read(Trial, folder / SCORED, TRIAL)
+    """The validation metrics of a search's job."""
+    return read(Trial, folder / SCORED)
 
 
 def is_scored(folder: Path) -> bool:
@@ -202,16 +204,16 @@ def seal_holds(folder: Path) -> bool | None:
         return None if seal is None else seal == json_hash(content)
 
 
-def read(kind: type[F], file: Path, inside: Mapping[str, Any]) -> F:
-    """A dataclass from its JSON file; a key or a type that is not as written is one clear line.
+def read(kind: type[F], file: Path) -> F:
+    """A dataclass from its JSON file.
 
-    Args:
-        inside: types of its parts, by their dotted paths.
+    Raises:
+        UserError: a file that is missing or damaged: the key or type that is not as written.
     """
     with damage(file):
         content = fields_of(kind, file)
         content["config"] = completed(content["config"])
-        check(content, inside)
+        check(content, CONFIG)
         for wrong in at_odds(content):
             raise ValueError(wrong)
         del content["config"]["rerun"]  # decides whether a run is made, not which
@@ -223,7 +225,7 @@ def fields_of(kind: Any, file: Path) -> dict[str, Any]:
     content = parsed(read_text(file.parent, file.name))
     if not isinstance(content, dict):
         raise TypeError("it is no dict")
-    if found(content, "format") not in (UNSEALED, FORMAT):
+    if value_at(content, "format") not in (UNSEALED, FORMAT):
         raise UserError(f"{file} is not of format {FORMAT}")
     hints = {**hints_of(kind)}
     if content["format"] == UNSEALED:
@@ -237,7 +239,7 @@ def fields_of(kind: Any, file: Path) -> dict[str, Any]:
 
 def check(content: dict[str, Any], hints: Mapping[str, Any]) -> None:
     for path, hint in hints.items():
-        if wrong := checker(hint)(found(content, path)):
+        if wrong := checker(hint)(value_at(content, path)):
             raise TypeError(f"{path}{wrong}")
 
 

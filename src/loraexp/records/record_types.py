@@ -19,35 +19,40 @@ Amount = Annotated[float, Within(0, ENDS[float].high)]
 Share = Annotated[float, Within(0, 1)]
 
 
+class Texts(TypedDict):
+    """How many of each split."""
+
+    train: Count
+    validation: NotRequired[Count]
+    test: NotRequired[Count]
+
+
 class DataFacts(TypedDict):
     note: str
     synthetic: bool
-    n: dict[str, Count]
+    n: Texts
     repeats: NotRequired[dict[str, Count]]
     full_length: NotRequired[dict[str, Count]]
     warnings: NotRequired[list[str]]
-
-
-class TextsOf(TypedDict):
-    train: Count
 
 
 class CountFacts(TypedDict):
     trainable: Positive  # of a log axis
     total: Count
     adapted_modules: Count
+    low_rank_modules: NotRequired[Count]
     percent: Amount
     adapter_bytes: Count
 
 
-class Tried(TypedDict):
+class ValidationScores(TypedDict):
     """Of the validation texts of a search's job."""
 
     loss: float | None
     accuracy: Share
 
 
-class Scores(Tried):
+class Scores(ValidationScores):
     """Of one split; a score that is not defined is None."""
 
     n: Positive
@@ -75,12 +80,10 @@ class Mistake(TypedDict):
 
 
 class Seconds(TypedDict):
+    load: NotRequired[float]
+    fit: NotRequired[float]
+    evaluate: NotRequired[float]
     total: Amount
-
-
-class Hashes(TypedDict):
-    base: str
-    split: str
 
 
 CONFIG: dict[str, Any] = {
@@ -88,20 +91,6 @@ CONFIG: dict[str, Any] = {
     "config.lora.rank": Positive,
     "config.lora.target_modules": str | list[str],
 }
-RECORD: dict[str, Any] = {
-    **CONFIG,
-    "data": DataFacts,
-    "data.n": TextsOf,
-    "counts": CountFacts,
-    "metrics": dict[str, Scores],
-    "predictions": Predictions,
-    "mistakes": list[Mistake],
-    "seconds": Seconds,
-    "hashes": Hashes,
-    **dict.fromkeys(("epochs", "best_epoch", "steps", "peak_memory_bytes"), Count),
-    "texts_per_second": Amount | None,
-}
-TRIAL: dict[str, Any] = {**CONFIG, "metrics": Tried}
 
 
 def at_odds(content: Mapping[str, Any]) -> Iterator[str]:
@@ -113,11 +102,13 @@ def at_odds(content: Mapping[str, Any]) -> Iterator[str]:
     if not 0 < optim["lr"] * optim["lr_factor"] < math.inf:
         yield "config.optim.lr times lr_factor is no learning rate"
     if "labels" in content:
-        yield from of_classes(content, len(content["labels"]))
+        yield from of_record(content, len(content["labels"]))
 
 
-def of_classes(content: Mapping[str, Any], classes: int) -> Iterator[str]:
-    """What a record says by numbers of classes."""
+def of_record(content: Mapping[str, Any], classes: int) -> Iterator[str]:
+    for part in ("base", "split"):
+        if part not in content["hashes"]:
+            yield f"hashes.{part} is missing"
     if classes < 2 or len({*content["labels"]}) < classes:
         yield "labels are not two or more different names"
     metrics, test = content["metrics"], content["predictions"]["test"]

@@ -48,12 +48,12 @@ def parsed(text: str) -> Any:
 
 
 def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
+    content = dict(pairs)
+    if len(content) < len(pairs):
         names = [name for name, _ in pairs]
         twice = next(name for name in names if names.count(name) > 1)
         raise ValueError(f"{short(twice)} is there twice")
-    return found
+    return content
 
 
 def no_number(constant: str) -> None:
@@ -65,7 +65,7 @@ def hints_of(kind: Any) -> dict[str, Any]:
     return get_type_hints(kind, include_extras=True)
 
 
-def found(content: Any, path: str) -> Any:
+def value_at(content: Any, path: str) -> Any:
     """The value at a dotted path of nested dicts."""
     for part in path.split("."):
         if not isinstance(content, dict) or part not in content:
@@ -83,79 +83,49 @@ def fits(value: Any, hint: Any) -> bool:
 def checker(hint: Any) -> Checker:
     """The check for a type, put together once: a table reads records by the thousand.
 
-    A dataclass is a dict of its keys and no others, a TypedDict one that has its keys.
+    A dataclass is a dict of its keys and no others, a TypedDict one that has its keys; what is
+    Annotated is what the annotation says.
     """
     kind, inner = get_origin(hint) or hint, get_args(hint)
     if kind is Any:
         return lambda value: None
     if kind is NotRequired:
         return checker(inner[0])
-    if kind in (Union, UnionType):
-        return of_either([checker(option) for option in inner], f" is no {named(hint)}")
+    if kind is Annotated:
+        return of_number(*inner) if isinstance(inner[1], Within) else checker(inner[1])
+    if kind in ENDS:
+        return of_number(kind, ENDS[kind])
+    if kind in (dict, list):
+        return of_each(kind, checker(inner[-1]))
     if is_dataclass(kind) or is_typeddict(kind):
         return of_keys(kind)
-    if kind is dict:
-        return of_each(kind, inner[1], lambda value: value.items())
-    if kind is list and number_of(inner[0])[0] is int:  # long ones: a class for every text
-        return of_integers(number_of(inner[0])[1])
-    if kind is list:
-        return of_each(kind, inner[0], enumerate)
-    number, ends = number_of(hint)
-    if number:
-        return of_number({int, number}, ends, f" is no {named(number)}")
-    wrong = f" is no {named(kind)}"
+    wrong = f" is no {named(hint)}"
+    if kind in (Union, UnionType):
+        options = [checker(option) for option in inner]
+        return lambda value: wrong if all(option(value) for option in options) else None
     return lambda value: None if isinstance(value, kind) else wrong
 
 
-def number_of(hint: Any) -> tuple[type | None, Within]:
-    """int or float with its ends, of a hint that is one."""
-    kind, *ends = get_args(hint) if get_origin(hint) is Annotated else [hint]
-    if kind not in ENDS:
-        return None, ENDS[float]
-    return kind, ends[0] if ends else ENDS[kind]
-
-
-def of_either(options: list[Checker], wrong: str) -> Checker:
-    def check(value: Any) -> str | None:
-        for option in options:
-            if option(value) is None:
-                return None
-        return wrong
-
-    return check
-
-
-def of_number(types: set[type], ends: Within, wrong: str) -> Checker:
-    low, high = ends.low, ends.high
+def of_number(kind: type, ends: Within) -> Checker:
+    types, low, high = {int, kind}, ends.low, ends.high
 
     def check(value: Any) -> str | None:
         if type(value) not in types:  # a bool is an int to isinstance
-            return wrong
+            return f" is no {named(kind)}"
         return None if low <= value <= high else " is out of range"
 
     return check
 
 
-def of_integers(ends: Within) -> Checker:
-    def check(value: Any) -> str | None:
-        if not isinstance(value, list) or not {*map(type, value)} <= {int}:
-            return " is no list of int"
-        if value and not ends.low <= min(value) <= max(value) <= ends.high:
-            return " is out of range"
-        return None
-
-    return check
-
-
-def of_each(kind: type, hint: Any, parts: Callable[[Any], Any]) -> Checker:
-    inside = checker(hint)
+def of_each(kind: Any, inside: Checker) -> Checker:
+    parts: Callable[[Any], Any] = kind.items if kind is dict else enumerate
 
     def check(value: Any) -> str | None:
         if not isinstance(value, kind):
-            return f" is no {kind.__name__}"
+            return f" is no {named(kind)}"
         for name, part in parts(value):
             if wrong := inside(part):
-                return f".{name if isinstance(name, int) else printed(name)}{wrong}"
+                return f".{printed(name)}{wrong}"
         return None
 
     return check
@@ -181,9 +151,10 @@ def of_keys(kind: Any) -> Checker:
     return check
 
 
-def printed(key: str) -> str:
-    """A stranger's key in an error."""
-    return key if key.isidentifier() and len(key) < 80 else short(key)
+def printed(key: str | int) -> str:
+    """A stranger's key in an error, or a place in a list."""
+    plain = isinstance(key, int) or (key.isidentifier() and len(key) < 80)
+    return str(key) if plain else short(key)
 
 
 def named(hint: Any) -> str:

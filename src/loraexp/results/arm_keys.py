@@ -5,7 +5,7 @@ from typing import Any
 
 from loraexp.errors import unknown
 from loraexp.records.record import Record
-from loraexp.results.settings import by_name, differs, flat
+from loraexp.results.settings import by_name, differs, flat, uses
 
 # Settings that are no choice between arms: where results go, and what is repeated over.
 NO_CHOICE = ("output_dir", "logger.", "name", "seed")
@@ -25,24 +25,20 @@ SPLIT_KEYS = (
 
 def settings_of(record: Record) -> dict[str, Any]:
     """The flat config, and `split`, which tells test texts apart where no key of the config does
-    (a file that changed); keys of `lora` are None where the method attaches nothing."""
+    (a file that changed); keys that mean nothing to the method are None."""
     config = flat(record.config) | {"split": record.hashes["split"][:8]}
-    if record.counts["adapted_modules"]:
-        return config
-    return {key: None if key.startswith("lora.") else value for key, value in config.items()}
+    return {key: value if uses(record, key) else None for key, value in config.items()}
 
 
 def varied(records: Sequence[Record]) -> list[str]:
     """The keys that name arms if nobody says which: those that differ, but for learning rates."""
-    configs = [settings_of(record) for record in records]
-    skipped = (*NO_CHOICE, "optim.lr", "lora.lr_ratio", "split")
-    # keys of `lora` say nothing of a method that attaches nothing: that they lack is no difference
-    adapted = [settings_of(record) for record in records if record.counts["adapted_modules"]]
-    keys = [
-        k
-        for k in configs[0]
-        if not k.startswith(skipped) and differs(k, adapted if k.startswith("lora.") else configs)
-    ]
+    configs = [flat(record.config) for record in records]
+    skipped = (*NO_CHOICE, "optim.lr", "lora.lr_ratio")
+
+    def told_by(key: str) -> list[dict[str, Any]]:
+        return [c for record, c in zip(records, configs, strict=True) if uses(record, key)]
+
+    keys = [k for k in configs[0] if not k.startswith(skipped) and differs(k, told_by(k))]
     return by_name(keys) or ["method"]
 
 

@@ -62,9 +62,23 @@ class Arm:
     settings: Sequence[Setting]
     trials: Collection[Trial | Failure] = ()
 
+    @property
+    def records(self) -> list[Record]:
+        """Of all its settings."""
+        return [record for setting in self.settings for record in setting.records]
+
     @cached_property
     def chosen(self) -> Setting:
         return max(self.settings, key=lambda setting: setting.validation)
+
+    @property
+    def trainable(self) -> int:
+        return int(self.chosen.records[0].counts["trainable"])
+
+    @property
+    def n(self) -> int:
+        """Of test texts."""
+        return int(self.chosen.records[0].metrics["test"]["n"])
 
     @cached_property
     def tried(self) -> Tried | None:
@@ -99,7 +113,7 @@ class Arm:
 
     @property
     def texts(self) -> Interval:
-        return wilson_interval(self.seeds.mean, self.chosen.records[0].metrics["test"]["n"])
+        return wilson_interval(self.seeds.mean, self.n)
 
     @property
     def deviation(self) -> float | None:
@@ -109,7 +123,7 @@ class Arm:
     @cached_property
     def split(self) -> str:
         """Of the texts it was tested on; of several splits, no other arm's."""
-        return "+".join(sorted(splits_of(r for s in self.settings for r in s.records)))
+        return "+".join(sorted(splits_of(self.records)))
 
 
 def arms(
@@ -165,28 +179,27 @@ def compare(all_arms: Sequence[Arm], baseline: Arm | None = None) -> list[Compar
     """Every arm against the baseline, else against the best of those tested on the same texts;
     None for these themselves."""
     references = [baseline or best(rivals(arm, all_arms)) for arm in all_arms]
-    found: list[Comparison | None] = []
-    tested, values = [], []
-    for arm, reference in zip(all_arms, references, strict=True):
+    not_paired = Comparison(None, None, "not paired")
+    comparisons: list[Comparison | None] = []
+    tested: dict[int, float] = {}  # by place, p before it is corrected
+    for place, (arm, reference) in enumerate(zip(all_arms, references, strict=True)):
         pair = paired(arm, reference)
         if arm is reference:
             lone = len(all_arms) > 1 and len(rivals(arm, all_arms)) == 1
-            found.append(Comparison(None, None, "not paired") if lone and not baseline else None)
+            comparisons.append(not_paired if lone and not baseline else None)
         elif pair is None:
-            found.append(Comparison(None, None, "not paired"))
+            comparisons.append(not_paired)
         else:
+            # The best of one seed each is as a rule a lucky draw: a test of the others against it
+            # names one of them worse in 9 to 14 of 100 sweeps without any difference.
+            lucky = len(pair[0]) == 1 and baseline is None
             difference = float(pair[0].mean() - pair[1].mean())
-            if len(pair[0]) == 1 and baseline is None:
-                # The best of one seed each is as a rule a lucky draw: a test of the others against
-                # it names one of them worse in 9 to 14 of 100 sweeps without any difference.
-                found.append(Comparison(difference, None, "one seed"))
-                continue
-            tested.append(len(found))
-            values.append(p_of_difference(*pair))
-            found.append(Comparison(difference, None))
-    for at, p in zip(tested, holm(values), strict=True):
-        found[at] = replace(found[at], p=p)  # type: ignore[type-var]
-    return found
+            comparisons.append(Comparison(difference, None, "one seed" if lucky else None))
+            if not lucky:
+                tested[place] = p_of_difference(*pair)
+    for place, p in zip(tested, holm([*tested.values()]), strict=True):
+        comparisons[place] = replace(comparisons[place], p=p)  # type: ignore[type-var]
+    return comparisons
 
 
 def rivals(arm: Arm, all_arms: Sequence[Arm]) -> list[Arm]:
@@ -198,15 +211,13 @@ def paired(arm: Arm, other: Arm) -> tuple[Correct, Correct] | None:
     """(seeds, texts) of both over the seeds they share; None without one, or on other texts."""
     shared = sorted(arm.correct.keys() & other.correct.keys())
     # Of one split trainer.limit_batches may leave some texts out.
-    texts = {len(one.correct[seed]) for seed in shared for one in (arm, other)}
+    texts = {len(member.correct[seed]) for seed in shared for member in (arm, other)}
     if not shared or arm.split != other.split or len(texts) > 1:
         return None
-    return tuple(np.stack([one.correct[seed] for seed in shared]) for one in (arm, other))  # type: ignore[return-value]
+    own, others = (np.stack([a.correct[seed] for seed in shared]) for a in (arm, other))
+    return own, others
 
 
 def best(all_arms: Sequence[Arm]) -> Arm:
     """By mean test accuracy; of equals, the one that trains fewer parameters."""
-    return max(
-        all_arms,
-        key=lambda arm: (arm.seeds.mean, -arm.chosen.records[0].counts["trainable"]),
-    )
+    return max(all_arms, key=lambda arm: (arm.seeds.mean, -arm.trainable))

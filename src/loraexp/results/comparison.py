@@ -8,13 +8,12 @@ from loraexp.errors import UserError, unknown
 from loraexp.records.record import Failure, Record, Trial
 from loraexp.results.arm_keys import naming
 from loraexp.results.arms import Arm, Comparison, arms, compare
-from loraexp.results.fairness import caveats, repeats, runs
+from loraexp.results.fairness import caveats, repeats
 from loraexp.results.looks import Looks
 from loraexp.results.notes import failed_lines, score_notes
 from loraexp.results.sequential import at_looks
-from loraexp.results.settings import conditions, flat, heading, is_typed
-from loraexp.results.stats import Interval
-from loraexp.results.tables import Cell, Column, Ends, Table, ends, narrowed, percent
+from loraexp.results.settings import conditions, flat, heading, is_typed, uses
+from loraexp.results.tables import Cell, Column, Table, ends, narrowed, percent
 from loraexp.results.tuned import in_words
 
 # For a terminal; files have all.
@@ -98,23 +97,21 @@ def findings(
         UserError: a key that no record has, a baseline that is not one arm, no such column.
     """
     by = naming(records, by)
-    found = arms(records, by, trials)
-    reference = named(found, by, baseline) if baseline else None
-    against = compare(found, reference)
+    compared = arms(records, by, trials)
+    reference = named(compared, by, baseline) if baseline else None
+    against = compare(compared, reference)
     if looks:
-        against = at_looks(found, against, looks, reference)
+        against = at_looks(compared, against, looks, reference)
     columns = [*(Column(key, heading(key), words=True) for key in by), *FIGURES]
-    rows = [row(arm, one, baseline) for arm, one in zip(found, against, strict=True)]
+    rows = [row(*pair, baseline) for pair in zip(compared, against, strict=True)]
     rows += [
         [*name, *[None] * (len(FIGURES) - 1), "failed"]
-        for name in only_failed(failures, records, by, {arm.name for arm in found})
+        for name in only_failed(failures, records, by, {arm.name for arm in compared})
     ]
     rows.sort(key=sorting(sort, [column.name for column in columns], len(by)))
-    told = [
-        *notes(found, by, baseline, against, looks),
-        *(f"{line}." for line in failed_lines(failures)),
-    ]
-    return Findings(by, Table(columns, rows), told)
+    lines = notes(compared, by, baseline, against, looks)
+    lines += map("{}.".format, failed_lines(failures))
+    return Findings(by, Table(columns, rows), lines)
 
 
 def sorting(sort: str, names: Sequence[str], parts: int) -> Callable[[Sequence[Cell]], Any]:
@@ -143,12 +140,12 @@ def only_failed(
     known: set[tuple[Any, ...]],
 ) -> list[tuple[Any, ...]]:
     """Names of arms that have no record at all."""
-    without_rank = {r.config["method"] for r in records if not r.counts["adapted_modules"]}
+    of_method = {record.config["method"]: record for record in records}
     names = {}
     for failure in failures:
         config = flat(failure.config)
-        bare = config["method"] in without_rank
-        name = tuple(None if bare and key.startswith("lora.") else config.get(key) for key in by)
+        like = of_method.get(config["method"])
+        name = tuple(config.get(key) if like is None or uses(like, key) else None for key in by)
         # its split is not known: where rows are named by it, another arm's of the same name is its
         names[name] = all(
             any(a != b for key, a, b in zip(by, name, other, strict=True) if key != "split")
@@ -158,26 +155,21 @@ def only_failed(
 
 
 def row(arm: Arm, against: Comparison | None, baseline: str | None) -> list[Cell]:
-    first, (accuracy, _) = arm.chosen.records[0], arm.chosen.validation
     return [
         *arm.name,
         arm.count,
         arm.chosen.rate,
-        first.counts["trainable"],
+        arm.trainable,
         len(arm.accuracies),
-        accuracy,
+        arm.chosen.validation[0],
         arm.seeds.mean,
         arm.deviation,
-        ends_of(arm.seeds),
-        ends_of(arm.texts),
+        arm.seeds.ends,
+        arm.texts.ends,
         against.difference if against else None,
         against.p if against else None,
         verdict(against, baseline),
     ]
-
-
-def ends_of(interval: Interval) -> Ends | None:
-    return None if interval.low is None or interval.high is None else (interval.low, interval.high)
 
 
 def verdict(against: Comparison | None, baseline: str | None) -> str:
@@ -190,17 +182,18 @@ def verdict(against: Comparison | None, baseline: str | None) -> str:
     return "better" if (against.difference or 0) > 0 else "worse"
 
 
-def named(found: Sequence[Arm], by: Sequence[str], baseline: str) -> Arm:
+def named(arms: Sequence[Arm], by: Sequence[str], baseline: str) -> Arm:
     """The arm that `baseline` means: key=value, or several with commas."""
     try:
         wanted = conditions(baseline)
     except ValueError:
         raise UserError(f"baseline={baseline}: write key=value, e.g. method=full") from None
-    fits = []
-    for arm in found:
-        name = dict(zip(by, arm.name, strict=True))
-        if all(key in name and is_typed(name[key], typed) for key, typed in wanted):
-            fits.append(arm)
+    names = [dict(zip(by, arm.name, strict=True)) for arm in arms]
+    fits = [
+        arm
+        for arm, name in zip(arms, names, strict=True)
+        if all(key in name and is_typed(name[key], typed) for key, typed in wanted)
+    ]
     if len(fits) != 1:
         raise UserError(
             f"baseline={baseline} fits {len(fits)} rows; give one by its {' and '.join(by)}"
@@ -209,15 +202,16 @@ def named(found: Sequence[Arm], by: Sequence[str], baseline: str) -> Arm:
 
 
 def notes(
-    found: Sequence[Arm],
+    arms: Sequence[Arm],
     by: Sequence[str],
     baseline: str | None,
     against: Sequence[Comparison | None],
     looks: Looks | None,
 ) -> list[str]:
-    sizes = sorted({arm.chosen.records[0].metrics["test"]["n"] for arm in found})
+    sizes = sorted({arm.n for arm in arms})
+    tests = [comparison for comparison in against if comparison is not None]
     lines = [f"n = {' or '.join(f'{n:,}' for n in sizes)} test texts; sd over seeds, in points."]
-    if any(one is not None and one.p is not None for one in against):
+    if any(test.p is not None for test in tests):
         lines.append(
             "p: of the difference from the "
             f"{'baseline' if baseline else 'best'}, over seeds, over test texts and over both, "
@@ -225,15 +219,15 @@ def notes(
         )
     if looks:
         lines.append(looks.in_words())
-    if tuned := [arm.tried for arm in found if arm.tried]:
+    if tuned := [arm.tried for arm in arms if arm.tried]:
         lines.append(in_words(tuned))
-    if any(one is not None and one.untested == "one seed" for one in against):
+    if any(test.untested == "one seed" for test in tests):
         lines.append(
             "One seed: not tested, for the best of single runs is often a lucky one; name a "
             "baseline, or train more seeds."
         )
-    if reasons := caveats(found, by, looks):
+    if reasons := caveats(arms, by, looks):
         lines += ["Not evidence of which is better, because", *(f"- {r}" for r in reasons)]
-    if seen := repeats(found):
+    if seen := repeats(arms):
         lines.append(f"Note: {seen}.")
-    return [*lines, *score_notes([record for arm in found for record in runs(arm)])]
+    return [*lines, *score_notes([record for arm in arms for record in arm.records])]

@@ -1,9 +1,9 @@
 """Is a comparison of arms evidence? The reasons why not."""
 
 from collections.abc import Callable, Hashable, Iterator, Sequence
-from typing import Any
 
 from loraexp.records.record import Record
+from loraexp.records.typed_json import value_at
 from loraexp.results.arm_keys import splits_of
 from loraexp.results.arms import Arm, Setting
 from loraexp.results.looks import Looks
@@ -15,16 +15,8 @@ TUNED = {"optim.lr", "optim.lr_factor"}
 Trait = Callable[[Record], Hashable]
 
 
-def of_config(*path: str) -> Trait:
-    """What a record's config has there."""
-
-    def read(record: Record) -> Hashable:
-        value: Any = record.config
-        for part in path:
-            value = value.get(part)
-        return str(value)
-
-    return read
+def of_config(key: str) -> Trait:
+    return lambda record: str(value_at(record.config, key))
 
 
 def texts_seen(record: Record) -> int:
@@ -37,14 +29,14 @@ def texts_seen(record: Record) -> int:
 
 # What every arm must have spent alike: all that it tried counts, not only what was chosen of it.
 BUDGETS: dict[str, Trait] = {
-    "the arms were not given the same number of epochs": of_config("trainer", "max_epochs"),
+    "the arms were not given the same number of epochs": of_config("trainer.max_epochs"),
     "the arms were not trained on the same number of texts": texts_seen,
 }
 # What must be alike in all runs, by the keys that may make it differ where they are compared.
 SURROUNDINGS: dict[str, tuple[str, Trait]] = {
     "model.": ("the runs do not share one base", lambda record: record.hashes["base"]),
     "trainer.precision": ("the runs differ in precision", lambda record: record.precision),
-    "trainer.keep": ("the runs differ in trainer.keep", of_config("trainer", "keep")),
+    "trainer.keep": ("the runs differ in trainer.keep", of_config("trainer.keep")),
 }
 
 
@@ -60,18 +52,18 @@ def caveats(arms: Sequence[Arm], by: Sequence[str], looks: Looks | None = None) 
     """
     if len(arms) == 1:
         return [*splits(arms)]
-    return [*dict.fromkeys(found(arms, by, looks))]
+    return [*dict.fromkeys(reasons(arms, by, looks))]
 
 
-def found(arms: Sequence[Arm], by: Sequence[str], looks: Looks | None) -> Iterator[str]:
+def reasons(arms: Sequence[Arm], by: Sequence[str], looks: Looks | None) -> Iterator[str]:
     yield from splits(arms)
     yield from () if looks and reached(arms, looks) else seeds(arms)
-    if any(record.config["data"]["split"] == "all" for arm in arms for record in runs(arm)):
+    if any(record.config["data"]["split"] == "all" for arm in arms for record in arm.records):
         yield "data.split=all: the test texts were trained on"
     for reason, trait in BUDGETS.items():
-        if len({frozenset(map(trait, runs(arm))) for arm in arms}) > 1:
+        if len({frozenset(map(trait, arm.records)) for arm in arms}) > 1:
             yield reason
-    every = [record for arm in arms for record in runs(arm)]
+    every = [record for arm in arms for record in arm.records]
     for key, (reason, trait) in SURROUNDINGS.items():
         if len({*map(trait, every)}) > 1 and not any(name.startswith(key) for name in by):
             yield reason
@@ -83,7 +75,7 @@ def found(arms: Sequence[Arm], by: Sequence[str], looks: Looks | None) -> Iterat
 
 
 def splits(arms: Sequence[Arm]) -> Iterator[str]:
-    if len(splits_of(record for arm in arms for record in runs(arm))) > 1:
+    if len(splits_of(record for arm in arms for record in arm.records)) > 1:
         yield "the runs were not tested on the same texts: the splits differ"
 
 
@@ -129,17 +121,12 @@ def tuning(arms: Sequence[Arm], by: Sequence[str], looks: Looks | None) -> Itera
             yield f"{name}: the best learning rate, {rate:g}, is at the edge of its grid"
 
 
-def runs(arm: Arm) -> list[Record]:
-    return [record for setting in arm.settings for record in setting.records]
-
-
 def repeats(arms: Sequence[Arm]) -> str | None:
     """What test texts the training has seen, in words; the most of any run. All test texts count,
     those too that limited batches leave unmeasured."""
-    every = [record.data for arm in arms for record in runs(arm)]
     known = [
         (data["repeats"]["test"], data["n"]["test"])
-        for data in every
+        for data in (record.data for arm in arms for record in arm.records)
         if "test" in data.get("repeats", {}) and "test" in data["n"]
     ]
     if not known:

@@ -77,10 +77,10 @@ def verdict(published: float, test: Interval, texts: int) -> str:
 
     It agrees inside the 95 % prediction interval over our seeds, widened by half a text.
     """
-    if test.low is None or test.high is None:
+    if test.ends is None:
         return "one seed only"
-    half_text = 50 / texts
-    return "agrees" if test.low - half_text <= published <= test.high + half_text else "differs"
+    (low, high), half_text = test.ends, 50 / texts
+    return "agrees" if low - half_text <= published <= high + half_text else "differs"
 
 
 def ledger_table(records: Mapping[str, Sequence[Record]], reasons: Mapping[str, str]) -> Table:
@@ -99,9 +99,9 @@ def ledger_table(records: Mapping[str, Sequence[Record]], reasons: Mapping[str, 
             continue
         ours = [[100 * run.metrics[split]["accuracy"] for run in runs] for split in SPLITS]
         test, texts = next_run(ours[2]), runs[0].metrics["test"]["n"]
-        between = None if test.low is None else f"{test.low:.1f} to {min(test.high or 0, 100):.1f}"
-        means, found = shown([*map(mean, ours)]), verdict(wanted, test, texts)
-        rows.append([*known, means, wanted, test.mean, len(runs), between, found, None])
+        between = test.ends and f"{test.ends[0]:.1f} to {min(test.ends[1], 100):.1f}"
+        cells = [test.mean, len(runs), between, verdict(wanted, test, texts), None]
+        rows.append([*known, shown([*map(mean, ours)]), wanted, *cells])
     return Table(COLUMNS, rows)
 
 

@@ -11,8 +11,9 @@ from loraexp.runtime.escape import printable
 def score_notes(records: Sequence[Record]) -> Iterator[str]:
     """A line each; none of no records."""
     if records:
-        found = list(dict.fromkeys(of_label(record.labels) for record in records))
-        yield f"F1, precision, recall are {' or '.join(found)}{', by the data' * (len(found) > 1)}."
+        labels = list(dict.fromkeys(of_label(record.labels) for record in records))
+        several = ", by the data" if len(labels) > 1 else ""
+        yield f"F1, precision, recall are {' or '.join(labels)}{several}."
     yield from apart(records)
 
 
@@ -45,8 +46,8 @@ def failed_lines(failures: Sequence[Failure]) -> list[str]:
     reasons: dict[str, list[str]] = {}
     for failure in failures:
         reasons.setdefault(printable(failure.reason), []).append(failure.name)
-    told = "; ".join(
+    jobs = "; ".join(
         f"{names[0]}{f' and {len(names) - 1} more' if len(names) > 1 else ''}: {reason}"
         for reason, names in reasons.items()
     )
-    return [f"{len(failures)} job{'s' if len(failures) > 1 else ''} failed: {told}"]
+    return [f"{len(failures)} job{'s' if len(failures) > 1 else ''} failed: {jobs}"]

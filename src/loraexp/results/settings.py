@@ -7,19 +7,30 @@ from typing import Any
 import yaml
 
 from loraexp.errors import UserError
+from loraexp.records.record import Record
 
 
 def flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     """Nested settings under dotted keys; lists and patterns as text, targets as short ones."""
-    found: dict[str, Any] = {}
+    settings: dict[str, Any] = {}
     for key, value in config.items():
         if isinstance(value, dict) and not key.endswith("_pattern"):
-            found |= flat(value, f"{prefix}{key}.")
+            settings |= flat(value, f"{prefix}{key}.")
         elif key == "target_modules":
-            found[prefix + key] = short_targets(value)
+            settings[prefix + key] = short_targets(value)
         else:
-            found[prefix + key] = str(value) if isinstance(value, (list, dict)) else value
-    return found
+            settings[prefix + key] = str(value) if isinstance(value, (list, dict)) else value
+    return settings
+
+
+def uses(record: Record, key: str) -> bool:
+    """Does a key mean anything to the method? Those of `lora` need a rank, its targets something
+    to attach. Records of before do not say which adapted modules have a rank: all, then."""
+    if not key.startswith("lora."):
+        return True
+    adapted = record.counts["adapted_modules"]
+    ranked = min(adapted, record.counts.get("low_rank_modules", adapted))
+    return (adapted if key == "lora.target_modules" else ranked) > 0
 
 
 def differs(key: str, configs: Sequence[Mapping[str, Any]]) -> bool:
@@ -84,7 +95,7 @@ def read(typed: str) -> Any:
 def bare(text: str) -> str:
     """Of lists and patterns what is in them: no brackets, quotes or spaces, short targets."""
     inside = re.sub(r"[\s'\"]", "", text)
-    inside = re.sub(r"^\[(.*)\]$|^\{(.*)\}$", lambda found: found[1] or found[2] or "", inside)
+    inside = re.sub(r"^\[(.*)\]$|^\{(.*)\}$", lambda match: match[1] or match[2] or "", inside)
     return short_targets(inside.split(","))
 
 
@@ -94,21 +105,15 @@ def chosen(config: Mapping[str, Any], where: Sequence[str]) -> bool:
     Raises:
         UserError: a condition that is none, or on a key that there is not.
     """
-    for key, typed in wanted(where):
-        if key not in config:
-            raise UserError(
-                f"where={key}={typed}: write key=value with a key of train, e.g. seed=0"
-            )
-        if not any(is_typed(config[key], one) for one in typed.split("|")):
-            return False
-    return True
-
-
-def wanted(where: Sequence[str]) -> list[tuple[str, str]]:
     try:
         # joined: the command line cuts a list of targets at its commas
-        return conditions(",".join(where)) if where else []
+        wanted = conditions(",".join(where)) if where else []
+        for key, typed in wanted:
+            if key not in config:
+                raise ValueError(f"{key}={typed}")
+            if not any(is_typed(config[key], option) for option in typed.split("|")):
+                return False
     except ValueError as error:
-        raise UserError(
-            f"where={error}: write key=value with a key of train, e.g. seed=0"
-        ) from None
+        rule = "write key=value with a key of train, e.g. seed=0"
+        raise UserError(f"where={error}: {rule}") from None
+    return True

@@ -19,6 +19,10 @@ class Interval:
     low: float | None
     high: float | None
 
+    @property
+    def ends(self) -> tuple[float, float] | None:
+        return None if self.low is None or self.high is None else (self.low, self.high)
+
 
 def t_interval(values: Sequence[float]) -> Interval:
     """Student's t interval of a mean share over seeds, cut at 0 and 1; one seed has none."""

@@ -13,7 +13,7 @@ from rich.text import Text
 
 from loraexp.records.record import Failure, Record
 from loraexp.records.record_types import SPLITS
-from loraexp.results.settings import by_name, differs, flat, heading, short_targets
+from loraexp.results.settings import by_name, differs, flat, heading, uses
 from loraexp.runtime.escape import latex_safe, markdown_safe, printable, spreadsheet_safe
 
 Ends = tuple[float, float]  # of an interval, shares of 1
@@ -33,6 +33,12 @@ class Column:
     show: Callable[[Any], str] = as_is
     words: bool = False  # text, aligned left
     ends: bool = False  # an interval: its ends are two columns in CSV and JSON
+
+    def parts(self, cell: Cell) -> Sequence[Cell]:
+        """The cells that it is in CSV and JSON."""
+        if not self.ends:
+            return [cell]
+        return cell if isinstance(cell, tuple) else (None, None)
 
 
 @dataclass(frozen=True)
@@ -63,15 +69,10 @@ class Table:
             for c in self.columns
             for end in (("_low", "_high") if c.ends else ("",))
         ]
-        rows: list[list[Cell]] = []
-        for row in self.rows:
-            cells: list[Cell] = []
-            for column, cell in zip(self.columns, row, strict=True):
-                if column.ends:
-                    cells += cell if isinstance(cell, tuple) else (None, None)
-                else:
-                    cells.append(cell)
-            rows.append(cells)
+        rows = [
+            [part for c, cell in zip(self.columns, row, strict=True) for part in c.parts(cell)]
+            for row in self.rows
+        ]
         return Table(columns, rows)
 
     def text(self) -> list[list[str]]:
@@ -83,6 +84,10 @@ class Table:
             ]
             for row in self.rows
         ]
+
+    def shown(self) -> list[list[str]]:
+        """The headings, and the cells as shown."""
+        return [[column.heading for column in self.columns], *self.text()]
 
 
 def to_terminal(table: Table, width: int | None = None) -> str:
@@ -104,8 +109,8 @@ def narrowed(table: Table, expendable: Sequence[str], width: int | None = None) 
     line has no room for. Files have all."""
     room = width or Console().width
     for name in expendable:
-        cells = [[column.heading for column in table.columns], *table.text()]
-        needed = sum(max(map(len, column)) + 1 for column in zip(*cells, strict=True)) - 1
+        columns = zip(*table.shown(), strict=True)
+        needed = sum(max(map(len, column)) + 1 for column in columns) - 1
         if needed <= room:
             break
         table = table.without(name)
@@ -124,16 +129,14 @@ def to_csv(table: Table) -> str:
 
 def to_markdown(table: Table) -> str:
     rule = [":--" if column.words else "--:" for column in table.columns]
-    headings = [column.heading for column in table.columns]
-    safe = [[*map(markdown_safe, row)] for row in (headings, *table.text())]
+    safe = [[*map(markdown_safe, row)] for row in table.shown()]
     safe.insert(1, rule)
     return "\n".join("| " + " | ".join(cells) + " |" for cells in safe)
 
 
 def to_latex(table: Table) -> str:
     align = "".join("l" if column.words else "r" for column in table.columns)
-    headings = [column.heading for column in table.columns]
-    rows = [" & ".join(map(latex_safe, row)) + r" \\" for row in (headings, *table.text())]
+    rows = [" & ".join(map(latex_safe, row)) + r" \\" for row in table.shown()]
     rows.insert(1, r"\hline")
     return "\n".join([rf"\begin{{tabular}}{{{align}}}", *rows, r"\end{tabular}"])
 
@@ -188,16 +191,9 @@ RUN_COLUMNS = (
     Column("test_f1", "F1", percent(1)),
     Column("seconds", "s", lambda seconds: f"{seconds:.0f}"),
 )
+METHOD_KEYS = ("method", "lora.rank", "lora.alpha", "lora.target_modules")  # of the first columns
 # Settings that are in the columns above already, or that change no result.
-SHOWN = (
-    "method",
-    "lora.rank",
-    "lora.alpha",
-    "lora.target_modules",
-    "output_dir",
-    "logger.",
-    "name",
-)
+SHOWN = (*METHOD_KEYS, "output_dir", "logger.", "name")
 
 
 def runs_table(outcomes: Sequence[Record | Failure]) -> Table:
@@ -207,8 +203,8 @@ def runs_table(outcomes: Sequence[Record | Failure]) -> Table:
     its reason in place of figures.
     """
     configs = [flat(outcome.config) for outcome in outcomes]
-    varied = [key for key in configs[0] if not key.startswith(SHOWN) and differs(key, configs)]
-    varied = by_name(varied)
+    keys = [key for key in configs[0] if not key.startswith(SHOWN) and differs(key, configs)]
+    varied = by_name(keys)
     extra = [Column(key, heading(key), str, words=True) for key in varied]
     rows = [
         [*(config[key] for key in varied), *run_cells(outcome)]
@@ -224,17 +220,15 @@ def runs_table(outcomes: Sequence[Record | Failure]) -> Table:
 
 def run_cells(record: Record | Failure) -> list[Cell]:
     """The cells of RUN_COLUMNS."""
-    lora = record.config["lora"]
+    config = flat(record.config)
+    known = [
+        config[key] if isinstance(record, Failure) or uses(record, key) else None
+        for key in METHOD_KEYS
+    ]
     if isinstance(record, Failure):
-        known = [record.config["method"], lora["rank"], lora["alpha"]]
-        known.append(short_targets(lora["target_modules"]))
         return [*known, *[None] * (len(RUN_COLUMNS) - len(known))]
-    low_rank = record.counts["adapted_modules"] > 0
     return [
-        record.config["method"],
-        lora["rank"] if low_rank else None,
-        lora["alpha"] if low_rank else None,
-        short_targets(lora["target_modules"]) if low_rank else None,
+        *known,
         record.counts["trainable"],
         record.counts["percent"],
         record.counts["adapter_bytes"],

@@ -21,7 +21,7 @@ from loraexp.model.gpt2 import GPT2Classifier
 from loraexp.model.locate import RUN
 from loraexp.model.tokenizer import Tokenizer
 from loraexp.model.weights import base_hash, load_classifier, load_tokenizer
-from loraexp.records.typed_json import fits, found
+from loraexp.records.typed_json import fits, value_at
 from loraexp.runs.memory import check_memory
 from loraexp.runs.run_folder import RunFolder
 from loraexp.runtime.hardware import DTYPES, pick_precision
@@ -94,7 +94,7 @@ def read_config(card: dict[str, Any], run: Path) -> TrainConfig:
         content = completed(card["config"])  # cards of before are read as what they meant
         config = from_dict(TrainConfig, content)
         for name, field in keys(TrainConfig):
-            if not fits(found(content, name), field.type):
+            if not fits(value_at(content, name), field.type):
                 raise TypeError(f"config.{name} is no {field.type}")
         check(config)
         if card["precision"] not in DTYPES:

@@ -18,6 +18,10 @@ def check_layout(own: Mapping[str, Tensor], tensors: Mapping[str, Tensor]) -> No
     refuse("has another shape for", {n for n in own if own[n].shape != tensors[n].shape})
 
 
+def check_finite(tensors: Mapping[str, Tensor]) -> None:
+    refuse("has a non-finite", {n for n, t in tensors.items() if not bool(t.isfinite().all())})
+
+
 def refuse(problem: str, names: Set[str]) -> None:
     if names:
         raise ValueError(f"{problem} {min(names)} ({len(names)} such tensors)")

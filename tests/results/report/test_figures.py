@@ -110,7 +110,7 @@ def test_thirteen_arms_have_a_legend_beside_the_axes_and_no_ticks_that_overlap(
     made = figures(runs, ["method"])
     for name in ("parameters", "lr"):
         figure = made[name]
-        figure.canvas.draw()
+        figure.draw_without_rendering()
         (axes,), (legend,) = figure.axes, figure.legends
         assert len(legend.texts) >= 13
         assert legend.get_window_extent().x0 >= axes.get_window_extent().x1

@@ -64,7 +64,7 @@ def words(figure: Figure) -> list[str]:
     """The texts of a drawn figure as matplotlib takes them: formulas are refused."""
     from matplotlib.text import Text
 
-    figure.canvas.draw()
+    figure.draw_without_rendering()
     found = []
     for text in figure.findobj(Text):
         assert isinstance(text, Text)

@@ -62,11 +62,13 @@ class Branch(nn.Module, ABC):
         moves_first: tensors that must move in the first step; with these at their start, all else
             has no gradient or only a small one.
         fast: tensors that learn at `lora.lr_ratio` times the rate.
+        has_rank: as of the method's row.
     """
 
     additive: ClassVar[bool] = True
     moves_first: ClassVar[tuple[str, ...]] = ()
     fast: ClassVar[tuple[str, ...]] = ()
+    has_rank: ClassVar[bool] = True
 
     @classmethod
     def create(

@@ -23,6 +23,7 @@ class Ia3(Branch):
 
     additive: ClassVar[bool] = False
     moves_first: ClassVar[tuple[str, ...]] = ("ia3_l",)
+    has_rank: ClassVar[bool] = False
 
     def __init__(self, ia3_l: Tensor, scales_input: bool) -> None:
         super().__init__()

@@ -33,8 +33,8 @@ def drawable(text: str, most: int = 60) -> str:
 
 def families(texts: Iterable[str]) -> list[str]:
     """The fonts to draw these with: the usual ones first."""
-    found = (family(letter) for text in texts for letter in text)
-    return [*dict.fromkeys([*rcParams["font.family"], *(name for name in found if name)])]
+    names = (family(letter) for text in texts for letter in text)
+    return [*dict.fromkeys([*rcParams["font.family"], *filter(None, names)])]
 
 
 @cache
@@ -57,8 +57,8 @@ def upright() -> Sequence[tuple[str, str]]:
     """Name and file of each upright font for text, the same order on every start."""
     fonts = [e for e in fontManager.ttflist if e.style == "normal"]
     fonts.sort(key=lambda e: (e.weight not in (400, "normal", "regular"), e.name))
-    found = {e.name: e.fname for e in reversed(fonts) if not e.name.startswith(NOT_LETTERS)}
-    return [*reversed(found.items())]
+    files = {e.name: e.fname for e in reversed(fonts) if not e.name.startswith(NOT_LETTERS)}
+    return [*reversed(files.items())]
 
 
 def has(file: str, letter: str) -> bool:

@@ -18,7 +18,7 @@ from loraexp.runtime.escape import printable
 TEMPLATES = Path(__file__).parent
 
 
-def to_html(made: Report) -> str:
+def to_html(report: Report) -> str:
     """The page; browsers are told to run its one script only, and to load nothing."""
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES),
@@ -31,7 +31,7 @@ def to_html(made: Report) -> str:
     script = (TEMPLATES / "report.js").read_text(encoding="utf-8")
     digest = base64.b64encode(sha256(script.encode()).digest()).decode()
     return environment.get_template("report.html.j2").render(
-        made=made,
+        report=report,
         script=script,
         script_hash=digest,
         style=(TEMPLATES / "report.css").read_text(encoding="utf-8"),

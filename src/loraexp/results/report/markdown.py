@@ -9,13 +9,13 @@ from loraexp.results.tables import to_markdown
 from loraexp.runtime.escape import markdown_notes, markdown_safe, printable
 
 
-def as_markdown(made: Report, folder: str) -> str:
+def as_markdown(report: Report, folder: str) -> str:
     """The report as Markdown; its figures are files in `folder` (see `pictures`)."""
-    parts = [f"# {markdown_safe(made.question)}", *map(markdown_safe, made.answer)]
-    parts += [to_markdown(made.compared.table), markdown_notes(made.compared.notes)]
-    parts += [picture(folder, "sweep", name) for name in made.figures]
-    parts += ["## Runs", to_markdown(made.runs)]
-    for page in made.pages:
+    parts = [f"# {markdown_safe(report.question)}", *map(markdown_safe, report.answer)]
+    parts += [to_markdown(report.compared.table), markdown_notes(report.compared.notes)]
+    parts += [picture(folder, "sweep", name) for name in report.figures]
+    parts += ["## Runs", to_markdown(report.runs)]
+    for page in report.pages:
         parts.append(f"### {markdown_safe(page.name)}")
         parts += [picture(folder, page.anchor, name) for name in page.figures]
         facts = page.facts.items()
@@ -42,9 +42,7 @@ def picture(folder: str, owner: str, name: str) -> str:
     return f"![{CAPTIONS[name]}]({quote(f'{folder}/{owner}-{name}.svg')})"
 
 
-def pictures(made: Report) -> dict[str, Figure]:
+def pictures(report: Report) -> dict[str, Figure]:
     """Every figure by the name of its file."""
-    found = {f"sweep-{name}": figure for name, figure in made.figures.items()}
-    for page in made.pages:
-        found |= {f"{page.anchor}-{name}": figure for name, figure in page.figures.items()}
-    return found
+    owners = [("sweep", report.figures), *((page.anchor, page.figures) for page in report.pages)]
+    return {f"{owner}-{name}": figures[name] for owner, figures in owners for name in figures}

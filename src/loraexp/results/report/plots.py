@@ -12,7 +12,6 @@ from typing import Any
 
 from matplotlib import rc_context
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from loraexp.errors import UserError
@@ -44,7 +43,6 @@ def drawing() -> Iterator[None]:
 def loss_figure(file: Path) -> Figure:
     curves = read_curves(file)
     figure = Figure(figsize=(7.2, 3.0), layout="constrained")
-    FigureCanvasAgg(figure)
     loss, accuracy = figure.subplots(1, 2)
     for axes, name in ((loss, "loss"), (accuracy, "accuracy")):
         axes.plot(*curves[f"train_{name}"], **TRAIN)
@@ -53,18 +51,17 @@ def loss_figure(file: Path) -> Figure:
     loss.set_ylim(bottom=0)
     loss.set_ylabel("loss (nats a text)")
     accuracy.legend(frameon=False)
-    return tidy(figure, loss, accuracy)
+    return tidy(figure)
 
 
 def canvas(width: float, height: float) -> tuple[Figure, Axes]:
     """A figure of this size in inches with one pair of axes."""
     figure = Figure(figsize=(width, height), layout="constrained")
-    FigureCanvasAgg(figure)
     return figure, figure.subplots()
 
 
-def tidy(figure: Figure, *all_axes: Axes) -> Figure:
-    for axes in all_axes:
+def tidy(figure: Figure) -> Figure:
+    for axes in figure.axes:
         axes.spines[["top", "right"]].set_visible(False)
         axes.grid(alpha=0.25)
     return figure

@@ -17,7 +17,7 @@ from loraexp.results.comparison import Findings, findings
 from loraexp.results.fairness import caveats
 from loraexp.results.looks import Looks
 from loraexp.results.notes import apart, failed_lines, of_label
-from loraexp.results.report.figures import figures, label
+from loraexp.results.report.figures import MOST_LABELS, figures, label
 from loraexp.results.report.plots import CURVES, loss_figure
 from loraexp.results.sequential import at_looks
 from loraexp.results.settings import heading
@@ -42,7 +42,12 @@ MISTAKES = [
     Column("predicted", "predicted", words=True),
     Column("chance", "probability", lambda p: f"{p:.3f}"),
 ]
-SCORES = ("n", "loss", "accuracy", "f1", "precision", "recall", "auroc")
+SCORES = [
+    Column("split", "split", words=True),
+    Column("n", "n"),
+    Column("loss", "loss", lambda loss: f"{loss:.4f}"),
+    *(Column(s, s, percent(1)) for s in ("accuracy", "f1", "precision", "recall", "auroc")),
+]
 
 
 @dataclass(frozen=True)
@@ -101,30 +106,27 @@ def report(
     outcomes: list[Record | Failure] = [*records, *failures]
     table = runs_table(outcomes)
     names = Column("run", "run", words=True)
-    rows = [[one.name, *row] for one, row in zip(outcomes, table.rows, strict=True)]
+    rows = [[outcome.name, *row] for outcome, row in zip(outcomes, table.rows, strict=True)]
     return Report(
         asked,
         answer(records, by, failures, trials, looks),
         findings(records, by, baseline, failures=failures, trials=trials, looks=looks),
         figures(records, by, trials),
         Table([names, *table.columns], rows),
-        [
-            page(folder, record, anchor)
-            for (folder, record), anchor in zip(runs.items(), anchors(records), strict=True)
-        ],
+        [*map(page, runs.keys(), records, anchors(records))],
     )
 
 
 def anchors(records: Sequence[Record]) -> list[str]:
     """A name for links and files for each: of its own what needs no escape, and a number where
     another has that already."""
-    found: dict[str, str] = {}  # by what a disk that knows no case takes it for
+    names: dict[str, str] = {}  # by what a disk that knows no case takes it for
     for record in records:
         own = re.sub(r"[^A-Za-z0-9._-]+", "-", record.name).strip(".-")[:120] or "run"
         numbered = (f"{own}-{n}" if n else own for n in itertools.count())
-        anchor = next(name for name in numbered if name.lower() not in found)
-        found[anchor.lower()] = anchor
-    return [*found.values()]
+        anchor = next(name for name in numbered if name.lower() not in names)
+        names[anchor.lower()] = anchor
+    return [*names.values()]
 
 
 def answer(
@@ -135,94 +137,79 @@ def answer(
     looks: Looks | None = None,
 ) -> list[str]:
     """The findings in words: the best arm, what cannot be told from it, and whether to believe."""
-    found = arms(records, by, trials)
-    if len(found) == 1:
-        share = found[0].seeds.mean
-        lines = [f"One arm only: {share:.1%} of the test texts are labelled rightly."]
+    compared, lines = arms(records, by, trials), []
+    if len(compared) == 1:
+        share = compared[0].seeds.mean
+        lines.append(f"One arm only: {share:.1%} of the test texts are labelled rightly.")
     else:
-        against = compare(found)
+        against = compare(compared)
         if looks:
-            against = at_looks(found, against, looks, None)
-        tests = dict.fromkeys(arm.split for arm in found)
+            against = at_looks(compared, against, looks, None)
+        tests: dict[str, list[tuple[Arm, Comparison | None]]] = {}  # by split
+        for arm, comparison in zip(compared, against, strict=True):
+            tests.setdefault(arm.split, []).append((arm, comparison))
         if len(tests) > 1:
-            lines = ["Not all were tested on the same texts, so none is the best of all."]
-        else:
-            lines = []
-        for split in tests:
-            members = [pair for pair in zip(found, against, strict=True) if pair[0].split == split]
-            if len(members) > 1:
-                lines += best_of(members, by)
+            lines.append("Not all were tested on the same texts, so none is the best of all.")
+        for members in tests.values():
+            lines += best_of(members, by) if len(members) > 1 else []
         lines.append(
             "This is not evidence of which is better; the reasons are below the table."
-            if caveats(found, by, looks)
+            if caveats(compared, by, looks)
             else "Settings were chosen on validation texts, each inside its grid, at equal budgets."
         )
-    return [*lines, *(f"{line}." for line in failed_lines(failures))]
+    return [*lines, *map("{}.".format, failed_lines(failures))]
 
 
 def best_of(members: Sequence[tuple[Arm, Comparison | None]], by: Sequence[str]) -> list[str]:
     """Of arms that were tested on the same texts."""
-    (first,) = (arm for arm, one in members if one is None)
-    pairs = [(arm, one) for arm, one in members if one is not None]
-    lines = [
-        f"Best on the test texts: {label(first, by)}, {first.seeds.mean:.1%}{interval(first)}."
-    ]
-    tied = [label(arm, by) for arm, one in pairs if one.p is not None and not one.significant]
+    (first,) = (arm for arm, comparison in members if comparison is None)
+    others = [(arm, comparison) for arm, comparison in members if comparison is not None]
+    interval = ""
+    if first.seeds.ends:
+        low, high = first.seeds.ends
+        interval = f" (95 % over {len(first.accuracies)} seeds: {low:.1%} to {high:.1%})"
+    lines = [f"Best on the test texts: {label(first, by)}, {first.seeds.mean:.1%}{interval}."]
+    tied = [arm for arm, against in others if against.p is not None and not against.significant]
     if tied:
-        lines.append(f"Not told apart from it: {'; '.join(tied)}.")
-    elif all(one.significant for _, one in pairs):
+        lines.append(f"Not told apart from it: {'; '.join(label(arm, by) for arm in tied)}.")
+    elif all(against.significant for _, against in others):
         lines.append("All others are worse by more than chance.")
-    if any(one.untested == "one seed" for _, one in pairs):
+    if any(against.untested == "one seed" for _, against in others):
         lines.append("With one seed this may be chance alone: it was not tested.")
-    cheapest = min(
-        (arm for arm, _ in members if label(arm, by) in tied or arm is first),
-        key=lambda arm: arm.chosen.records[0].counts["trainable"],
-    )
+    alike = [arm for arm, _ in members if arm is first or arm in tied]
+    cheapest = min(alike, key=lambda arm: arm.trainable)
     if cheapest is not first:
-        size = cheapest.chosen.records[0].counts["trainable"]
+        size = cheapest.trainable
         lines.append(f"The cheapest of these: {label(cheapest, by)}, {size:,} parameters train.")
     return lines
 
 
-def interval(arm: Arm) -> str:
-    low, high = arm.seeds.low, arm.seeds.high
-    return (
-        "" if low is None else f" (95 % over {len(arm.accuracies)} seeds: {low:.1%} to {high:.1%})"
-    )
-
-
 def page(folder: Path, record: Record, anchor: str) -> Page:
-    scores = [Column("split", "split", words=True), Column("n", "n")]
-    scores += [
-        Column(name, name, (lambda v: f"{v:.4f}") if name == "loss" else percent(1))
-        for name in SCORES[1:]
+    labels, curves = record.labels, folder / CURVES
+    scores = [
+        [split, *(metrics[column.name] for column in SCORES[1:])]
+        for split, metrics in record.metrics.items()
     ]
-    rows = [[split, *(found[n] for n in SCORES)] for split, found in record.metrics.items()]
-    labels = record.labels
     mistakes = [
-        [str(m["text"]), labels[int(m["true"])], labels[int(m["predicted"])], m["chance"]]
-        for m in record.mistakes
+        [m["text"], labels[m["true"]], labels[m["predicted"]], m["chance"]] for m in record.mistakes
     ]
-    curves = folder / CURVES
-    drawn = {"loss": loss_figure(curves)} if lexists(curves) else {}
-    config = yaml.safe_dump(record.config, sort_keys=False, allow_unicode=True)
     return Page(
         record.name,
         anchor,
         facts_of(record),
-        Table(scores, rows),
+        Table(SCORES, scores),
         confusion(record),
         Table(MISTAKES, mistakes),
-        drawn,
-        config,
+        {"loss": loss_figure(curves)} if lexists(curves) else {},
+        yaml.safe_dump(record.config, sort_keys=False, allow_unicode=True),
     )
 
 
 def confusion(record: Record) -> Table:
     """Numbers in place of a picture: a report of 200 runs is to open at once."""
     labels = record.labels
-    if len(labels) > 20:
-        return Table([], [])  # nobody could read it
+    if len(labels) > MOST_LABELS:
+        return Table([], [])
     columns = [Column("true", "true \\ predicted", words=True)]
     columns += [Column(name, name) for name in labels]
     counts = record.metrics["test"]["confusion"]
@@ -231,9 +218,9 @@ def confusion(record: Record) -> Table:
 
 def facts_of(record: Record) -> dict[str, str]:
     speed = record.texts_per_second
-    warned = [str(line) for line in record.data.get("warnings", [])] + [*apart([record])]
+    warned = [*record.data.get("warnings", []), *apart([record])]
     return {
-        "data": str(record.data["note"]),
+        "data": record.data["note"],
         "F1, precision, recall": of_label(record.labels),
         **{f"warning {n}": line for n, line in enumerate(warned, 1)},
         "trainable": f"{record.counts['trainable']:,} of {record.counts['total']:,}",
