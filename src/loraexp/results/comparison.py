@@ -8,6 +8,7 @@ from loraexp.errors import UserError, unknown
 from loraexp.records.record import Failure, Record
 from loraexp.results.arm_keys import naming
 from loraexp.results.arms import Arm, Comparison, arms, compare
+from loraexp.results.beyond_p import beyond
 from loraexp.results.fairness import caveats, repeats, runs
 from loraexp.results.notes import failed_lines, score_notes
 from loraexp.results.settings import conditions, flat, heading, is_typed
@@ -94,14 +95,21 @@ def findings(
     found = arms(records, by)
     reference = named(found, by, baseline) if baseline else None
     against = compare(found, reference)
-    columns = [*(Column(key, heading(key), words=True) for key in by), *FIGURES]
-    rows = [row(arm, one, baseline) for arm, one in zip(found, against, strict=True)]
+    more = beyond(found, against, reference)
+    columns = [*(Column(key, heading(key), words=True) for key in by), *FIGURES, *more.columns]
+    rows = [
+        [*row(arm, one, baseline), *more.cells.get(arm.name, ())]
+        for arm, one in zip(found, against, strict=True)
+    ]
     rows += [
-        [*name, *[None] * (len(FIGURES) - 1), "failed"]
+        [*name, *[None] * (len(FIGURES) - 1), "failed", *[None] * len(more.columns)]
         for name in only_failed(failures, records, by, {arm.name for arm in found})
     ]
     rows.sort(key=sorting(sort, [column.name for column in columns], len(by)))
-    told = [*notes(found, by, baseline, against), *(f"{line}." for line in failed_lines(failures))]
+    told = [
+        *notes(found, by, baseline, against, more.notes),
+        *(f"{line}." for line in failed_lines(failures)),
+    ]
     return Findings(by, Table(columns, rows), told)
 
 
@@ -201,6 +209,7 @@ def notes(
     by: Sequence[str],
     baseline: str | None,
     against: Sequence[Comparison | None],
+    beyond_p: Sequence[str],
 ) -> list[str]:
     sizes = sorted({arm.chosen.records[0].metrics["test"]["n"] for arm in found})
     lines = [f"n = {' or '.join(f'{n:,}' for n in sizes)} test texts; sd over seeds, in points."]
@@ -210,6 +219,7 @@ def notes(
             f"{'baseline' if baseline else 'best'}, over seeds, over test texts and over both, "
             "paired; the largest; Holm-corrected. Tied: p of 0.05 or more."
         )
+    lines += beyond_p
     if any(one is not None and one.untested == "one seed" for one in against):
         lines.append(
             "One seed: not tested, for the best of single runs is often a lucky one; name a "
