@@ -58,7 +58,8 @@ def test_other_data_is_no_setting_to_be_tuned_and_none_is_best(fair: list[Record
     mixed = fair + elsewhere(fair, name="sms_spam")
     found = findings(mixed, ["method"])
     assert found.table.header[:2] == ["method", "data.name"]
-    assert [row[-1] for row in found.table.rows] == ["not paired"] * 2
+    at = found.table.header.index("verdict")
+    assert [row[at] for row in found.table.rows] == ["not paired"] * 2
     assert any("not tested on the same texts" in note for note in found.notes)
     answer = report({Path(str(i)): r for i, r in enumerate(mixed)}, ["method"]).answer
     assert answer[0] == "Not all were tested on the same texts, so none is the best of all."

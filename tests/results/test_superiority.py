@@ -140,9 +140,9 @@ def test_agreement_of_records_is_of_all_their_test_texts(
 
 def test_agreement_that_is_not_defined_says_why(make_record: Callable[..., Record]) -> None:
     one, other = runs(make_record, [0, 1], [0, 1])
-    assert agreement([one]) == Agreement(None, None, "one seed")
+    assert agreement([one]) == agreement([one, one]) == Agreement(None, None, "one seed")
     foreign = replace(other, hashes={**other.hashes, "split": "another"})
     why = "not tested on the same texts"
     assert agreement([one, foreign]) == Agreement(None, None, why)
-    (short,) = runs(make_record, [0])
+    _, short = runs(make_record, [0], [0])
     assert agreement([one, short]) == Agreement(None, None, why)

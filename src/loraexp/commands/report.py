@@ -38,15 +38,7 @@ def run(config: ReportConfig) -> None:
     from loraexp.results.report.plots import as_svg
     from loraexp.results.report.report import report
 
-    page = report(
-        collected.runs,
-        config.by,
-        config.baseline,
-        config.question,
-        collected.failures,
-        collected.trials,
-        collected.looks,
-    )
+    page = report(collected.runs, config.by, config.baseline, config.question, collected.beside)
     if config.format == "html":
         write_whole(out, sealed(to_html(page)))
     else:

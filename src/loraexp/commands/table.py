@@ -24,15 +24,7 @@ class TableConfig:
 
 def run(config: TableConfig) -> None:
     runs = collect(config.runs, config.where)
-    result = findings(
-        runs.records,
-        config.by,
-        config.baseline,
-        config.sort,
-        runs.failures,
-        runs.trials,
-        runs.looks,
-    )
+    result = findings(runs.records, config.by, config.baseline, config.sort, runs.beside)
     table = result.brief() if config.format == "table" else result.table
     print(FORMATS[config.format](table))
     if config.format in ("csv", "json"):  # a program reads these: what a person must know beside

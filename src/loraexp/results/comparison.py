@@ -1,13 +1,15 @@
 """The table that says which arm is better, by how much, and whether that is more than chance."""
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from loraexp.errors import UserError, unknown
-from loraexp.records.record import Failure, Record, Trial
+from loraexp.records.record import Failure, Record
 from loraexp.results.arm_keys import naming
 from loraexp.results.arms import Arm, Comparison, arms, compare
+from loraexp.results.beside import NOTHING, Beside
+from loraexp.results.beyond_p import beyond
 from loraexp.results.fairness import caveats, repeats
 from loraexp.results.looks import Looks
 from loraexp.results.notes import failed_lines, score_notes
@@ -82,35 +84,35 @@ def findings(
     by: Sequence[str],
     baseline: str | None = None,
     sort: str = "name",
-    failures: Sequence[Failure] = (),
-    trials: Collection[Trial | Failure] = (),
-    looks: Looks | None = None,
+    beside: Beside = NOTHING,
 ) -> Findings:
     """Compare the arms that `by` names with `baseline`, or with the best of them.
 
     Args:
-        failures: jobs that left no record; an arm of which nothing else is there has an empty row.
-        trials: runs that only looked for a learning rate, on validation texts.
-        looks: when seeds were added, if that was declared beforehand.
+        beside: an arm of which nothing but failures is there has an empty row.
 
     Raises:
         UserError: a key that no record has, a baseline that is not one arm, no such column.
     """
     by = naming(records, by)
-    compared = arms(records, by, trials)
+    compared = arms(records, by, beside.trials)
     reference = named(compared, by, baseline) if baseline else None
     against = compare(compared, reference)
-    if looks:
-        against = at_looks(compared, against, looks, reference)
-    columns = [*(Column(key, heading(key), words=True) for key in by), *FIGURES]
-    rows = [row(*pair, baseline) for pair in zip(compared, against, strict=True)]
+    if beside.looks:
+        against = at_looks(compared, against, beside.looks, reference)
+    more = beyond(compared, against, reference)
+    columns = [*(Column(key, heading(key), words=True) for key in by), *FIGURES, *more.columns]
+    rows = [
+        [*row(arm, comparison, baseline), *more.cells.get(arm.name, ())]
+        for arm, comparison in zip(compared, against, strict=True)
+    ]
     rows += [
-        [*name, *[None] * (len(FIGURES) - 1), "failed"]
-        for name in only_failed(failures, records, by, {arm.name for arm in compared})
+        [*name, *[None] * (len(FIGURES) - 1), "failed", *[None] * len(more.columns)]
+        for name in only_failed(beside.failures, records, by, {arm.name for arm in compared})
     ]
     rows.sort(key=sorting(sort, [column.name for column in columns], len(by)))
-    lines = notes(compared, by, baseline, against, looks)
-    lines += map("{}.".format, failed_lines(failures))
+    lines = notes(compared, by, baseline, against, more.notes, beside.looks)
+    lines += map("{}.".format, failed_lines(beside.failures))
     return Findings(by, Table(columns, rows), lines)
 
 
@@ -206,6 +208,7 @@ def notes(
     by: Sequence[str],
     baseline: str | None,
     against: Sequence[Comparison | None],
+    beyond_p: Sequence[str],
     looks: Looks | None,
 ) -> list[str]:
     sizes = sorted({arm.n for arm in arms})
@@ -221,6 +224,7 @@ def notes(
         lines.append(looks.in_words())
     if tuned := [arm.tried for arm in arms if arm.tried]:
         lines.append(in_words(tuned))
+    lines += beyond_p
     if any(test.untested == "one seed" for test in tests):
         lines.append(
             "One seed: not tested, for the best of single runs is often a lucky one; name a "

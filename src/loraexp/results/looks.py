@@ -90,8 +90,8 @@ class Looks:
 
         The significance level approach (Pocock 1977; Jennison and Turnbull 2000, sec. 4.4): p may
         be that of a t test, which has the fewness of seeds in it already. What is not exact then is
-        how the looks depend on each other: where seeds alone vary, one pair is told apart in 5.3 %
-        (O'Brien and Fleming) or 5.6 % (Pocock; looks at 3, 5, 8 and 12 seeds) for 5 %.
+        how the looks depend on each other: where seeds alone vary, a single pair is told apart in
+        5.3 (O'Brien and Fleming) to 5.6 % (Pocock; looks at 3, 5, 8 and 12 seeds) for 5 %.
         """
         from scipy.special import ndtri
 

@@ -88,8 +88,9 @@ def agreement(records: Sequence[Record]) -> Agreement:
     record holds each.
 
     Args:
-        records: of one arm, a seed each.
+        records: of one arm; of a seed that is there twice the last counts.
     """
+    records = [*{record.config["seed"]: record for record in records}.values()]
     labels = [record.predictions["test"]["predicted"] for record in records]
     if len(records) < 2:
         return Agreement(None, None, "one seed")

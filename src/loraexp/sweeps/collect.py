@@ -17,7 +17,7 @@ from loraexp.records.record import (
     Record,
     Trial,
 )
-from loraexp.results.looks import Looks
+from loraexp.results.beside import Beside
 from loraexp.results.notes import failed_lines
 from loraexp.results.settings import chosen, flat
 from loraexp.runs.run_folder import RunFolder
@@ -29,9 +29,7 @@ class Collected:
     """What is below the folders, each run once, by its folder."""
 
     runs: Mapping[Path, Record]
-    failures: Sequence[Failure]
-    trials: Sequence[Trial | Failure] = ()
-    looks: Looks | None = None
+    beside: Beside
 
     @property
     def records(self) -> list[Record]:
@@ -68,10 +66,10 @@ def collect(folders: Sequence[str], where: Sequence[str]) -> Collected:
                 if chosen(flat(trial.config), where):
                     trials[run] = trial
     looks = Sweep(Path(folders[0])).looks() if len(folders) == 1 else None
-    found = Collected(runs, [*failures.values()], [*trials.values()], looks)
+    found = Collected(runs, Beside([*failures.values()], [*trials.values()], looks))
     if not runs:
         conditions = f" with {', '.join(where)}" if where else ""
-        failed = "".join(f"; {line}" for line in failed_lines(found.failures))
+        failed = "".join(f"; {line}" for line in failed_lines(found.beside.failures))
         raise UserError(f"runs={','.join(folders)}: no finished run there{conditions}{failed}")
     return found
 

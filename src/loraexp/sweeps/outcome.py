@@ -8,7 +8,7 @@ from pathlib import Path
 from loraexp.config.schema import TrainConfig
 from loraexp.config.stored import from_dict
 from loraexp.records.record import Failure, Record, Trial, by_loss
-from loraexp.results.looks import Looks
+from loraexp.results.beside import NOTHING, Beside
 from loraexp.results.tables import FORMATS
 from loraexp.runs.run_folder import RunFolder
 from loraexp.runtime.atomic import write_whole
@@ -20,7 +20,8 @@ from loraexp.sweeps.sweep_folder import Sweep, trials_table
 def show_sweep(sweep: Sweep) -> bool:
     """The table over all jobs of a sweep; False if one of them failed."""
     outcomes = sweep.outcomes()
-    show(outcomes, sweep.folder, sweep.trials(), sweep.looks())
+    failures = [outcome for outcome in outcomes if isinstance(outcome, Failure)]
+    show(outcomes, sweep.folder, Beside(failures, sweep.trials(), sweep.looks()))
     return none_failed(outcomes)
 
 
@@ -64,19 +65,9 @@ def none_failed(outcomes: Sequence[Record | Trial | Failure]) -> bool:
     return not failed
 
 
-def show(
-    outcomes: Sequence[Record | Failure],
-    folder: Path,
-    trials: Sequence[Trial | Failure] = (),
-    looks: Looks | None = None,
-) -> None:
-    """Print the table of runs, leave it and its figures in `folder`, and send them to W&B.
-
-    Args:
-        trials: what only looked for learning rates.
-        looks: when seeds were added, if that was declared.
-    """
-    summary = Summary.of(outcomes, trials, looks)
+def show(outcomes: Sequence[Record | Failure], folder: Path, beside: Beside = NOTHING) -> None:
+    """Print the table of runs, leave it and its figures in `folder`, and send them to W&B."""
+    summary = Summary.of(outcomes, beside)
     summary.write(folder)
     print(summary.text)
     pictures = summary.draw(folder)

@@ -4,10 +4,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from loraexp.records.record import Failure, Record, Trial
+from loraexp.records.record import Failure, Record
 from loraexp.results.arm_keys import varied
+from loraexp.results.beside import NOTHING, Beside
 from loraexp.results.comparison import findings
-from loraexp.results.looks import Looks
 from loraexp.results.notes import score_notes
 from loraexp.results.tables import FORMATS, Table, narrowed, runs_table
 from loraexp.runtime.atomic import write_whole
@@ -23,36 +23,27 @@ class Summary:
     """The outcomes of a sweep, or of one run.
 
     Args:
-        trials: what only looked for learning rates.
         tables: by name: `runs`, and `comparison` where there is more than one seed.
         text: the same for a terminal.
     """
 
     outcomes: Sequence[Record | Failure]
-    trials: Sequence[Trial | Failure]
+    beside: Beside
     tables: dict[str, Table]
     text: str
 
     @classmethod
-    def of(
-        cls,
-        outcomes: Sequence[Record | Failure],
-        trials: Sequence[Trial | Failure] = (),
-        looks: Looks | None = None,
-    ) -> "Summary":
+    def of(cls, outcomes: Sequence[Record | Failure], beside: Beside = NOTHING) -> "Summary":
         table = runs_table(outcomes)
         tables = {"runs": table}
         brief = narrowed(table.without("failed"), EXPENDABLE)  # reasons are long
         lines = ["", FORMATS["table"](brief), ""]
         records = finished(outcomes)
         if len({record.config["seed"] for record in records}) > 1:
-            failed = [outcome for outcome in outcomes if isinstance(outcome, Failure)]
-            compared = findings(
-                records, varied(records), failures=failed, trials=trials, looks=looks
-            )
+            compared = findings(records, varied(records), beside=beside)
             tables["comparison"] = compared.table
             lines += [FORMATS["table"](compared.brief()), *map(printable, compared.notes), ""]
-        return cls(outcomes, trials, tables, "\n".join(lines))
+        return cls(outcomes, beside, tables, "\n".join(lines))
 
     def write(self, folder: Path) -> None:
         """table.csv and table.md, and comparison.csv if there is one."""
@@ -70,7 +61,7 @@ class Summary:
         from loraexp.results.report.plots import save
 
         pictures = []
-        for name, figure in figures(records, varied(records), self.trials).items():
+        for name, figure in figures(records, varied(records), self.beside.trials).items():
             save(figure, folder / name)
             pictures.append(folder / f"{name}.png")
         return pictures
@@ -81,9 +72,9 @@ class Summary:
             if isinstance(outcome, Failure):
                 told = describe_job(outcome, self.outcomes)
                 yield printable(f"Failed: {told}: {outcome.reason}")
-        for failure in self.trials:
+        for failure in self.beside.trials:
             if isinstance(failure, Failure):
-                told = describe_job(failure, self.trials)
+                told = describe_job(failure, self.beside.trials)
                 yield printable(f"Counts as the worst rate: {told}: {failure.reason}")
         records = finished(self.outcomes)
         synthetic = {record.data["note"] for record in records if record.data["synthetic"]}

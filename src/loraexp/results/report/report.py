@@ -2,7 +2,7 @@
 
 import itertools
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from os.path import lexists
 from pathlib import Path
@@ -10,12 +10,12 @@ from pathlib import Path
 import yaml
 from matplotlib.figure import Figure
 
-from loraexp.records.record import Failure, Record, Trial
+from loraexp.records.record import Failure, Record
 from loraexp.results.arm_keys import naming, varied
 from loraexp.results.arms import Arm, Comparison, arms, compare
+from loraexp.results.beside import NOTHING, Beside
 from loraexp.results.comparison import Findings, findings
 from loraexp.results.fairness import caveats
-from loraexp.results.looks import Looks
 from loraexp.results.notes import apart, failed_lines, of_label
 from loraexp.results.report.figures import MOST_LABELS, figures, label
 from loraexp.results.report.plots import CURVES, loss_figure
@@ -90,9 +90,7 @@ def report(
     by: Sequence[str],
     baseline: str | None = None,
     question: str | None = None,
-    failures: Sequence[Failure] = (),
-    trials: Collection[Trial | Failure] = (),
-    looks: Looks | None = None,
+    beside: Beside = NOTHING,
 ) -> Report:
     """What these runs, by their folders, say of the arms that `by` names (what varies, if empty).
 
@@ -103,15 +101,15 @@ def report(
     by = [*by] or varied(records)
     asked = question or QUESTIONS.get(tuple(by), f"How do {', '.join(map(heading, by))} compare?")
     by = naming(records, by)
-    outcomes: list[Record | Failure] = [*records, *failures]
+    outcomes: list[Record | Failure] = [*records, *beside.failures]
     table = runs_table(outcomes)
     names = Column("run", "run", words=True)
     rows = [[outcome.name, *row] for outcome, row in zip(outcomes, table.rows, strict=True)]
     return Report(
         asked,
-        answer(records, by, failures, trials, looks),
-        findings(records, by, baseline, failures=failures, trials=trials, looks=looks),
-        figures(records, by, trials),
+        answer(records, by, beside),
+        findings(records, by, baseline, beside=beside),
+        figures(records, by, beside.trials),
         Table([names, *table.columns], rows),
         [*map(page, runs.keys(), records, anchors(records))],
     )
@@ -132,19 +130,17 @@ def anchors(records: Sequence[Record]) -> list[str]:
 def answer(
     records: Sequence[Record],
     by: Sequence[str],
-    failures: Sequence[Failure] = (),
-    trials: Collection[Trial | Failure] = (),
-    looks: Looks | None = None,
+    beside: Beside = NOTHING,
 ) -> list[str]:
     """The findings in words: the best arm, what cannot be told from it, and whether to believe."""
-    compared, lines = arms(records, by, trials), []
+    compared, lines = arms(records, by, beside.trials), []
     if len(compared) == 1:
         share = compared[0].seeds.mean
         lines.append(f"One arm only: {share:.1%} of the test texts are labelled rightly.")
     else:
         against = compare(compared)
-        if looks:
-            against = at_looks(compared, against, looks, None)
+        if beside.looks:
+            against = at_looks(compared, against, beside.looks, None)
         tests: dict[str, list[tuple[Arm, Comparison | None]]] = {}  # by split
         for arm, comparison in zip(compared, against, strict=True):
             tests.setdefault(arm.split, []).append((arm, comparison))
@@ -154,10 +150,10 @@ def answer(
             lines += best_of(members, by) if len(members) > 1 else []
         lines.append(
             "This is not evidence of which is better; the reasons are below the table."
-            if caveats(compared, by, looks)
+            if caveats(compared, by, beside.looks)
             else "Settings were chosen on validation texts, each inside its grid, at equal budgets."
         )
-    return [*lines, *map("{}.".format, failed_lines(failures))]
+    return [*lines, *map("{}.".format, failed_lines(beside.failures))]
 
 
 def best_of(members: Sequence[tuple[Arm, Comparison | None]], by: Sequence[str]) -> list[str]:
