@@ -21,7 +21,11 @@ from loraexp.training.run import train
 # Keys that name a file or a folder, whatever verb they are of.
 PATHS = {"run", "runs", "out", "file", "peft", "path", "weights", "tokenizer", "output_dir"}
 PATHS |= {"ledger", "data.text"}
-NO_PATHS = {("reproduce", "run"), ("combine", "weights")}  # true or false, numbers
+NO_PATHS = {
+    ("reproduce", "run"),
+    ("combine", "weights"),
+    ("choose", "runs"),
+}  # true or false, numbers
 
 
 @pytest.fixture

@@ -17,6 +17,7 @@ from loraexp.commands.params import read_model
 from loraexp.config.keys import keys
 from loraexp.config.pretraining import PretrainConfig
 from loraexp.config.schema import Logger, TrainConfig
+from loraexp.config.sweep import Seeds, Tune
 from loraexp.data.sources import SOURCES
 from loraexp.sweeps.plan import conf_dir
 
@@ -103,6 +104,9 @@ def beneath(file: Path) -> dict[str, Any]:
 
 
 def default(name: str, owner: type[Any] = TrainConfig) -> Any:
+    if name.partition(".")[0] in ("tune", "seeds"):
+        group, _, name = name.partition(".")
+        owner = {"tune": Tune, "seeds": Seeds}[group]
     value: Any = owner()
     for part in name.split("."):
         value = getattr(value, part)

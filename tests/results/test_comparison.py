@@ -11,6 +11,7 @@ from loraexp.errors import UserError
 from loraexp.records.record import Failure, Record
 from loraexp.results.arm_keys import varied
 from loraexp.results.arms import arms, best, compare
+from loraexp.results.beside import Beside
 from loraexp.results.comparison import findings
 from loraexp.results.tables import to_terminal
 
@@ -189,7 +190,7 @@ def test_ia3_beside_lora_has_targets_and_no_rank(make_record: MakeRecord) -> Non
     records = [make_record({"lora.target_modules": ["v_proj"]}), ia3(4), ia3(8, seed=1)]
     failures = [Failure("b", ia3(2).config, "no memory", "")]
     keys = ["method", "lora.rank", "lora.alpha", "lora.target_modules"]
-    rows = findings(records, keys, failures=failures).table.rows
+    rows = findings(records, keys, beside=Beside(failures)).table.rows
     assert [row[:4] for row in rows] == [["ia3", None, None, "v"], ["lora", 8, 16.0, "v"]]
     assert varied(records) == ["method"]
     assert varied([*records, ia3(4, target="fc2")]) == ["method", "lora.target_modules"]

@@ -10,6 +10,7 @@ import pytest
 from loraexp.records.record import Failure, Record
 from loraexp.results.arm_keys import naming
 from loraexp.results.arms import arms
+from loraexp.results.beside import Beside
 from loraexp.results.comparison import findings
 from loraexp.results.fairness import caveats, repeats
 from loraexp.results.report.report import report
@@ -141,7 +142,9 @@ def test_an_arm_that_only_failed_is_an_empty_row(
     make_record: MakeRecord, fair: list[Record]
 ) -> None:
     config = make_record({"method": "dora"}).config
-    found = findings(fair, ["method"], failures=[Failure("a-run", config, "the loss is nan", "")])
+    found = findings(
+        fair, ["method"], beside=Beside([Failure("a-run", config, "the loss is nan", "")])
+    )
     assert [row[0] for row in found.table.rows] == ["dora", "lora"]
     assert found.table.rows[0][1:] == [None] * 11 + ["failed"]
     assert found.notes[-1] == "1 job failed: a-run: the loss is nan."

@@ -20,6 +20,7 @@ from loraexp.commands import table as table_command
 from loraexp.commands.report import ReportConfig
 from loraexp.commands.table import TableConfig
 from loraexp.records.record import Failure, Record
+from loraexp.results.beside import Beside
 from loraexp.results.report import report as report_module
 from loraexp.results.report.html import to_html
 from loraexp.results.report.markdown import as_markdown
@@ -235,9 +236,7 @@ def print_tables(
 ) -> None:
     records = [one for one in outcomes if isinstance(one, Record)]
     failures = [one for one in outcomes if isinstance(one, Failure)]
-    found: Any = type(
-        "Found", (), {"records": records, "failures": failures, "runs": {}, "trials": ()}
-    )
+    found: Any = type("Found", (), {"records": records, "runs": {}, "beside": Beside(failures)})
     for command in (report_command, table_command):
         patch.setattr(command, "collect", lambda *_: found)
     for form in forms:

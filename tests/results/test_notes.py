@@ -20,7 +20,7 @@ from loraexp.sweeps.summary import Summary
 
 @pytest.fixture(autouse=True)
 def no_figures(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("loraexp.results.report.report.figures", lambda records, by: {})
+    monkeypatch.setattr("loraexp.results.report.report.figures", lambda records, by, trials: {})
 
 
 APART = "validation and test differ by more than chance"

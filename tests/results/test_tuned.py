@@ -8,6 +8,7 @@ from made_records import record
 
 from loraexp.records.record import Failure, Record, Trial
 from loraexp.results.arms import arms
+from loraexp.results.beside import Beside
 from loraexp.results.comparison import findings
 from loraexp.results.fairness import caveats
 
@@ -114,7 +115,7 @@ def test_the_table_says_what_was_spent() -> None:
     both = (arm(1), arm(2, further, chosen=3.0))
     records = [one for finals, _ in both for one in finals]
     trials = [one for _, tried in both for one in tried]
-    told = findings(records, ["lora.rank"], trials=trials)
+    told = findings(records, ["lora.rank"], beside=Beside(trials=trials))
     assert any(
         note.startswith("Learning rates: 3 to 4 a row, factors 0.3 to 10 of its optim.lr")
         for note in told.notes

@@ -18,14 +18,14 @@ from loraexp.sweeps.sweep_folder import Sweep
 def job(small: TrainConfig, tmp_path: Path) -> Job:
     sweep = Sweep(tmp_path / "outputs" / "sweeps" / "a")
     sweep.plan([RunFolder.of(small).path])
-    return Job(sweep, 0, small)
+    return Job(sweep, 0, 1, small)
 
 
-@pytest.mark.parametrize("trials", [None, 7])
-def test_it_comes_back_from_its_file(job: Job, trials: int | None) -> None:
+@pytest.mark.parametrize("trial", [False, True])
+def test_it_comes_back_from_its_file(job: Job, trial: bool) -> None:
     config = replace(job.config, rerun=True, seed=3)
     config.lora.rank_pattern = {"v_proj": 5}
-    whole = replace(job, config=config, trials=trials, number=12)
+    whole = replace(job, config=config, trial=trial, number=12, of=13)
     assert Job.read(whole.write()) == whole
 
 
@@ -35,7 +35,7 @@ def test_a_process_of_its_own_leaves_what_this_one_does(job: Job, tmp_path: Path
     other = replace(job.config, output_dir=str(tmp_path / "other"))
     sweep = Sweep(tmp_path / "other" / "sweeps" / "a")
     sweep.plan([RunFolder.of(other).path])
-    command = [sys.executable, "-m", "loraexp.sweeps.worker", str(Job(sweep, 0, other).write())]
+    command = [sys.executable, "-m", "loraexp.sweeps.worker", str(Job(sweep, 0, 1, other).write())]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     ended = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=120)
     assert (ended.returncode, ended.stdout) == (0, "")

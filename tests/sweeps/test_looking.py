@@ -16,6 +16,7 @@ from loraexp.config.schema import TrainConfig
 from loraexp.errors import UserError
 from loraexp.records.record import Record
 from loraexp.results.arms import arms
+from loraexp.results.beside import Beside
 from loraexp.results.comparison import findings
 from loraexp.results.fairness import caveats
 from loraexp.results.looks import Looks
@@ -95,7 +96,9 @@ def test_the_guard_knows_seeds_of_declared_looks() -> None:
 
 def test_p_of_looks_is_dearer_than_of_a_fixed_number_of_seeds() -> None:
     records = [run(rank, seed, 0.8 + 0.05 * rank) for rank in (1, 2) for seed in range(3)]
-    fixed, looked = (findings(records, ["lora.rank"], looks=looks) for looks in (None, LOOKS))
+    fixed, looked = (
+        findings(records, ["lora.rank"], beside=Beside(looks=looks)) for looks in (None, LOOKS)
+    )
     at = fixed.table.header.index("p")
     (before,) = [row[at] for row in fixed.table.rows if row[at] is not None]
     (after,) = [row[at] for row in looked.table.rows if row[at] is not None]

@@ -17,7 +17,7 @@ from verbs import plan, typed
 
 from loraexp.config.compose import conf_dir
 from loraexp.config.keys import keys
-from loraexp.config.schema import TrainConfig
+from loraexp.config.sweep import SweepConfig
 from loraexp.sweeps import plan as planning
 
 
@@ -121,7 +121,7 @@ def test_patterns_may_have_regexes_as_typed(key: str, written: str, meant: dict[
     assert getattr(arrives("train", f"lora.{key}={written}").lora, key) == meant
 
 
-def test_a_sweep_over_patterns_gives_each_job_its_own(checked: list[TrainConfig]) -> None:
+def test_a_sweep_over_patterns_gives_each_job_its_own(checked: list[SweepConfig]) -> None:
     plan("train", [r"lora.rank_pattern={h\.(0|1).*:2},{v_proj:4}", "-m"])
     assert [c.lora.rank_pattern for c in checked] == [{r"h\.(0|1).*": 2}, {"v_proj": 4}]
 
@@ -177,30 +177,33 @@ def test_a_text_to_predict_arrives_exactly_as_typed(text: str) -> None:
 
 
 @pytest.fixture
-def checked(monkeypatch: pytest.MonkeyPatch) -> list[TrainConfig]:
+def checked(monkeypatch: pytest.MonkeyPatch) -> list[SweepConfig]:
     """The configs that plan() checks."""
-    seen: list[TrainConfig] = []
+    seen: list[SweepConfig] = []
     real = planning.check
     monkeypatch.setattr(planning, "check", lambda config: (seen.append(config), real(config)))
     return seen
 
 
 @pytest.mark.parametrize("written", [["-m", "lora.rank=4,8"], ["lora.rank=4,8", "--multirun"]])
-def test_minus_m_may_stand_first_or_last(written: list[str], checked: list[TrainConfig]) -> None:
+def test_minus_m_may_stand_first_or_last(written: list[str], checked: list[SweepConfig]) -> None:
     planned = plan("train", written)
     assert planned.sweep is not None
     assert planned.arguments[1:3] == ["-m", "lora.rank=4,8"]
     assert [config.lora.rank for config in checked] == [4, 8]
 
 
-def test_an_experiment_can_be_a_sweep_without_minus_m(checked: list[TrainConfig]) -> None:
-    assert plan("train", ["experiment=rank_sweep", "seed=0"]).sweep is not None
+def test_an_experiment_can_be_a_sweep_without_minus_m(checked: list[SweepConfig]) -> None:
+    assert plan("train", ["experiment=rank_sweep", "seed=0", "tune=null"]).sweep is not None
     grid = itertools.product([1, 2, 4, 8, 16], [0.3, 1, 3], [0])
     assert [(c.lora.rank, c.optim.lr_factor, c.seed) for c in checked] == [*grid]
 
 
-def test_a_typed_value_replaces_the_one_an_experiment_sweeps(checked: list[TrainConfig]) -> None:
-    plan("train", ["experiment=rank_sweep", "lora.rank=3", "seed=7", "optim.lr_factor=1"])
+def test_a_typed_value_replaces_the_one_an_experiment_sweeps(checked: list[SweepConfig]) -> None:
+    plan(
+        "train",
+        ["experiment=rank_sweep", "tune=null", "lora.rank=3", "seed=7", "optim.lr_factor=1"],
+    )
     assert [(config.lora.rank, config.seed) for config in checked] == [(3, 7)]
 
 
@@ -208,9 +211,9 @@ def test_one_run_is_no_sweep() -> None:
     assert plan("train", ["lora.rank=4"]).sweep is None
 
 
-def test_the_jobs_that_are_checked_are_the_jobs_that_hydra_runs(checked: list[TrainConfig]) -> None:
+def test_the_jobs_that_are_checked_are_the_jobs_that_hydra_runs(checked: list[SweepConfig]) -> None:
     planned = plan("train", ["seed=range(2)", "lora.target_modules=[q_proj],'h.(0|1).*'", "-m"])
-    configs = list(checked)
+    configs = [config.run() for config in checked]
     assert planned.jobs == configs
     given = OverridesParser.create().parse_overrides(planned.arguments[2:-1])
     (grid,) = BasicSweeper.split_arguments(given, None)

@@ -9,7 +9,7 @@ import pytest
 
 from loraexp.records.record import Record, Trial
 from loraexp.sweeps.collect import collect
-from loraexp.sweeps.sweep_folder import Sweep, describe_job
+from loraexp.sweeps.sweep_folder import TRIALS, Sweep, describe_job
 
 MakeRecord = Callable[..., Record]
 
@@ -26,10 +26,10 @@ def test_a_search_says_how_long_is_left(make_record: MakeRecord, tmp_path: Path)
     sweep, run = Sweep(tmp_path / "sweep"), tmp_path / "run"
     sweep.plan([run])
     os.utime(sweep.folder / "plan.txt", (0, 0))
-    sweep.begin(0, run)
+    sweep.begin(0, run, TRIALS)
     Trial("a", make_record().config, {"loss": 0.5, "accuracy": 0.9}, "").write(run)
-    line = sweep.progress_line(1, jobs=4)
-    assert line.startswith("job 2 of 4; best validation loss so far 0.5000; about ")
+    line = sweep.trial_line(1, of=4)
+    assert line.startswith("trial 2 of 4; best validation loss so far 0.5000; about ")
     assert line.endswith(" left")
 
 

@@ -8,7 +8,8 @@ import yaml
 from loraexp.adapters.counts import count_shapes
 from loraexp.adapters.methods import as_method, find_method
 from loraexp.config.keys import key, one_of
-from loraexp.config.schema import Model, TrainConfig
+from loraexp.config.schema import Model
+from loraexp.config.sweep import SweepConfig
 from loraexp.errors import unknown
 from loraexp.model.huggingface import CONFIG, check_geometry
 from loraexp.model.locate import in_folder
@@ -28,7 +29,7 @@ COLUMNS = (
 
 
 @dataclass
-class ParamsConfig(TrainConfig):
+class ParamsConfig(SweepConfig):
     """loraexp params: the keys of train, of which those that change counts matter"""
 
     models: list[str] = key([], "names of conf/model to count; `model` if empty")

@@ -39,7 +39,7 @@ class PredictConfig:
     guard: bool = key(
         True, "in CSV, an apostrophe before what a spreadsheet would run, or before an apostrophe"
     )
-    format: str = one_of("auto", "table", "csv", "json")
+    format: str = one_of("auto", "auto", "table", "csv", "json")
     batch_size: int = key(32, "texts a batch", least=1)
 
 

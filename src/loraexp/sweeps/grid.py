@@ -40,7 +40,9 @@ def first_factors(tune: Tune, swept: Sequence[Override], typed: Sequence[Overrid
     for one in swept:
         if one.key_or_group == RATE and one.is_sweep_override():
             raise UserError(f"{line(one)}: tune looks for it; sweep {FACTOR} or leave both out")
-    own = [one for one in typed if one.key_or_group == FACTOR and one.is_sweep_override()]
+    own = [one for one in typed if one.key_or_group == FACTOR]
+    if own and not own[-1].is_sweep_override():
+        raise UserError(f"{line(own[-1])}: tune looks for it; tune=null takes it as it is")
     factors = [*map(float, values(own[-1]))] if own else tune.factors
     if len({*factors}) < 2 or min(factors) <= 0:
         raise UserError(f"tune.factors must be at least 2 above 0, got {factors}")

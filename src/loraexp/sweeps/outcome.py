@@ -47,7 +47,7 @@ def show_search(sweep: Sweep) -> bool:
     best = [from_dict(TrainConfig, one.config) for one in min(tried, key=mean_loss)]
     where = ", ".join(printable(str(RunFolder.of(config).path)) for config in best)
     print(f"\nThe best by validation, and its test texts (read now, once): {where}")
-    show([train(config, folder.name) for config in best], folder)
+    show([train(config, folder.name, patient=True) for config in best], folder)
     return none_failed(trials)
 
 

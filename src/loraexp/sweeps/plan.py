@@ -175,7 +175,7 @@ def typed(verb: Verb, config: DictConfig, overrides: Sequence[str] = ()) -> Any:
         except OSError as error:  # a name that is too long, a folder nobody may look into
             raise UserError(f"{error.strerror}: {cut(str(error.filename))}") from None
     check(result)
-    if isinstance(result, SweepConfig):
+    if type(result) is SweepConfig:
         result = result.run()
     if type(result) in (TrainConfig, PretrainConfig):  # what counts only needs no memory
         check_memory(result)
