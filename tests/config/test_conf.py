@@ -58,7 +58,8 @@ def test_every_option_of_every_group_composes_and_meets_the_rules(
     if verb == "params":
         typed = [one for one in typed if one not in SWEEPS]
     elif {*typed} & SWEEPS:  # of the many jobs those of one seed and one learning rate
-        typed = [*typed, "seed=0", "optim.lr_factor=1"]
+        rate = [] if "tune=lr" in typed else ["tune=null", "optim.lr_factor=1"]
+        typed = [*typed, "seed=0", *rate]
     if "model=tiny" in typed:  # whose context is shorter than what others pad to
         short = {"pretrain": ["data.block=64"], "import": []}
         typed = [*typed, *short.get(verb, ["data.pad_to=64"])]

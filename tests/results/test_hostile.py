@@ -86,7 +86,7 @@ def report_of(text: str) -> Report:
     folders = {Path(f"run{n}"): one for n, one in enumerate(runs)}
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(report_module, "figures", lambda *_: {})
-        return report(folders, BY, None, text, [failure])  # type: ignore[arg-type, list-item]
+        return report(folders, BY, None, text, Beside([failure]))  # type: ignore[arg-type, list-item]
 
 
 @pytest.fixture

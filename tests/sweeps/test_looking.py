@@ -35,7 +35,11 @@ def run(rank: int, seed: int, rate: float, texts: int = 400) -> Record:
     true = [0, 1] * (texts // 2)
     predicted = [t if hit else 1 - t for t, hit in zip(true, right, strict=True)]
     made = record({"lora.rank": rank, "seed": seed}, name=f"r{rank}-{seed}")
-    scores = {**made.metrics["test"], "accuracy": float(right.mean()), "n": texts}
+    wrong = [int((~right[at::2]).sum()) for at in (0, 1)]
+    half = texts // 2
+    confusion = [[half - wrong[0], wrong[0]], [wrong[1], half - wrong[1]]]
+    share = float(right.mean())
+    scores = {**made.metrics["test"], "accuracy": share, "n": texts, "confusion": confusion}
     return replace(
         made,
         metrics={**made.metrics, "test": scores},

@@ -118,6 +118,7 @@ def test_a_run_whose_name_leads_elsewhere_writes_its_figure_in_the_folder(
     make: Make, folder: Path, make_record: MakeRecord, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from loraexp.commands import report as command
+    from loraexp.results.beside import Beside
     from loraexp.sweeps.collect import Collected
 
     runs = {}
@@ -126,7 +127,7 @@ def test_a_run_whose_name_leads_elsewhere_writes_its_figure_in_the_folder(
         path.mkdir(parents=True)
         (path / "metrics.csv").write_text(CURVES)
         runs[path] = replace(make_record({"seed": n}), name=name)
-    monkeypatch.setattr(command, "collect", lambda *_: Collected(runs, []))
+    monkeypatch.setattr(command, "collect", lambda *_: Collected(runs, Beside()))
     before = {*files(folder)}
     make("out/my report.md", format="markdown")
     new = {*files(folder)} - before - {"out/my report.md"}
