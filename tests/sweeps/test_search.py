@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import statistics
 from pathlib import Path
 
 import pandas as pd
@@ -9,10 +10,13 @@ import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from in_process import train
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.trial import TrialState
 from test_sweeps import start
 from verbs import plan
 
+from loraexp.config.sweep import Search
 from loraexp.errors import UserError
+from loraexp.sweeps.search import study_in
 from loraexp.sweeps.space import distributions
 
 SPACE = ("lora.rank=choice(1,2,4)", "optim.lr=tag(log,interval(1e-4,1e-1))")
@@ -140,3 +144,33 @@ def test_hydras_words_are_optunas_distributions(typed: str, meant: object) -> No
 def test_what_cannot_be_searched_is_said_before_a_run(typed: list[str], said: str) -> None:
     with pytest.raises(UserError, match=said):
         plan("train", typed)
+
+
+def test_the_median_ends_runs_that_are_behind(tmp_path: Path) -> None:
+    rates = "optim.lr=tag(log,interval(1e-9,1e-1))"
+    typed = (rates, "search.trials=12", "search.pruner=median", "trainer.max_epochs=3")
+    status, _, err = train(tmp_path, *typed)
+    assert status == 0, err
+    study = study_in(next(tmp_path.glob("outputs/searches/*")), Search(pruner="median"))
+    pruned = study.get_trials(states=(TrialState.PRUNED,))
+    assert pruned
+    assert f"{len(pruned)} of 12 trials were ended early by search.pruner" in err
+    for trial in pruned:
+        assert len(trial.intermediate_values) < 3  # before the last epoch
+        earlier = study.get_trials()[: trial.number]
+        step = max(trial.intermediate_values)
+        others = [t.intermediate_values[step] for t in earlier if step in t.intermediate_values]
+        assert trial.intermediate_values[step] > statistics.median(others)
+    again, _, err = train(tmp_path, *typed)
+    assert (again, "parameters train" in err) == (0, False)
+
+
+def test_wilcoxon_ends_settings_that_are_worse_seed_by_seed(tmp_path: Path) -> None:
+    typed = ("optim.lr=choice(1e-3,10)", "search.trials=6", "search.seeds=9")
+    status, _, err = train(tmp_path, *typed, "search.pruner=wilcoxon", "trainer.max_epochs=1")
+    assert status == 0, err
+    study = study_in(next(tmp_path.glob("outputs/searches/*")), Search(pruner="wilcoxon"))
+    pruned = study.get_trials(states=(TrialState.PRUNED,))
+    assert pruned
+    assert {trial.params["optim.lr"] for trial in pruned} == {"10"}
+    assert all(2 <= len(trial.intermediate_values) < 9 for trial in pruned)

@@ -104,11 +104,18 @@ def test_two_of_the_same_sweep_at_once_share_the_work(tmp_path: Path) -> None:
     assert tables[0] == tables[1]  # to the last digit of the seconds: each was trained once
 
 
+# Long enough that twenty kills, each some seconds after a start, do not see their end.
+KILLED = {
+    "a grid": ("lora.rank=1,2", "seed=0,1", "trainer.max_epochs=600", "lora.dropout=0.1"),
+    "tuned": ("tune=lr", "lora.rank=1,2", "seed=0,1", "trainer.max_epochs=250"),
+}
+
+
 @pytest.mark.slow
-def test_twenty_kills_leave_no_trace_in_the_table(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", KILLED)
+def test_twenty_kills_leave_no_trace_in_the_table(kind: str, tmp_path: Path) -> None:
     draw, kills, status = random.Random(0), 0, -signal.SIGKILL
-    # Long enough that twenty kills, each some seconds after a start, do not see its end.
-    typed = ("lora.rank=1,2", "seed=0,1", "trainer.max_epochs=600", "lora.dropout=0.1")
+    typed = KILLED[kind]
     while status == -signal.SIGKILL:
         process = start(*typed, folder=tmp_path)
         try:

@@ -79,11 +79,13 @@ def study_in(folder: Path, rule: Search) -> "optuna.Study":
     from optuna.storages import JournalStorage
     from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 
-    pruner = {
-        "none": optuna.pruners.NopPruner,
-        "median": optuna.pruners.MedianPruner,
-        "wilcoxon": optuna.pruners.WilcoxonPruner,
-    }[rule.pruner]()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        pruner = {
+            "none": optuna.pruners.NopPruner,
+            "median": optuna.pruners.MedianPruner,
+            "wilcoxon": optuna.pruners.WilcoxonPruner,
+        }[rule.pruner]()
     file = str(folder / JOURNAL)
     storage = JournalStorage(JournalFileBackend(file, JournalFileOpenLock(file)))
     return optuna.create_study(
