@@ -132,7 +132,7 @@ def test_the_command_declares_its_looks_and_table_reads_them(tmp_path: Path) -> 
     [
         (["seeds=auto", "seed=0,1"], "seed=0,1: seeds=auto counts up from seed"),
         (["seeds=auto", "seeds.looks=[3,3]"], "looks must rise"),
-        (["seeds=auto", "seeds.looks=[1,3]"], "seeds.looks must be at least 2, got 1"),
+        (["seeds=auto", "seeds.looks=[1,3]"], "seeds.looks must rise from 2 or more, got"),
         (["seeds=auto", "seeds.bound=none"], "unknown seeds.bound 'none'"),
         (["seeds.looks=[3,5]", "-m"], "seeds.looks needs seeds=... beside it, one of auto"),
         (["seeds=auto", "search.trials=3", "lora.rank=1,2"], "leave out seeds"),

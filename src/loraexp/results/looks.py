@@ -50,7 +50,7 @@ class Looks:
     def __post_init__(self) -> None:
         rising = all(a < b for a, b in itertools.pairwise((1, *self.seeds)))
         if not self.seeds or not rising:
-            raise UserError(f"looks must rise from 2 seeds or more, got {[*self.seeds]}")
+            raise UserError(f"seeds.looks must rise from 2 or more, got {[*self.seeds]}")
         if self.bound not in SHAPES:
             raise unknown("bound", self.bound, SHAPES)
 

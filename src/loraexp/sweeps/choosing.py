@@ -22,6 +22,7 @@ from loraexp.results.arms import arms
 from loraexp.results.decision import Decision, decide
 from loraexp.sweeps.as_typed import as_typed
 from loraexp.sweeps.executor import run_sweep
+from loraexp.sweeps.grid import Protocol
 from loraexp.sweeps.outside_line import outside_line
 from loraexp.sweeps.plan import TRAIN, Plan, sweep_folder, typed
 from loraexp.sweeps.sweep_folder import Sweep, duration
@@ -112,7 +113,12 @@ def choose(config: ChooseConfig, progress: Any = None) -> Chosen:
         for at in range(budget.seeds)
     ]
     rule = Tune(most=budget.rates)
-    planned = Plan(jobs, sweep_folder(config.output_dir), [], tune=rule, factors=rule.factors)
+    planned = Plan(
+        jobs,
+        sweep_folder(config.output_dir),
+        [],
+        protocol=Protocol(tune=rule, factors=rule.factors),
+    )
     all_ran = run_sweep(planned, progress)
     sweep = Sweep(planned.sweep)  # type: ignore[arg-type]
     records = [outcome for outcome in sweep.outcomes() if isinstance(outcome, Record)]

@@ -29,7 +29,7 @@ def run_sweep(planned: Plan, progress: Any) -> bool:
 
     assert planned.sweep is not None
     check_jobs(planned.jobs)
-    if planned.search:
+    if planned.protocol.search:
         from loraexp.sweeps.search import search  # optuna: not at start
 
         return show_search(search(planned, progress))
@@ -39,13 +39,13 @@ def run_sweep(planned: Plan, progress: Any) -> bool:
     if planned.by_hydra:
         hydras(planned, progress)
     else:
-        if planned.tune:
+        if planned.protocol.tune:
             jobs = tuned(planned, sweep, progress)
             sweep.plan([RunFolder.of(config).path for config in jobs])
-        if planned.seeds:
+        if planned.protocol.seeds:
             from loraexp.sweeps.looking import by_looks
 
-            by_looks(jobs, planned.seeds, sweep, progress)
+            by_looks(jobs, planned.protocol.seeds, sweep, progress)
         else:
             train_all(jobs, sweep, progress)
     return show_sweep(sweep)
@@ -56,8 +56,9 @@ def tuned(planned: Plan, sweep: Sweep, progress: Any) -> list[TrainConfig]:
     from loraexp.sweeps.jobs import Job, launch
     from loraexp.sweeps.tuning import Tuning
 
-    assert planned.tune is not None
-    tuning, number = Tuning.of(planned.jobs, planned.tune, planned.factors), 0
+    rule = planned.protocol.tune
+    assert rule is not None
+    tuning, number = Tuning.of(planned.jobs, rule, planned.protocol.factors), 0
     while wave := tuning.missing(begun := {*sweep.begun(TRIALS)}):
         known = number + len(wave)
         for config in wave:

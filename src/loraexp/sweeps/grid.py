@@ -3,6 +3,7 @@
 import itertools
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 from hydra.core.override_parser.types import Override
 from omegaconf import DictConfig
@@ -12,23 +13,80 @@ from loraexp.config.keys import Verb
 from loraexp.config.overrides import MOST_JOBS, cannot_read, line, parsed, values
 from loraexp.config.sweep import Search, Seeds, SweepConfig, Tune
 from loraexp.errors import UserError
+from loraexp.results.looks import Looks
+from loraexp.sweeps.space import check_space, ends
 
 RATE, FACTOR, SEED = "optim.lr", "optim.lr_factor", "seed"
 
 
-def of_sweep(verb: Verb, config: DictConfig) -> tuple[Tune | None, Seeds | None, Search | None]:
-    """How a sweep is tuned, its seeds and what it searches; None each where that was not asked."""
+@dataclass(frozen=True)
+class Protocol:
+    """How the jobs of a sweep follow from one another; nothing of a plain grid.
+
+    Args:
+        tune: how each arm finds its learning rate.
+        factors: of the rate, those that each arm tries first.
+        seeds: when the arms are compared; the jobs are those of the last look.
+        search: how many settings are drawn, and how.
+        space: what a search draws from.
+        fixed: what all settings of a search share, as typed.
+    """
+
+    tune: Tune | None = None
+    factors: Sequence[float] = ()
+    seeds: Looks | None = None
+    search: Search | None = None
+    space: Sequence[Override] = ()
+    fixed: Sequence[str] = ()
+
+    @property
+    def asked(self) -> str | None:
+        """The key that asks for it."""
+        if self.search:
+            return "search.trials"
+        return "tune" if self.tune else "seeds" if self.seeds else None
+
+
+def protocol_of(verb: Verb, config: DictConfig) -> Protocol:
+    """How a sweep is tuned, its seeds and what it searches, as far as its keys say.
+
+    Raises:
+        UserError: a search that is to be tuned as well, looks that do not rise.
+    """
     if verb.schema is not SweepConfig:
-        return None, None, None
+        return Protocol()
     tune: Tune | None = to_typed(config.tune) if config.tune else None
     seeds: Seeds | None = to_typed(config.seeds) if config.seeds else None
     search: Search = to_typed(config.search)
+    looks = Looks(tuple(seeds.looks), seeds.bound) if seeds else None
     if search.trials is None:
-        return tune, seeds, None
+        return Protocol(tune=tune, seeds=looks)
     if tune or seeds:
         word = "tune" if tune else "seeds"
         raise UserError(f"search.trials plans rates and seeds itself: leave out {word}")
-    return None, None, search
+    return Protocol(search=search)
+
+
+def with_grid(
+    protocol: Protocol, shell: DictConfig, overrides: list[Override]
+) -> tuple[Protocol, list[list[str]]]:
+    """The protocol with its factors or its space, and the overrides of each job; of a search, of
+    the ends of what it may draw."""
+    given = axes(shell, overrides)
+    if protocol.search:
+        space = [one for one in given if one.is_sweep_override()]
+        fixed = [line(one) for one in overrides if not one.is_sweep_override()]
+        check_space(space)
+        grid = [fixed, *([*fixed, end] for one in space for end in ends(one))]
+        return replace(protocol, space=space, fixed=fixed), grid
+    if protocol.tune:
+        factors = first_factors(protocol.tune, given, overrides)
+        protocol = replace(protocol, factors=factors)
+        given = [one for one in given if one.key_or_group != FACTOR]
+    if protocol.seeds:
+        check_seeds(overrides)
+        given = [one for one in given if one.key_or_group != SEED or not one.is_sweep_override()]
+    return protocol, jobs(given)
 
 
 def first_factors(tune: Tune, swept: Sequence[Override], typed: Sequence[Override]) -> list[float]:

@@ -3,7 +3,7 @@
 import os
 import time
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -29,13 +29,11 @@ from loraexp.config.quoting import quoted
 from loraexp.config.rules import check
 from loraexp.config.schema import Model, TrainConfig
 from loraexp.config.stored import expanded
-from loraexp.config.sweep import Search, SweepConfig, Tune
+from loraexp.config.sweep import SweepConfig
 from loraexp.errors import UserError, cut
 from loraexp.model.locate import RUN, in_folder, with_folder
-from loraexp.results.looks import Looks
 from loraexp.runs.memory import check_memory
-from loraexp.sweeps.grid import FACTOR, SEED, axes, check_seeds, first_factors, jobs, of_sweep
-from loraexp.sweeps.space import check_space, ends
+from loraexp.sweeps.grid import Protocol, protocol_of, with_grid
 from loraexp.tools.peft.note import exported_base
 
 MULTIRUN = ("-m", "--multirun")
@@ -53,12 +51,7 @@ class Plan:
         arguments: the same for Hydra, where it does the work.
         by_hydra: Hydra launches the jobs, by a plugin or settings of its own.
         shows: Hydra prints the config, and nothing runs.
-        tune: how each arm of the jobs finds its learning rate, if it does.
-        factors: of the rate, those that each arm tries first.
-        seeds: when the arms are compared; the jobs are those of the last look.
-        search: how many settings are drawn, and how.
-        space: what a search draws from.
-        fixed: what all settings of a search share, as typed.
+        protocol: how the jobs follow from one another, where it is no plain grid.
     """
 
     jobs: list[Any]
@@ -66,12 +59,7 @@ class Plan:
     arguments: list[str]
     by_hydra: bool = False
     shows: bool = False
-    tune: Tune | None = None
-    factors: Sequence[float] = ()
-    seeds: Looks | None = None
-    search: Search | None = None
-    space: Sequence[Override] = ()
-    fixed: Sequence[str] = field(default=(), repr=False)
+    protocol: Protocol = Protocol()
 
 
 def plan(verb: Verb, arguments: list[str]) -> Plan:
@@ -82,81 +70,72 @@ def plan(verb: Verb, arguments: list[str]) -> Plan:
     """
     register(verb)
     flags = [a for a in arguments if a.startswith("-")]
-    for flag in flags:
-        if flag not in (*MULTIRUN, *SHOW):
-            raise UserError(f"unknown flag {flag!r}: there are -m, --cfg=job and --help")
-    shown = [flag for flag in flags if flag in SHOW]
-    if flags.count("--resolve") == len(shown) > 0:
-        raise UserError("--resolve needs --cfg=job beside it")
+    shown = check_flags(flags)
     with initialize_config_dir(str(conf_dir()), version_base="1.3"):
         overrides = [read(verb, a) for a in arguments if not a.startswith("-")]
         fixed = [line(o) for o in overrides if not o.is_sweep_override()]
-        swept = [o for o in overrides if o.is_sweep_override()]
-        if any(o.key_or_group == "hydra/sweeper" and o.value() == "optuna" for o in overrides):
-            raise UserError(OWN_SEARCH)
-        try:
-            config = composed(verb.name, fixed, shell=True)
-        except UserError:  # a key of a group that is null: Hydra does not say so
-            check_belonging(verb, [o.key_or_group for o in overrides])
-            raise
-        tune, seeds, search = of_sweep(verb, config)
-        multirun = bool({*flags} & {*MULTIRUN} or tune or seeds or search)
+        config = composed_whole(verb, fixed, overrides)
+        protocol = protocol_of(verb, config)
+        multirun = bool({*flags} & {*MULTIRUN} or protocol.asked)
         multirun = multirun or mode_of(config) == "RunMode.MULTIRUN"
-        if multirun and verb.name != "train":
-            raise UserError(f"only train makes sweeps (-m), not {verb.name}")
-        if multirun and shown:
-            raise UserError("--cfg shows one job: leave out -m and what makes a sweep")
-        if swept and not multirun:
-            raise several(verb, swept[0])
+        check_mode(verb, multirun, shown, overrides)
         if multirun:
             check_plugins(config)
         with open_dict(config):
             shell = config.pop("hydra")
-        grid, space, factors = [fixed], list[Override](), list[float]()
-        if search:
-            space = [one for one in axes(shell, overrides) if one.is_sweep_override()]
-            check_space(space)
-            grid += [[*fixed, end] for one in space for end in ends(one)]
-        elif multirun:
-            given = axes(shell, overrides)
-            if tune:
-                factors = first_factors(tune, given, overrides)
-                given = [one for one in given if one.key_or_group != FACTOR]
-            if seeds:
-                check_seeds(overrides)
-                given = [o for o in given if o.key_or_group != SEED or not o.is_sweep_override()]
-            grid = jobs(given)
+        protocol, grid = with_grid(protocol, shell, overrides) if multirun else (protocol, [fixed])
         configs = [
-            typed(verb, config if job is fixed else composed(verb.name, job), job) for job in grid
+            typed(verb, config if job == fixed else composed(verb.name, job), job) for job in grid
         ]
-    hydras = [o for o in overrides if o.key_or_group.partition("/")[0].partition(".")[0] == "hydra"]
+    if protocol.seeds:
+        most = range(protocol.seeds.seeds[-1])
+        configs = [replace(one, seed=one.seed + at) for one in configs for at in most]
     sweep = sweep_folder(config.output_dir) if multirun else None
     written = [f"--config-name={verb.name}", *shown, *(["-m"] if multirun else [])]
     written += map(line, overrides)
     if multirun and not any(o.key_or_group == "hydra.sweep.dir" for o in overrides):
         written.append(f"hydra.sweep.dir={quoted(str(sweep))}")
     basic = all("basic" in str(shell[part].get("_target_")) for part in ("launcher", "sweeper"))
+    hydras = [o for o in overrides if o.key_or_group.partition("/")[0].partition(".")[0] == "hydra"]
     by_hydra = verb.name == "train" and (bool(hydras) or not basic)
-    looks = Looks(tuple(seeds.looks), seeds.bound) if seeds else None
-    if looks:
-        most = range(looks.seeds[-1])
-        configs = [replace(one, seed=one.seed + at) for one in configs for at in most]
-    if by_hydra and (tune or seeds or search):
-        word = "search.trials" if search else "tune" if tune else "seeds"
-        raise UserError(f"{word} plans its own jobs: leave out {line(hydras[0])}")
-    return Plan(
-        configs,
-        sweep,
-        written,
-        by_hydra,
-        shows=bool(shown),
-        tune=tune,
-        factors=factors,
-        seeds=looks,
-        search=search,
-        space=space,
-        fixed=fixed,
-    )
+    if by_hydra and protocol.asked:
+        typed_for_hydra = " ".join(map(line, hydras)) or "hydra/launcher"
+        raise UserError(f"{protocol.asked} plans its own jobs: leave out {typed_for_hydra}")
+    return Plan(configs, sweep, written, by_hydra, bool(shown), protocol)
+
+
+def check_flags(flags: Sequence[str]) -> list[str]:
+    """Those of Hydra that print the config."""
+    for flag in flags:
+        if flag not in (*MULTIRUN, *SHOW):
+            raise UserError(f"unknown flag {flag!r}: there are -m, --cfg=job and --help")
+    shown = [flag for flag in flags if flag in SHOW]
+    if [*flags].count("--resolve") == len(shown) > 0:
+        raise UserError("--resolve needs --cfg=job beside it")
+    return shown
+
+
+def composed_whole(verb: Verb, fixed: list[str], overrides: Sequence[Override]) -> DictConfig:
+    """The config of what all jobs share, with Hydra's own settings in it."""
+    if any(o.key_or_group == "hydra/sweeper" and o.value() == "optuna" for o in overrides):
+        raise UserError(OWN_SEARCH)
+    try:
+        return composed(verb.name, fixed, shell=True)
+    except UserError:  # a key of a group that is null: Hydra does not say so
+        check_belonging(verb, [o.key_or_group for o in overrides])
+        raise
+
+
+def check_mode(
+    verb: Verb, multirun: bool, shown: Sequence[str], overrides: Sequence[Override]
+) -> None:
+    swept = [o for o in overrides if o.is_sweep_override()]
+    if multirun and verb.name != "train":
+        raise UserError(f"only train makes sweeps (-m), not {verb.name}")
+    if multirun and shown:
+        raise UserError("--cfg shows one job: leave out -m and what makes a sweep")
+    if swept and not multirun:
+        raise several(verb, swept[0])
 
 
 def typed(verb: Verb, config: DictConfig, overrides: Sequence[str] = ()) -> Any:

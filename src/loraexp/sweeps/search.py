@@ -44,7 +44,6 @@ def search(planned: Plan, progress: Any) -> Sweep:
     Raises:
         UserError: Optuna is not installed, or cannot draw from the space.
     """
-    assert planned.search is not None
     try:
         import optuna
     except ImportError:
@@ -52,20 +51,22 @@ def search(planned: Plan, progress: Any) -> Sweep:
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     sweep = Sweep(folder_of(planned))
     sweep.plan([])
-    searching = Searching(
-        planned, planned.search, sweep, study_in(sweep.folder, planned.search), progress
-    )
+    searching = Searching(planned, sweep, study_in(sweep.folder, rule_of(planned)), progress)
     searching.go_on()
     searching.draw()
     return sweep
 
 
+def rule_of(planned: Plan) -> Search:
+    assert planned.protocol.search is not None
+    return planned.protocol.search
+
+
 def folder_of(planned: Plan) -> Path:
     """By what is searched; how many trials are asked for makes no other search of it."""
-    assert planned.search is not None
     assert planned.sweep is not None
-    rule = {key: value for key, value in asdict(planned.search).items() if key != "trials"}
-    space = sorted(map(line, planned.space))
+    rule = {key: value for key, value in asdict(rule_of(planned)).items() if key != "trials"}
+    space = sorted(map(line, planned.protocol.space))
     content = json.dumps([config_hash(planned.jobs[0]), rule, space])
     return planned.sweep.parents[1] / "searches" / sha256(content.encode()).hexdigest()[:8]
 
@@ -96,10 +97,13 @@ def study_in(folder: Path, rule: Search) -> "optuna.Study":
 @dataclass(frozen=True)
 class Searching:
     planned: Plan
-    rule: Search
     sweep: Sweep
     study: "optuna.Study"
     progress: Any
+
+    @property
+    def rule(self) -> Search:
+        return rule_of(self.planned)
 
     def go_on(self) -> None:
         """Do again what a killed process was doing, and show what is finished already."""
@@ -115,7 +119,7 @@ class Searching:
         """Ask for settings until there are enough of them."""
         from optuna.trial import TrialState
 
-        space, wanted = distributions(self.planned.space), self.rule.trials or 0
+        space, wanted = distributions(self.planned.protocol.space), self.rule.trials or 0
         while (begun := len(self.study.get_trials(deepcopy=False))) < wanted:
             self.study.sampler = self.sampler(begun)
             trial = self.study.ask(fixed_distributions=space)
@@ -174,7 +178,7 @@ class Searching:
         )
 
     def runs(self, drawn: dict[str, Any]) -> Iterator[TrainConfig]:
-        overrides = [*self.planned.fixed, *typed_as(drawn)]
+        overrides = [*self.planned.protocol.fixed, *typed_as(drawn)]
         with initialize_config_dir(str(conf_dir()), version_base="1.3"):
             config = typed(TRAIN, composed(TRAIN.name, overrides), overrides)
         for seed in range(config.seed, config.seed + self.rule.seeds):
