@@ -52,7 +52,7 @@ class Looks:
         if not self.seeds or not rising:
             raise UserError(f"seeds.looks must rise from 2 or more, got {[*self.seeds]}")
         if self.bound not in SHAPES:
-            raise unknown("bound", self.bound, SHAPES)
+            raise unknown("seeds.bound", self.bound, SHAPES)
 
     def in_words(self) -> str:
         """What a table of such a sweep must say."""
