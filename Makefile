@@ -6,7 +6,7 @@ RUN := $(BIN)/python -m loraexp
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo train sweep params methods test test-slow test-browser test-gpu bench scale serving reproduce base base-geometries base-report check lock clean
+.PHONY: help install demo train sweep evidence params methods test test-slow test-browser test-gpu bench bench-tuning scale serving reproduce base base-geometries base-report check lock clean
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## */\t/' | expand -t 12
@@ -27,9 +27,12 @@ train: install  ## one run: make train ARGS="data=sms_spam lora.rank=16"
 	$(RUN) train $(ARGS)
 
 OUT = $(or $(patsubst output_dir=%,%,$(filter output_dir=%,$(ARGS))),outputs)
-sweep: install  ## ranks 1 to 16 x 3 learning rates x 5 seeds on the real messages: tables, figures and a report
+sweep: install  ## ranks 1 to 16 x 5 seeds on the real messages, each at its own learning rate: tables, figures, a report
 	$(RUN) train experiment=rank_sweep data=sms_spam $(ARGS) || test $$? = 1  # 1: some jobs failed
 	$(RUN) report "runs=[$$(ls -d $(OUT)/sweeps/* | tail -n 1)]" by=[lora.rank] out=$(OUT)/report.html
+
+evidence: install  ## docs/evidence: ranks, methods and targets on the real messages (an hour)
+	$(BIN)/python tests/benchmarks/evidence.py $(ARGS)
 
 params: install  ## the trainable-parameter table of the README
 	$(RUN) params 'models=[gpt2,gpt2-large]' 'ranks=[4,8,16]' $(ARGS)
@@ -51,6 +54,9 @@ bench: install  ## texts/s, memory, start beside peft + transformers; bf16 besid
 	$(BIN)/python tests/benchmarks/speed.py --out outputs/bench.json $(ARGS)
 	$(BIN)/python tests/benchmarks/cost.py --out outputs/bench-cost.json
 	$(BIN)/python tests/benchmarks/precision.py --out outputs/bench-precision.json
+
+bench-tuning: install  ## what a tuned sweep takes beside the full grid that is as wide (over an hour)
+	$(BIN)/python tests/benchmarks/tuning.py --out outputs/bench-tuning.json $(ARGS)
 
 scale: install  ## how cost grows with length, batch, model and data (10 minutes)
 	$(BIN)/python tests/benchmarks/scale.py --out outputs/bench-scale.json $(ARGS)
