@@ -75,7 +75,7 @@ def test_it_says_its_cost_before_and_one_decision_after(chosen: tuple[Path, str,
     assert "plan: 2 arms (lora rank=8; head)" in err
     assert err.index("12 to 12 runs") < err.index("trial 1 of")
     (take,) = [line for line in out.splitlines() if line.startswith("Take ")]
-    assert " of the test texts (95 % over seeds: " in take
+    assert " of 24 test texts (95 % over seeds: " in take
     assert "Outside line: TF-IDF" in out
     assert "Not tried: " in out
     runs = [*folder.glob("outputs/train/*")]

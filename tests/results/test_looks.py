@@ -82,12 +82,12 @@ def test_obrien_flemings_first_look_is_the_hardest_and_pococks_are_alike() -> No
 
 @pytest.mark.parametrize("seeds", [(), (1, 3), (3, 3), (5, 3)])
 def test_looks_must_rise_from_two_seeds(seeds: tuple[int, ...]) -> None:
-    with pytest.raises(UserError, match="seeds.looks must rise from 2 or more, got"):
+    with pytest.raises(UserError, match=r"seeds\.looks must rise from 2 or more, got"):
         Looks(seeds)
 
 
 def test_a_bound_or_a_look_that_there_is_not_is_refused() -> None:
-    with pytest.raises(UserError, match="unknown seeds.bound 'pocok'; did you mean 'pocock'"):
+    with pytest.raises(UserError, match=r"unknown seeds\.bound 'pocok'; did you mean 'pocock'"):
         Looks((3, 5), "pocok")
     with pytest.raises(UserError, match="look must be of 1 to 2, got 3"):
         decide(Looks((3, 5)), 3, {})
