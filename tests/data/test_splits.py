@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from split_texts import named, texts_of
 
 from loraexp.config.schema import Data
-from loraexp.data.splits import Split, TextData, load_data, stratified
+from loraexp.data.cutting import stratified
+from loraexp.data.splits import UNMEASURED, Split, TextData, load_data
 from loraexp.errors import UserError
 from loraexp.records.record_types import SPLITS
 
@@ -40,6 +41,26 @@ def test_book_split_of_other_data_is_refused(tmp_path: Path) -> None:
     rows = [("a", "ham"), ("b", "spam"), ("c", "spam")]
     with pytest.raises(UserError, match=r"data\.split=book belongs to data=sms_spam"):
         load_data(own(tmp_path, rows, split="book"))
+
+
+@pytest.mark.parametrize("dedupe", [False, True])
+def test_every_text_trains_where_nothing_is_to_be_measured(dedupe: bool, tmp_path: Path) -> None:
+    rows = [(f"text {at // 2}", "ham" if at % 4 < 2 else "spam") for at in range(80)]
+    whole = load_data(own(tmp_path, rows, split="all", dedupe=dedupe))
+    held_out = load_data(own(tmp_path, rows, dedupe=dedupe))
+    assert sorted(whole.train.texts) == sorted([text for text, _ in rows][:: 2 if dedupe else 1])
+    assert whole.test == held_out.test
+    assert whole.repeats()["test"] == len(whole.test)
+    assert UNMEASURED in whole.warnings()
+    assert UNMEASURED not in held_out.warnings()
+
+
+def test_every_text_of_files_for_each_split_trains_too(tmp_path: Path) -> None:
+    for name in SPLITS:
+        (tmp_path / f"{name}.csv").write_text(f"text,label\n{name} a,x\n{name} b,y\n")
+    data = load_data(Data(name="csv", path=str(tmp_path), split="all"))
+    assert sorted(data.train.texts) == sorted(f"{name} {x}" for name in SPLITS for x in "ab")
+    assert data.test.texts == ["test a", "test b"]
 
 
 SIZES = st.dictionaries(st.sampled_from("abcdef"), st.integers(1, 60), min_size=1)

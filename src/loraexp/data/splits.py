@@ -2,23 +2,23 @@
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import sha256
 
-import numpy as np
 import pandas as pd
 
 from loraexp.config.schema import Data
-from loraexp.data.draws import WHICH, portions, small_shares, train_sample, within_limit
+from loraexp.data.cutting import ALL, SPLITTERS, with_validation
+from loraexp.data.draws import WHICH, small_shares, train_sample, within_limit
 from loraexp.data.labels import absent, alike, in_words, listed, repeated_texts, short
 from loraexp.data.shortcuts import shortcuts
 from loraexp.data.sources import Source, find_source
 from loraexp.errors import UserError, unknown
 from loraexp.records.record_types import SPLITS
 
-ALL = "all"  # of data.split: nothing is held out
+UNMEASURED = "data.split=all: every text is trained on, so no score here measures anything"
 
 
 @dataclass(frozen=True)
@@ -141,11 +141,9 @@ def load_data(config: Data) -> TextData:
     if sample := train_sample(splits["train"].classes, config):
         remarks.append(f"train metrics are of {len(sample):,} texts, {WHICH[config.limit_by]}")
     sizes = {name: len(frame) for name, frame in frames.items()}
-    uneven = [] if "split" in source.frame or config.split == ALL else small_shares(sizes)
+    uneven = [] if "split" in source.frame else small_shares(sizes)
     if config.split == ALL:
-        uneven.append(
-            "data.split=all: every text is trained on, so no score here measures anything"
-        )
+        uneven = [UNMEASURED]
     return TextData(
         **splits,
         labels=source.labels,
@@ -206,51 +204,3 @@ def tutorials_or_own(source: Source, config: Data) -> pd.DataFrame:
     if source.read_by_tutorial is None:
         raise UserError(f"data.split=book belongs to data=sms_spam, got data={config.name}")
     return source.read_by_tutorial
-
-
-def book(frame: pd.DataFrame, seed: int) -> dict[str, pd.DataFrame]:
-    """The tutorial's split: as many ham as spam, shuffled, cut 70/10/20 (seed 123 there)."""
-    spam, ham = (frame[frame["label"] == label] for label in ("spam", "ham"))
-    both = pd.concat([ham.sample(len(spam), random_state=seed), spam])
-    both = both.sample(frac=1, random_state=seed)
-    first, second = int(len(both) * 0.7), int(len(both) * 0.7) + int(len(both) * 0.1)
-    parts = (both[:first], both[first:second], both[second:])
-    return dict(zip(SPLITS, parts, strict=True))
-
-
-def stratified(frame: pd.DataFrame, seed: int) -> dict[str, pd.DataFrame]:
-    """70/10/20 within every class, each rounded to whole texts, then shuffled."""
-    generator = np.random.default_rng(seed)
-    parts: dict[str, list[int]] = {name: [] for name in SPLITS}
-    groups = [rows for _, rows in sorted(frame.groupby("label").indices.items())]
-    sizes = np.array([len(rows) for rows in groups])
-    fifths = portions(sizes, 0.2, sizes - 1, (seed, 0))
-    tenths = portions(sizes, 0.1, sizes - 1 - fifths, (seed, 1))
-    for rows, tenth, fifth in zip(groups, tenths, fifths, strict=True):
-        rows = generator.permutation(rows)
-        parts["test"] += list(rows[:fifth])
-        parts["validation"] += list(rows[fifth : fifth + tenth])
-        parts["train"] += list(rows[fifth + tenth :])
-    return {name: frame.iloc[generator.permutation(rows)] for name, rows in parts.items()}
-
-
-def with_validation(frames: dict[str, pd.DataFrame], seed: int) -> dict[str, pd.DataFrame]:
-    """Where a set comes without validation texts, a tenth of each class's training texts."""
-    if not frames["validation"].empty:
-        return frames
-    train = frames["train"]
-    generator = np.random.default_rng(seed)
-    taken: list[int] = []
-    groups = [rows for _, rows in sorted(train.groupby("label").indices.items())]
-    sizes = np.array([len(rows) for rows in groups])
-    for rows, tenth in zip(groups, portions(sizes, 0.1, sizes - 1, (seed, 1)), strict=True):
-        taken += list(generator.permutation(rows)[:tenth])
-    rest = np.setdiff1d(np.arange(len(train)), taken)
-    return {**frames, "train": train.iloc[rest], "validation": train.iloc[np.sort(taken)]}
-
-
-SPLITTERS: dict[str, Callable[[pd.DataFrame, int], dict[str, pd.DataFrame]]] = {
-    "book": book,
-    "stratified": stratified,
-    ALL: stratified,
-}

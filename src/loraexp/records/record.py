@@ -131,8 +131,7 @@ class Trial:
 def by_loss(run: Trial | Record) -> float:
     """The validation loss, by which runs are ordered before test texts are read."""
     scores = run.metrics if isinstance(run, Trial) else run.metrics["validation"]
-    loss = scores["loss"]
-    return math.inf if loss is None else float(loss)
+    return math.inf if scores["loss"] is None else float(scores["loss"])
 
 
 def read_record(folder: Path) -> Record:
@@ -152,11 +151,7 @@ def read_file(file: Path) -> Record:
 
 
 def read_failure(folder: Path, trial: bool = False) -> Failure:
-    """Why the job of `folder` failed.
-
-    Args:
-        trial: as one that was to be measured on validation texts alone.
-    """
+    """Why the job of `folder` failed, as a run or as a trial."""
     return read(Failure, folder / (TRIAL_FAILED if trial else FAILED))
 
 
