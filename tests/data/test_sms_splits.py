@@ -8,8 +8,8 @@ import pytest
 from split_texts import named, texts_of
 
 from loraexp.config.schema import Data
-from loraexp.data.sources import find_source
 from loraexp.data.cutting import book
+from loraexp.data.sources import find_source
 from loraexp.data.splits import cut, load_data
 from loraexp.records.record_types import SPLITS
 
