@@ -73,7 +73,7 @@ def choose(folder: Path, *words: str) -> tuple[str, str]:
 def test_it_says_its_cost_before_and_one_decision_after(chosen: tuple[Path, str, str]) -> None:
     folder, out, err = chosen
     assert "plan: 2 arms (lora rank=8; head)" in err
-    assert err.index("12 to 12 runs") < err.index("trial 1 of")
+    assert err.index("with 3 seeds: 12 runs") < err.index("trial 1 of")
     (take,) = [line for line in out.splitlines() if line.startswith("Take ")]
     assert " of 24 test texts (95 % over seeds: " in take
     assert "Outside line: TF-IDF" in out

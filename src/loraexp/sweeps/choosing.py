@@ -139,14 +139,18 @@ def choose(config: ChooseConfig, progress: Any = None) -> Chosen:
 
 def told(budget: Budget, tried: Sequence[Sequence[str]], seconds: float) -> list[str]:
     """What it will do and cost, said before it begins."""
-    least, most = (duration(runs * seconds) for runs in (budget.least, budget.most))
+    runs = between(str(budget.least), str(budget.most))
+    cost = between(*(duration(n * seconds) for n in (budget.least, budget.most)))
     return [
         f"plan: {budget.arms} arms ({in_words(tried)})",
-        f"plan: each tries 3 to {budget.rates} learning rates on validation texts, then its best "
-        f"trains with {budget.seeds} seeds: {budget.least} to {budget.most} runs",
-        f"plan: about {seconds:.0f} s a run here: {least} to {most}; runs that are there already "
-        "cost nothing",
+        f"plan: each tries {between('3', str(budget.rates))} learning rates on validation texts, "
+        f"then its best trains with {budget.seeds} seeds: {runs} runs",
+        f"plan: about {seconds:.0f} s a run here, {cost}; runs that are there cost nothing",
     ]
+
+
+def between(least: str, most: str) -> str:
+    return least if least == most else f"{least} to {most}"
 
 
 def in_words(portfolio: Sequence[Sequence[str]]) -> str:
@@ -170,6 +174,7 @@ def on_everything(config: TrainConfig) -> TrainConfig:
 
 def seconds_a_run(config: ChooseConfig) -> float:
     """What a run of the first arm takes on this machine: estimated from some batches of it."""
+    log.info("a few batches first, to know what a run costs here")
     arm = arm_config(config, PORTFOLIO[0])
     texts = len(load_data(config.data).train)
     with TemporaryDirectory() as folder:
