@@ -6,8 +6,8 @@ from statistics import NormalDist
 
 import numpy as np
 
-from loraexp.results.looks import Decision, Looks, decide, racing
-from loraexp.results.stats import Correct
+from loraexp.stats.looks import Decision, Looks, decide, racing
+from loraexp.stats.significance import Correct
 
 Marks = dict[str, dict[int, Correct]]
 

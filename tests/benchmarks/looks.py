@@ -19,8 +19,8 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from made_marks import accuracy, made_marks, sweep
 
 from loraexp.results import looks as module
-from loraexp.results.looks import SHAPES, Decision, Looks, decide
-from loraexp.results.stats import Correct
+from loraexp.stats.looks import SHAPES, Decision, Looks, decide
+from loraexp.stats.significance import Correct
 
 CASES = {
     "none worse": (0.0, 0.0, 0.0, 0.0, 0.0),

@@ -7,7 +7,7 @@ import pytest
 
 from loraexp.records.record import Record
 from loraexp.results.ledger import PUBLISHED, impossible, ledger_table, verdict
-from loraexp.results.stats import next_run
+from loraexp.stats.significance import next_run
 
 MakeRecord = Callable[..., Record]
 

@@ -13,8 +13,8 @@ from loraexp.results.comparison import findings
 from loraexp.results.notes import score_notes
 from loraexp.results.report.markdown import as_markdown
 from loraexp.results.report.report import report
-from loraexp.results.stats import p_of_two_shares
 from loraexp.runtime.escape import markdown_safe
+from loraexp.stats.significance import p_of_two_shares
 from loraexp.sweeps.summary import Summary
 
 

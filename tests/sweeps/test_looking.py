@@ -19,8 +19,8 @@ from loraexp.results.arms import arms
 from loraexp.results.beside import Beside
 from loraexp.results.comparison import findings
 from loraexp.results.fairness import caveats
-from loraexp.results.looks import Looks
 from loraexp.runs.run_folder import RunFolder
+from loraexp.stats.looks import Looks
 from loraexp.sweeps import looking
 from loraexp.sweeps.jobs import Job
 from loraexp.sweeps.looking import by_looks

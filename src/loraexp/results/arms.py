@@ -9,9 +9,10 @@ import numpy as np
 
 from loraexp.records.record import Failure, Record, Trial
 from loraexp.results.arm_keys import NO_CHOICE, check_keys, settings_of, splits_of
-from loraexp.results.crossed import p_of_difference
 from loraexp.results.settings import flat
-from loraexp.results.stats import (
+from loraexp.results.tuned import Tried, tried
+from loraexp.stats.crossed import p_of_difference
+from loraexp.stats.significance import (
     LEVEL,
     Correct,
     Interval,
@@ -19,7 +20,6 @@ from loraexp.results.stats import (
     t_interval,
     wilson_interval,
 )
-from loraexp.results.tuned import Tried, tried
 
 
 @dataclass(frozen=True)

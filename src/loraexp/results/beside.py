@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from loraexp.records.record import Failure, Trial
-from loraexp.results.looks import Looks
+from loraexp.stats.looks import Looks
 
 
 @dataclass(frozen=True)

@@ -4,18 +4,21 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
+
+from loraexp.records.record import Record
 from loraexp.results.arms import Arm, Comparison, best, paired, rivals
-from loraexp.results.power import Detectable, detectable
-from loraexp.results.stats import Interval
-from loraexp.results.superiority import (
+from loraexp.results.tables import Cell, Column, Ends, percent
+from loraexp.stats.power import Detectable, detectable
+from loraexp.stats.significance import Interval
+from loraexp.stats.superiority import (
     MEANINGFUL,
     Agreement,
-    agreement,
+    agreement_of,
     expected_best,
     expected_least,
     p_superior,
 )
-from loraexp.results.tables import Cell, Column, Ends, percent
 
 
 def share(value: float) -> str:
@@ -153,3 +156,20 @@ def span(values: Sequence[float], digits: int) -> str:
     """The least and the largest, or the one that both are."""
     ends = dict.fromkeys(f"{value:.{digits}f}" for value in (min(values), max(values)))
     return " to ".join(ends)
+
+
+def agreement(records: Sequence[Record]) -> Agreement:
+    """Do runs label the same texts alike? By the predictions of all test texts, of which every
+    record holds each.
+
+    Args:
+        records: of one arm; of a seed that is there twice the last counts.
+    """
+    records = [*{record.config["seed"]: record for record in records}.values()]
+    labels = [record.predictions["test"]["predicted"] for record in records]
+    if len(records) < 2:
+        return Agreement(None, None, "one seed")
+    tests = {record.hashes["split"] for record in records}
+    if len(tests) > 1 or len({len(row) for row in labels}) > 1:
+        return Agreement(None, None, "not tested on the same texts")
+    return agreement_of(np.array(labels).T)

@@ -11,12 +11,12 @@ from loraexp.results.arms import Arm, Comparison, arms, compare
 from loraexp.results.beside import NOTHING, Beside
 from loraexp.results.beyond_p import beyond
 from loraexp.results.fairness import caveats, repeats
-from loraexp.results.looks import Looks
 from loraexp.results.notes import failed_lines, score_notes
 from loraexp.results.sequential import at_looks
 from loraexp.results.settings import conditions, flat, heading, is_typed, uses
 from loraexp.results.tables import Cell, Column, Table, ends, narrowed, percent
 from loraexp.results.tuned import in_words
+from loraexp.stats.looks import Looks
 
 # For a terminal; files have all.
 BRIEF = (

@@ -6,9 +6,9 @@ from loraexp.records.record import Record
 from loraexp.records.typed_json import value_at
 from loraexp.results.arm_keys import splits_of
 from loraexp.results.arms import Arm, Setting
-from loraexp.results.looks import Looks
 from loraexp.results.sequential import reached
 from loraexp.results.tuned import protocol_faults
+from loraexp.stats.looks import Looks
 
 TUNED = {"optim.lr", "optim.lr_factor"}
 

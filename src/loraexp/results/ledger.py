@@ -10,8 +10,8 @@ from statistics import mean
 
 from loraexp.records.record import Record
 from loraexp.records.record_types import SPLITS
-from loraexp.results.stats import Interval, next_run
 from loraexp.results.tables import Column, Table
+from loraexp.stats.significance import Interval, next_run
 
 Scores = tuple[float, float, float]  # train, validation, test accuracy in percent
 

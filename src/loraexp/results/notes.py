@@ -4,8 +4,8 @@ and test are of one kind."""
 from collections.abc import Iterator, Sequence
 
 from loraexp.records.record import Failure, Record
-from loraexp.results.stats import LEVEL, holm, p_of_two_shares
 from loraexp.runtime.escape import printable
+from loraexp.stats.significance import LEVEL, holm, p_of_two_shares
 
 
 def score_notes(records: Sequence[Record]) -> Iterator[str]:

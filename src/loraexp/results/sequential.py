@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from loraexp.results.arms import Arm, Comparison, best, rivals
-from loraexp.results.looks import Looks, decide
+from loraexp.stats.looks import Looks, decide
 
 
 def at_looks(

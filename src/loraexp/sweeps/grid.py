@@ -13,7 +13,7 @@ from loraexp.config.keys import Verb
 from loraexp.config.overrides import MOST_JOBS, cannot_read, line, parsed, values
 from loraexp.config.sweep import Search, Seeds, SweepConfig, Tune
 from loraexp.errors import UserError
-from loraexp.results.looks import Looks
+from loraexp.stats.looks import Looks
 from loraexp.sweeps.space import check_space, ends
 
 RATE, FACTOR, SEED = "optim.lr", "optim.lr_factor", "seed"

@@ -7,9 +7,9 @@ from typing import Any
 
 from loraexp.config.schema import TrainConfig
 from loraexp.results.arms import marks_of
-from loraexp.results.looks import Looks, decide, racing
-from loraexp.results.stats import Correct
 from loraexp.runs.run_folder import RunFolder
+from loraexp.stats.looks import Looks, decide, racing
+from loraexp.stats.significance import Correct
 from loraexp.sweeps.jobs import Job, launch
 from loraexp.sweeps.sweep_folder import Sweep
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from loraexp.data.splits import TextData
-from loraexp.results.stats import wilson_interval
+from loraexp.stats.significance import wilson_interval
 
 STRENGTHS = (0.1, 1.0, 10.0, 100.0)  # C: validation texts choose
 

@@ -18,11 +18,11 @@ from loraexp.records.record import (
     Trial,
     by_loss,
 )
-from loraexp.results.looks import Looks
 from loraexp.results.settings import by_name, differs, flat, heading
 from loraexp.results.tables import Column, Table, percent
 from loraexp.runs.run_folder import RunFolder
 from loraexp.runtime.atomic import read_text, write_whole
+from loraexp.stats.looks import Looks
 
 PLAN, JOBS, TRIALS, LOOKS = "plan.txt", "jobs", "trials", "looks.json"
 LONGEST = 2**16  # bytes of a path

@@ -16,10 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from loraexp.errors import UserError, unknown
-from loraexp.results.all_pairs import shaffer
-from loraexp.results.crossed import p_of_difference
-from loraexp.results.quadrature import legendre
-from loraexp.results.stats import LEVEL, Correct
+from loraexp.stats.all_pairs import shaffer
+from loraexp.stats.crossed import p_of_difference
+from loraexp.stats.quadrature import legendre
+from loraexp.stats.significance import LEVEL, Correct
 
 Verdict = Literal["told apart", "go on", "out of the race", "stop: budget reached"]
 

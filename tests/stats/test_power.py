@@ -7,8 +7,8 @@ import pytest
 from made_marks import effect_of, made_marks
 from scipy import stats
 
-from loraexp.results.crossed import differences, p_of_difference, spread_of
-from loraexp.results.power import (
+from loraexp.stats.crossed import differences, p_of_difference, spread_of
+from loraexp.stats.power import (
     Detectable,
     detectable,
     noncentral,
@@ -16,7 +16,7 @@ from loraexp.results.power import (
     power_of_t,
     powers,
 )
-from loraexp.results.stats import LEVEL, Correct, mcnemar
+from loraexp.stats.significance import LEVEL, Correct, mcnemar
 
 
 @pytest.mark.parametrize("df", [1, 2, 4, 11, 30.5])

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from loraexp.results.stats import Correct, mcnemar
+from loraexp.stats.significance import Correct, mcnemar
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from loraexp.records.record import Record
-from loraexp.results.crossed import differences
-from loraexp.results.stats import LEVEL, Correct, Interval
+from loraexp.stats.crossed import differences
+from loraexp.stats.significance import LEVEL, Correct, Interval
 
 MEANINGFUL = 0.75  # Bouthillier et al. 2021, sec. 4
 DRAWS = 4_000  # of the bootstrap
@@ -81,23 +80,6 @@ class Agreement:
     share: float | None
     kappa: float | None
     why: str | None = None
-
-
-def agreement(records: Sequence[Record]) -> Agreement:
-    """Do runs label the same texts alike? By the predictions of all test texts, of which every
-    record holds each.
-
-    Args:
-        records: of one arm; of a seed that is there twice the last counts.
-    """
-    records = [*{record.config["seed"]: record for record in records}.values()]
-    labels = [record.predictions["test"]["predicted"] for record in records]
-    if len(records) < 2:
-        return Agreement(None, None, "one seed")
-    tests = {record.hashes["split"] for record in records}
-    if len(tests) > 1 or len({len(row) for row in labels}) > 1:
-        return Agreement(None, None, "not tested on the same texts")
-    return agreement_of(np.array(labels).T)
 
 
 def agreement_of(labels: NDArray[np.int64]) -> Agreement:

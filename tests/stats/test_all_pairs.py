@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from loraexp.results.all_pairs import equal_pairs, shaffer
-from loraexp.results.stats import holm
+from loraexp.stats.all_pairs import equal_pairs, shaffer
+from loraexp.stats.significance import holm
 
 
 @pytest.fixture(autouse=True)

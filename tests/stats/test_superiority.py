@@ -10,10 +10,10 @@ from made_marks import made_marks
 from statsmodels.stats.inter_rater import fleiss_kappa
 
 from loraexp.records.record import Record
-from loraexp.results.stats import Correct
-from loraexp.results.superiority import (
+from loraexp.results.beyond_p import agreement
+from loraexp.stats.significance import Correct
+from loraexp.stats.superiority import (
     Agreement,
-    agreement,
     agreement_of,
     expected_best,
     expected_least,

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loraexp.results.crossed import p_of_difference
-from loraexp.results.stats import Correct, holm, t_interval, wilson_interval
+from loraexp.stats.crossed import p_of_difference
+from loraexp.stats.significance import Correct, holm, t_interval, wilson_interval
 
 
 def test_interval_over_seeds_is_students_t() -> None:

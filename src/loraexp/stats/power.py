@@ -9,9 +9,9 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from loraexp.results.crossed import differences, spread_of
-from loraexp.results.quadrature import legendre
-from loraexp.results.stats import LEVEL, Correct
+from loraexp.stats.crossed import differences, spread_of
+from loraexp.stats.quadrature import legendre
+from loraexp.stats.significance import LEVEL, Correct
 
 CHANCE = 0.8  # of showing it (Cohen 1988, "Statistical Power Analysis", sec. 2.4)
 RARE = 1e-9  # numbers of differing texts that are rarer than this are left out

@@ -9,8 +9,8 @@ from made_marks import made_marks, sweep
 from scipy import stats
 
 from loraexp.errors import UserError
-from loraexp.results.looks import SHAPES, Looks, crossing, decide, racing
-from loraexp.results.stats import LEVEL
+from loraexp.stats.looks import SHAPES, Looks, crossing, decide, racing
+from loraexp.stats.significance import LEVEL
 
 
 @pytest.fixture(autouse=True)
@@ -184,7 +184,7 @@ def test_looking_without_paying_for_it_names_winners_too_often(
 ) -> None:
     """The negative control: each look and each pair at 5 %, as if it were the only one."""
     monkeypatch.setattr(Looks, "corrected", lambda self, look, p: p)
-    monkeypatch.setattr("loraexp.results.looks.shaffer", lambda values, arms: [*values])
+    monkeypatch.setattr("loraexp.stats.looks.shaffer", lambda values, arms: [*values])
     assert false_winners(Looks((3, 6)), 50, arms=4) > 5
 
 

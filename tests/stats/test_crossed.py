@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from loraexp.results.crossed import differences, p_of_difference, p_of_t, spread_of
-from loraexp.results.stats import mcnemar, paired_t
+from loraexp.stats.crossed import differences, p_of_difference, p_of_t, spread_of
+from loraexp.stats.significance import mcnemar, paired_t
 
 
 def anova(found: np.ndarray) -> tuple[float, float, float]:
