@@ -14,8 +14,7 @@ from loraexp.results.report.figures import figures
 from loraexp.results.report.plots import as_svg
 from loraexp.results.report.report import answer
 from loraexp.results.tables import FORMATS
-from loraexp.runtime import hardware
-from loraexp.runtime.escape import markdown_notes, markdown_safe
+from loraexp.runtime.escape import markdown_safe
 from loraexp.sweeps.collect import collect
 
 DOCS = Path(__file__).parents[2] / "docs" / "evidence"
@@ -47,7 +46,6 @@ def main() -> None:
             command = [sys.executable, "-m", "loraexp", *words, f"output_dir={outputs}"]
             subprocess.run(command, check=True)
         parts += section(name, question, by, outputs, " ".join(words))
-    parts.append(f"Made on {hardware.device_name('cpu', 1)}.\n")
     (DOCS / "README.md").write_text("\n".join(parts), encoding="utf-8")
 
 
@@ -62,15 +60,16 @@ def section(name: str, question: str, by: list[str], outputs: Path, command: str
             file.write_text(as_svg(drawn), encoding="utf-8")
             pictures.append(f"![{question} By {figure}]({file.name})")
     runs, trials = len(found.records), len(found.beside.trials)
+    device = found.records[0].device
     return [
         f"## {question}\n",
         f"    python -m loraexp {command}\n",
-        f"{trials} runs looked for learning rates, {runs} are compared.\n",
+        f"{trials} runs looked for learning rates, {runs} are compared ({device}).\n",
         *(f"{markdown_safe(line)}  " for line in answer(found.records, by, found.beside)),
         "",
         FORMATS["markdown"](table.brief(120)),
         "",
-        markdown_notes(table.notes),
+        *(f"- {markdown_safe(note.removeprefix('- '))}" for note in table.notes),
         "",
         *pictures,
         "",
