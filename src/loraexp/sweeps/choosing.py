@@ -1,9 +1,12 @@
 """A choice: plan within a budget which arms to try, run them as a tuned sweep, and decide."""
 
+import json
 import logging
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from hashlib import sha256
+from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
@@ -12,7 +15,7 @@ from hydra import initialize_config_dir
 from loraexp.config.choice import ARM, ChooseConfig
 from loraexp.config.compose import composed, conf_dir, register
 from loraexp.config.schema import Logger, TrainConfig
-from loraexp.config.stored import from_dict
+from loraexp.config.stored import from_dict, plain
 from loraexp.config.sweep import Tune
 from loraexp.data.splits import load_data
 from loraexp.errors import UserError
@@ -20,6 +23,7 @@ from loraexp.records.record import Record
 from loraexp.results.arm_keys import varied
 from loraexp.results.arms import arms
 from loraexp.results.decision import Decision, decide
+from loraexp.runtime.atomic import read_text, write_whole
 from loraexp.sweeps.as_typed import as_typed
 from loraexp.sweeps.executor import run_sweep
 from loraexp.sweeps.grid import Protocol
@@ -102,8 +106,8 @@ def choose(config: ChooseConfig, progress: Any = None) -> Chosen:
     Raises:
         UserError: a budget of less than two arms, data or a base that does not work.
     """
-    seconds = seconds_a_run(config)
-    budget = Budget.of(config.runs or math.floor(60 * (config.minutes or 0) / seconds))
+    runs, seconds = afforded(config)
+    budget = Budget.of(runs)
     tried, left = PORTFOLIO[: budget.arms], PORTFOLIO[budget.arms :]
     for line in told(budget, tried, seconds):
         log.info(line)
@@ -135,6 +139,27 @@ def choose(config: ChooseConfig, progress: Any = None) -> Chosen:
         f"  {as_typed(on_everything(best))}",
     ]
     return Chosen(lines, all_ran, decision)
+
+
+def afforded(config: ChooseConfig) -> tuple[int, float]:
+    """How many runs, and the seconds that each takes here. It is asked once: what was planned for a
+    number of minutes stays planned, however fast the machine is when the command is typed again."""
+    content = plain(config)
+    del content["output_dir"]
+    name = sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:8]
+    file = Path(config.output_dir) / "choices" / f"{name}.json"
+    if not file.is_file():
+        seconds = seconds_a_run(config)
+        runs = config.runs or math.floor(60 * (config.minutes or 0) / seconds)
+        Budget.of(runs)  # raises
+        write_whole(file, json.dumps({"runs": runs, "seconds": seconds}) + "\n")
+    try:
+        planned = json.loads(read_text(file.parent, file.name))
+        return int(planned["runs"]), float(planned["seconds"])
+    except (ValueError, TypeError, KeyError, OSError, RecursionError) as error:
+        raise UserError(
+            f"{file} is damaged: {error}; without it the choice is planned anew"
+        ) from None
 
 
 def told(budget: Budget, tried: Sequence[Sequence[str]], seconds: float) -> list[str]:
