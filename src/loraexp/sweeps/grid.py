@@ -4,6 +4,7 @@ import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from hydra.core.override_parser.types import Override
 from omegaconf import DictConfig
@@ -13,8 +14,10 @@ from loraexp.config.keys import Verb
 from loraexp.config.overrides import MOST_JOBS, cannot_read, line, parsed, values
 from loraexp.config.sweep import Search, Seeds, SweepConfig, Tune
 from loraexp.errors import UserError
-from loraexp.stats.looks import Looks
 from loraexp.sweeps.space import check_space, ends
+
+if TYPE_CHECKING:
+    from loraexp.stats.looks import Looks
 
 RATE, FACTOR, SEED = "optim.lr", "optim.lr_factor", "seed"
 
@@ -34,7 +37,7 @@ class Protocol:
 
     tune: Tune | None = None
     factors: Sequence[float] = ()
-    seeds: Looks | None = None
+    seeds: "Looks | None" = None
     search: Search | None = None
     space: Sequence[Override] = ()
     fixed: Sequence[str] = ()
@@ -58,13 +61,18 @@ def protocol_of(verb: Verb, config: DictConfig) -> Protocol:
     tune: Tune | None = to_typed(config.tune) if config.tune else None
     seeds: Seeds | None = to_typed(config.seeds) if config.seeds else None
     search: Search = to_typed(config.search)
-    looks = Looks(tuple(seeds.looks), seeds.bound) if seeds else None
     if search.trials is None:
-        return Protocol(tune=tune, seeds=looks)
+        return Protocol(tune=tune, seeds=looks_of(seeds) if seeds else None)
     if tune or seeds:
         word = "tune" if tune else "seeds"
         raise UserError(f"search.trials plans rates and seeds itself: leave out {word}")
     return Protocol(search=search)
+
+
+def looks_of(seeds: Seeds) -> "Looks":
+    from loraexp.stats.looks import Looks  # numpy: not at start
+
+    return Looks(tuple(seeds.looks), seeds.bound)
 
 
 def with_grid(
