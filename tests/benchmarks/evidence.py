@@ -31,7 +31,8 @@ the source tutorial: 1,045 + 149 + 300 texts) with its embedded base, `nano`. Ea
 learning rate on validation texts first. Written by `make evidence`; no number here is typed.
 
 The tables of methods and of targets were first read with three seeds and then given five, since
-three had little power; their p values do not pay for that look. All rows were tied before and after.
+three had little power; their p values do not pay for that look. All rows were tied before and
+after.
 """
 
 
