@@ -44,11 +44,13 @@ class Beyond:
 
     Args:
         cells: by an arm's name.
+        power: of the notes, those on what would have shown.
     """
 
     columns: Sequence[Column] = ()
     cells: Mapping[tuple[object, ...], Sequence[Cell]] = field(default_factory=dict)
     notes: Sequence[str] = ()
+    power: Sequence[str] = ()
 
 
 def beyond(
@@ -77,13 +79,14 @@ def beyond(
         for arm, size, win, labels in zip(found, sizes, wins, alike, strict=True)
     }
     name = "baseline" if baseline else "best"
+    power = [*power_note([size for size in sizes if size])]
     notes = [
-        *power_note([size for size in sizes if size]),
+        *power,
         *superiority_note([win for win in wins if win], name),
         *agreement_note([one.share for one in alike if one.share is not None]),
         *tuning_note(baseline or best(found), name),
     ]
-    return Beyond(COLUMNS, cells, notes)
+    return Beyond(COLUMNS, cells, notes, power)
 
 
 def cells_of(size: Detectable | None, win: Interval | None, labels: Agreement) -> list[Cell]:

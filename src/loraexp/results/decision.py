@@ -31,7 +31,7 @@ def decide(arms: Sequence[Arm], by: Sequence[str]) -> Decision:
     tied = [(arm, one) for arm, one in pairs if one is None or not one.significant]
     chosen, against = min(tied, key=lambda pair: (pair[0].trainable, -pair[0].seeds.mean))
     lines = [*why(chosen, against, best(arms)), *others(chosen, pairs)]
-    lines += [note for note in beyond(arms, compared, None).notes if note.startswith("Power")]
+    lines += beyond(arms, compared, None).power
     if reasons := caveats(arms, by):
         lines += ["Not evidence of which is better, because", *(f"- {r}" for r in reasons)]
     return Decision(chosen, lines)

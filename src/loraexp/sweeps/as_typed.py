@@ -2,6 +2,7 @@
 
 import shlex
 
+from loraexp.config.help import show
 from loraexp.config.keys import walk
 from loraexp.config.overrides import groups_of
 from loraexp.config.quoting import escaped_keys, pasted
@@ -29,12 +30,6 @@ def as_typed(config: TrainConfig) -> str:
 
 
 def spelt(value: object) -> str:
-    if value is None:
-        return "null"
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, list):
-        return f"[{','.join(map(str, value))}]"
     if isinstance(value, dict):
         return escaped_keys(f"{{{','.join(f'{name}:{one}' for name, one in value.items())}}}")
-    return str(value)
+    return show(value)

@@ -22,7 +22,7 @@ from loraexp.errors import UserError
 from loraexp.records.record import Record
 from loraexp.results.arm_keys import varied
 from loraexp.results.arms import arms
-from loraexp.results.decision import Decision, decide
+from loraexp.results.decision import decide
 from loraexp.runtime.atomic import read_text, write_whole
 from loraexp.sweeps.as_typed import as_typed
 from loraexp.sweeps.executor import run_sweep
@@ -97,7 +97,6 @@ class Chosen:
 
     lines: Sequence[str]
     all_ran: bool
-    decision: Decision
 
 
 def choose(config: ChooseConfig, progress: Any = None) -> Chosen:
@@ -138,7 +137,7 @@ def choose(config: ChooseConfig, progress: Any = None) -> Chosen:
         "Train it on all your texts (its scores then measure nothing, for it has seen them):",
         f"  {as_typed(on_everything(best))}",
     ]
-    return Chosen(lines, all_ran, decision)
+    return Chosen(lines, all_ran)
 
 
 def afforded(config: ChooseConfig) -> tuple[int, float]:

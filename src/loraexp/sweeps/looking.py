@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from typing import Any
 
 from loraexp.config.schema import TrainConfig
@@ -12,6 +11,7 @@ from loraexp.stats.looks import Looks, decide, racing
 from loraexp.stats.significance import Correct
 from loraexp.sweeps.jobs import Job, launch
 from loraexp.sweeps.sweep_folder import Sweep
+from loraexp.sweeps.tuning import by_arm
 
 log = logging.getLogger("loraexp")
 
@@ -19,9 +19,7 @@ log = logging.getLogger("loraexp")
 def by_looks(configs: Sequence[TrainConfig], looks: Looks, sweep: Sweep, progress: Any) -> None:
     """Train the seeds of each look, of the arms that those before did not tell apart."""
     sweep.declare(looks)
-    arms: dict[str, list[TrainConfig]] = {}
-    for config in configs:
-        arms.setdefault(repr(replace(config, seed=0)), []).append(config)
+    arms = by_arm(configs)
     going, trained, before = [*arms], 0, 0
     for look, seeds in enumerate(looks.seeds, 1):
         wave = [config for arm in going for config in arms[arm][before:seeds]]

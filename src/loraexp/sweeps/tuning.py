@@ -74,10 +74,7 @@ class Tuning:
 
     @classmethod
     def of(cls, finals: Sequence[TrainConfig], rule: Tune, start: Collection[float]) -> "Tuning":
-        arms: dict[str, list[TrainConfig]] = {}
-        for config in finals:
-            arms.setdefault(repr(replace(config, seed=0)), []).append(config)
-        return cls(rule, arms, sorted(start))
+        return cls(rule, by_arm(finals), sorted(start))
 
     @property
     def seeds(self) -> list[int]:
@@ -138,6 +135,14 @@ class Tuning:
                 "chosen": (best := best_of(losses)),
                 "inside": min(losses) < best < max(losses),
             }
+
+
+def by_arm(configs: Sequence[TrainConfig]) -> dict[str, list[TrainConfig]]:
+    """The runs of each arm, by what it is: all but the seed."""
+    arms: dict[str, list[TrainConfig]] = {}
+    for config in configs:
+        arms.setdefault(repr(replace(config, seed=0)), []).append(config)
+    return arms
 
 
 def at_factor(config: TrainConfig, factor: float) -> TrainConfig:
