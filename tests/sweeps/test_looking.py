@@ -23,6 +23,7 @@ from loraexp.runs.run_folder import RunFolder
 from loraexp.stats.looks import Looks
 from loraexp.sweeps import looking
 from loraexp.sweeps.jobs import Job
+from loraexp.sweeps.live.watch import Watch
 from loraexp.sweeps.looking import by_looks
 from loraexp.sweeps.sweep_folder import Sweep
 
@@ -66,7 +67,7 @@ def swept(
             for rank in rates
             for seed in range(LOOKS.seeds[-1])
         ]
-        by_looks(configs, LOOKS, Sweep(tmp_path / "sweeps" / "a"), None)
+        by_looks(configs, LOOKS, Sweep(tmp_path / "sweeps" / "a"), Watch("a", [], False, False))
         ranks = [one.config["lora"]["rank"] for one in Sweep(tmp_path / "sweeps" / "a").outcomes()]
         return {rank: ranks.count(rank) for rank in rates}
 
