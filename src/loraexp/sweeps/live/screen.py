@@ -79,7 +79,7 @@ def screen(board: Board, now: float, width: int, ascii: bool = False) -> Text:
         last = board.failures[-1]
         rows.append(("failed", head(f"{last.task.what}: {last.reason}", room), "red"))
     took = f"{duration(now - board.began)} so far"
-    rows.append(("time", fitted([took, *left(board, now)], room), ""))
+    rows.append(("time", fitted([*left(board, now), took], room), ""))
     text = Text(no_wrap=True, overflow="crop", end="")
     for number, (label, row, style) in enumerate(rows):
         text.append("\n" * bool(number) + f"{label:<{LABEL}}", "dim")
