@@ -140,6 +140,26 @@ def test_whatever_ends_it_leaves_a_clean_terminal(
     assert terminal.lines == ["before", "after"]
 
 
+def test_a_signal_while_a_line_is_written_writes_it_no_second_time(terminal: Terminal) -> None:
+    write = terminal.stream.write
+
+    def struck(text: str) -> int:
+        written = write(text)
+        if "a line" in text:
+            terminal.stream.write = write  # type: ignore[method-assign]
+            raise KeyboardInterrupt
+        return written
+
+    def ended() -> None:
+        with below(shown):
+            terminal.stream.write = struck  # type: ignore[method-assign]
+            print("a line", file=sys.stderr)
+
+    with terminal, pytest.raises(KeyboardInterrupt):
+        ended()
+    assert terminal.lines == ["a line"]
+
+
 def test_a_terminal_that_is_gone_ends_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     class Gone(io.StringIO):
         def write(self, text: str) -> int:

@@ -98,7 +98,12 @@ class Above(io.TextIOBase):
         for line in whole:
             # Of a line that was drawn anew, as bars are, what it was at last.
             last = line.rstrip("\r").rpartition("\r")[2]
-            self.console.print(Text.from_ansi(last), soft_wrap=True)
+            try:
+                self.console.print(Text.from_ansi(last), soft_wrap=True)
+            except BaseException:  # a signal, as it was written: it is not written once more
+                self.console.begin_capture()
+                self.console.end_capture()
+                raise
         return len(text)
 
     def finish(self) -> None:
