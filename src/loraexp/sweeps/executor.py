@@ -38,31 +38,33 @@ def run_sweep(planned: Plan) -> bool:
         return show_search(sweep)
     sweep = Sweep(planned.sweep)
     sweep.plan([RunFolder.of(config).path for config in planned.jobs])
-    with watching(planned, sweep.folder) as watch:
-        do_all(planned, sweep, watch)
+    from loraexp.sweeps.workers import crew
+
+    with watching(planned, sweep.folder) as watch, crew(planned.protocol.workers, watch) as doing:
+        do_all(planned, sweep, watch, doing)
     return show_sweep(sweep)
 
 
-def do_all(planned: Plan, sweep: Sweep, watch: Watch) -> None:
+def do_all(planned: Plan, sweep: Sweep, watch: Watch, doing: Any) -> None:
     jobs: Sequence[TrainConfig] = planned.jobs
     if planned.by_hydra:
         watch.know(jobs)
         hydras(planned, watch)
         return
     if planned.protocol.tune:
-        jobs = tuned(planned, sweep, watch)
+        jobs = tuned(planned, sweep, watch, doing)
         sweep.plan([RunFolder.of(config).path for config in jobs])
     if planned.protocol.seeds:
         from loraexp.sweeps.looking import by_looks
 
-        by_looks(jobs, planned.protocol.seeds, sweep, watch)
+        by_looks(jobs, planned.protocol.seeds, sweep, watch, doing)
     else:
-        train_all(jobs, sweep, watch)
+        train_all(jobs, sweep, watch, doing)
 
 
-def tuned(planned: Plan, sweep: Sweep, watch: Watch) -> list[TrainConfig]:
+def tuned(planned: Plan, sweep: Sweep, watch: Watch, doing: Any) -> list[TrainConfig]:
     """Try learning rates until every arm has its own; returns the final runs with theirs."""
-    from loraexp.sweeps.jobs import Job, launch
+    from loraexp.sweeps.jobs import Job
     from loraexp.sweeps.tuning import Tuning
 
     rule = planned.protocol.tune
@@ -73,19 +75,17 @@ def tuned(planned: Plan, sweep: Sweep, watch: Watch) -> list[TrainConfig]:
     watch.know([final for finals in tuning.arms.values() for final in finals[:first]])
     while wave := tuning.missing(begun := {*sweep.begun(TRIALS)}):
         watch.know([*trials, *wave], trial=True)
-        for number, config in enumerate(wave, len(trials)):
-            launch(Job(sweep, number, config, trial=True), watch)
+        doing([Job(sweep, at, config, trial=True) for at, config in enumerate(wave, len(trials))])
         trials += wave
     tuning.write(sweep.folder, begun)
     return tuning.finals(begun)
 
 
-def train_all(configs: Sequence[TrainConfig], sweep: Sweep, watch: Watch) -> None:
-    from loraexp.sweeps.jobs import Job, launch
+def train_all(configs: Sequence[TrainConfig], sweep: Sweep, watch: Watch, doing: Any) -> None:
+    from loraexp.sweeps.jobs import Job
 
     watch.know(configs)
-    for number, config in enumerate(configs):
-        launch(Job(sweep, number, config), watch)
+    doing([Job(sweep, number, config) for number, config in enumerate(configs)])
 
 
 def hydras(

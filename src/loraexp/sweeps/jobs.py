@@ -74,6 +74,10 @@ class Job:
     def kind(self) -> str:
         return TRIALS if self.trial else JOBS
 
+    @property
+    def place(self) -> tuple[bool, int]:
+        return self.trial, self.number
+
     def write(self) -> Path:
         """Leave it as a file, from which `read` has it again in any process."""
         content = {"config": {**plain(self.config), "rerun": self.config.rerun}}
@@ -122,9 +126,14 @@ def do_elsewhere(job: Job) -> Record | Trial | Failure:
         process.terminate()
         process.wait()
         raise
-    folder = RunFolder.of(job.config)
     if status:
         return failed(job, f"its process ended with status {status}")
+    return outcome_of(job)
+
+
+def outcome_of(job: Job) -> Record | Trial | Failure:
+    """What shows in its run's folder of a job that was done."""
+    folder = RunFolder.of(job.config)
     if job.trial:
         return folder.trial_or_failure()
     return folder.record() if folder.finished else folder.failure()

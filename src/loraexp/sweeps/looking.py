@@ -8,15 +8,18 @@ from loraexp.results.arms import marks_of
 from loraexp.runs.run_folder import RunFolder
 from loraexp.stats.looks import Looks, decide, racing
 from loraexp.stats.significance import Correct
-from loraexp.sweeps.jobs import Job, launch
+from loraexp.sweeps.jobs import Job
 from loraexp.sweeps.live.watch import Watch
 from loraexp.sweeps.sweep_folder import Sweep
 from loraexp.sweeps.tuning import by_arm
+from loraexp.sweeps.workers import Doing
 
 log = logging.getLogger("loraexp")
 
 
-def by_looks(configs: Sequence[TrainConfig], looks: Looks, sweep: Sweep, watch: Watch) -> None:
+def by_looks(
+    configs: Sequence[TrainConfig], looks: Looks, sweep: Sweep, watch: Watch, doing: Doing
+) -> None:
     """Train the seeds of each look, of the arms that those before did not tell apart."""
     sweep.declare(looks)
     arms = by_arm(configs)
@@ -24,8 +27,7 @@ def by_looks(configs: Sequence[TrainConfig], looks: Looks, sweep: Sweep, watch: 
     for look, seeds in enumerate(looks.seeds, 1):
         wave = [config for arm in going for config in arms[arm][before:seeds]]
         watch.know([*jobs, *wave])
-        for number, config in enumerate(wave, len(jobs)):
-            launch(Job(sweep, number, config), watch)
+        doing([Job(sweep, number, config) for number, config in enumerate(wave, len(jobs))])
         jobs, before = [*jobs, *wave], seeds
         marks = {name: dict(marked(own[:seeds])) for name, own in arms.items()}
         decisions = decide(looks, look, marks)
