@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 from in_process import command
+from lightning.pytorch import Callback, LightningModule, Trainer
 from made_records import MakeRecord
 
 from loraexp.commands.runs import rows
@@ -20,6 +21,7 @@ from loraexp.records.record import Failure, Record, Trial
 from loraexp.runs.run_folder import LOCK, RunFolder
 from loraexp.sweeps.listing import STATES, listing
 from loraexp.sweeps.sweep_folder import Sweep
+from loraexp.training.run import train
 
 
 @pytest.fixture
@@ -208,3 +210,24 @@ def test_the_newest_file_dates_a_run_without_a_result(outputs: Path) -> None:
         os.utime(file, (0, 86400))
     (found,) = listing([str(run)], [])
     assert (found.when.timestamp(), found.accuracy) == (86400, None)
+
+
+class Struck(Callback):
+    """Ends a training in its second epoch."""
+
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if trainer.current_epoch == 1:
+            raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize(("logger", "words"), [("csv", " after 1 of 3 epochs"), ("none", "")])
+def test_a_run_that_was_cut_short_says_of_what_it_is_and_how_far(
+    small: TrainConfig, logger: str, words: str
+) -> None:
+    small.logger.name, small.trainer.max_epochs = logger, 3
+    with pytest.raises(KeyboardInterrupt):
+        train(small, progress=Struck())
+    where = ["state=cut_short", "lora.rank=2", f"data.limit={small.data.limit}"]
+    (found,) = listing([small.output_dir], where)
+    assert found.told == f"cut short{words}"
+    assert found.path == RunFolder.of(small).path.resolve()

@@ -15,7 +15,7 @@ from loraexp.config.stored import completed
 from loraexp.errors import UserError, unknown
 from loraexp.records.record import Failure, Record, Trial
 from loraexp.results.settings import chosen, conditions, flat
-from loraexp.runs.removal import GONE, size, walk
+from loraexp.runs.removal import GONE, entries, size, walk
 from loraexp.runs.run_folder import CONFIG, LOCK, RunFolder
 from loraexp.runtime.atomic import read_text
 from loraexp.sweeps.collect import candidates
@@ -197,4 +197,4 @@ def epochs_of(path: Path) -> int | None:
 
 def newest(path: Path) -> float:
     """When the latest of a run's files was written."""
-    return max((file.lstat().st_mtime for file in path.rglob("*")), default=path.stat().st_mtime)
+    return max((file.lstat().st_mtime for file in entries(path)), default=path.stat().st_mtime)

@@ -21,6 +21,7 @@ from loraexp.sweeps.live.board import Began, Board, Ended, Event, Known, Stepped
 from loraexp.sweeps.live.screen import lines, screen
 from loraexp.sweeps.live.terminal import below, has_screen
 from loraexp.sweeps.plan import Plan
+from loraexp.sweeps.sweep_folder import setting
 
 log = logging.getLogger("loraexp")
 
@@ -91,7 +92,10 @@ class Watch:
             keys = [k for k in keys if not k.startswith("optim.lr") and not (trial and k == "seed")]
             own["lr"] = f"{config.optim.lr * config.optim.lr_factor:g}"
             keys = [*keys, "lr"]
-        return ", ".join(f"{heading(key)}={own[key]}" for key in keys) or RunFolder.of(config).name
+        return (
+            ", ".join(f"{heading(key)}={setting(own[key])}" for key in keys)
+            or RunFolder.of(config).name
+        )
 
 
 def there(config: TrainConfig, trial: bool) -> bool:
