@@ -55,17 +55,3 @@ def test_a_process_that_dies_is_a_job_that_failed(
     monkeypatch.setattr(sys, "executable", "/bin/false")
     assert launch(replace(job, config=config)) is None
     assert RunFolder.of(config).failure().reason == "its process ended with status 1"
-
-
-@pytest.mark.slow
-def test_a_sweep_of_runs_that_take_two_processes_each(tmp_path: Path) -> None:
-    typed = ["trainer=ddp_cpu", "model=tiny", "data.limit=16", "logger=none", "seed=0,1", "-m"]
-    command = [sys.executable, "-m", "loraexp", "train", *typed]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    ended = subprocess.run(
-        command, capture_output=True, text=True, env=environment, timeout=300, cwd=tmp_path
-    )
-    assert ended.returncode == 0, ended.stderr
-    runs = [RunFolder(run) for run in (tmp_path / "outputs" / "train").iterdir()]
-    assert sorted(run.record().config["seed"] for run in runs) == [0, 1]
-    assert "job 2 of 2" in ended.stderr
