@@ -66,7 +66,7 @@ def gradients(config: TrainConfig) -> dict[str, Tensor]:
     return {n: t.grad for n, t in adapter_tensors(network).items() if t.grad is not None}
 
 
-@pytest.mark.parametrize("method", by_branch())
+@pytest.mark.parametrize("method", [*by_branch()])
 def test_gradients_are_those_without_it(
     small: TrainConfig, graphs: list[object], method: str
 ) -> None:
