@@ -19,7 +19,7 @@ def only_random_weights(monkeypatch: pytest.MonkeyPatch) -> None:
     tiny.d_model, tiny.context, tiny.vocab_size = 16, 64, 257
 
     def experiment(name: str, config: ReproduceConfig) -> TrainConfig:
-        weights = "random" if name == "book_row10" else "hub"
+        weights = "random" if name == "row10" else "hub"
         made = TrainConfig(model=replace(tiny, weights=weights, repo="nobody/nothing"))
         made.output_dir, made.data, made.logger = config.output_dir, Data(limit=24), Logger("none")
         made.trainer.max_epochs = 1
@@ -39,9 +39,9 @@ def test_it_runs_what_it_can_and_says_why_not(
     )
     command.run(given)
     out = capsys.readouterr().out
-    assert "Not run, tiny's weights are not here: book_row01, book_row02" in out
+    assert "Not run, tiny's weights are not here: row01, row02" in out
     files = sorted((tmp_path / "ledger").iterdir())
-    assert [file.name for file in files] == ["book_row10-seed1.json", "book_row10-seed2.json"]
+    assert [file.name for file in files] == ["row10-seed1.json", "row10-seed2.json"]
     for file in files:
         record = json.loads(file.read_text())
         assert record["mistakes"] == []
@@ -54,7 +54,7 @@ def test_it_runs_what_it_can_and_says_why_not(
 
 def test_without_run_nothing_is_trained(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     command.run(ReproduceConfig(ledger=str(tmp_path), output_dir=str(tmp_path / "o")))
-    assert "Not run, run=true runs it: book_row10." in capsys.readouterr().out
+    assert "Not run, run=true runs it: row10." in capsys.readouterr().out
     assert not [*tmp_path.iterdir()]
 
 
@@ -66,7 +66,7 @@ def test_without_run_the_network_is_not_touched(
 
     def experiment(name: str, config: ReproduceConfig) -> TrainConfig:
         data = Data(name="sms_spam", split="book")
-        tokenizer = "auto" if name == "book_row10" else "bytes"
+        tokenizer = "auto" if name == "row10" else "bytes"
         model = Model(weights="random", repo="nobody/nothing", tokenizer=tokenizer)
         return TrainConfig(model=model, data=data)
 
@@ -77,8 +77,8 @@ def test_without_run_the_network_is_not_touched(
     monkeypatch.delenv("LORAEXP_DATA_DIR", raising=False)
     command.run(ReproduceConfig(ledger=str(tmp_path)))
     out = capsys.readouterr().out
-    assert "Not run, gpt2's tokenizer is not here: book_row10." in out
-    assert "the SMS Spam Collection is not here: book_row01" in out
+    assert "Not run, gpt2's tokenizer is not here: row10." in out
+    assert "the SMS Spam Collection is not here: row01" in out
     assert f"Records: {tmp_path}." in out
 
 
@@ -98,4 +98,4 @@ def test_own_records_come_before_those_of_the_checkout(
 
 def test_an_unknown_row_is_named(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="rows"):
-        command.run(ReproduceConfig(rows=["book_row99"], ledger=str(tmp_path)))
+        command.run(ReproduceConfig(rows=["row99"], ledger=str(tmp_path)))

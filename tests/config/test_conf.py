@@ -100,8 +100,8 @@ def flat(content: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
 def beneath(file: Path) -> dict[str, Any]:
     """What the files beside say that `file` builds on."""
     entries = OmegaConf.load(file).get("defaults") or []
-    names = [entry for entry in entries if isinstance(entry, str) and entry != "_self_"]
-    return {k: v for name in names for k, v in said(file.with_name(f"{name}.yaml")).items()}
+    names = [entry for entry in entries if isinstance(entry, str) and entry.startswith("/")]
+    return {k: v for name in names for k, v in said(conf_dir() / f"{name[1:]}.yaml").items()}
 
 
 def default(name: str, owner: type[Any] = TrainConfig) -> Any:
@@ -117,7 +117,7 @@ def default(name: str, owner: type[Any] = TrainConfig) -> Any:
 @pytest.mark.parametrize("file", [f for f in FILES if f.parent != conf_dir()], ids=identity)
 def test_a_file_sets_nothing_to_its_default(file: Path) -> None:
     owner = PretrainConfig if file.parent.name == "recipe" else TrainConfig
-    under = beneath(file) if file.parent.name == "experiment" else {}
+    under = beneath(file)
     repeated = {k for k, v in said(file).items() if v == under.get(k, default(k, owner))}
     # A file must say something, if only its own name.
     assert not repeated or len(said(file)) == 1

@@ -111,7 +111,7 @@ def test_a_sweeps_jobs_are_run_as_they_were_planned(kept: Path, tmp_path: Path) 
 
 def test_an_experiments_geometry_counts_as_typed(kept: Path) -> None:
     with pytest.raises(UserError, match=r"model.n_layer is 12, but"):
-        models("train", f'model.weights="{kept}"', "experiment=book_row10")
+        models("train", f'model.weights="{kept}"', "experiment=book/row10")
 
 
 @pytest.mark.parametrize(

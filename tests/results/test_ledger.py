@@ -44,25 +44,23 @@ def test_seeds_that_all_agree_leave_half_a_text() -> None:
 
 def test_one_seed_has_no_verdict_and_no_record_its_reason(make_record: MakeRecord) -> None:
     reasons = dict.fromkeys(PUBLISHED, "no weights")
-    table = ledger_table({"book_row10": runs(make_record, 0.9633)}, reasons)
+    table = ledger_table({"row10": runs(make_record, 0.9633)}, reasons)
     rows = {row[0]: dict(zip(table.header, row, strict=True)) for row in table.rows}
     assert [*rows] == [*PUBLISHED]
-    assert rows["book_row10"]["verdict"] == "one seed only"
-    assert rows["book_row10"]["test"] == pytest.approx(96.33)
-    assert rows["book_row05"]["verdict"] == "not run"
-    assert rows["book_row05"]["reason"] == "no weights"
+    assert rows["row10"]["verdict"] == "one seed only"
+    assert rows["row10"]["test"] == pytest.approx(96.33)
+    assert rows["row05"]["verdict"] == "not run"
+    assert rows["row05"]["reason"] == "no weights"
 
 
 def test_the_table_has_the_mean_of_every_split(make_record: MakeRecord) -> None:
-    table = ledger_table(
-        {"book_row10": runs(make_record, 0.93, 0.95)}, dict.fromkeys(PUBLISHED, "")
-    )
-    (row,) = (row for row in table.rows if row[0] == "book_row10")
+    table = ledger_table({"row10": runs(make_record, 0.93, 0.95)}, dict.fromkeys(PUBLISHED, ""))
+    (row,) = (row for row in table.rows if row[0] == "row10")
     assert row[3] == "99.62 98.66 94.00"
     assert row[6:9] == [2, "72.0 to 100.0", "agrees"]  # 94 +- 22, and no more than all texts
 
 
 def test_only_one_published_accuracy_is_no_share_of_its_texts() -> None:
     assert {name: impossible(row) for name, row in PUBLISHED.items() if impossible(row)} == {
-        "book_row08": "validation"
+        "row08": "validation"
     }

@@ -58,17 +58,3 @@ def test_a_process_that_dies_is_a_job_that_failed(
     outcome = launch(replace(job, config=config), watch)
     assert outcome == RunFolder.of(config).failure()
     assert [one.reason for one in watch.board.failures] == ["its process ended with status 1"]
-
-
-@pytest.mark.slow
-def test_a_sweep_of_runs_that_take_two_processes_each(tmp_path: Path) -> None:
-    typed = ["trainer=ddp_cpu", "model=tiny", "data.limit=16", "logger=none", "seed=0,1", "-m"]
-    command = [sys.executable, "-m", "loraexp", "train", *typed]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    ended = subprocess.run(
-        command, capture_output=True, text=True, env=environment, timeout=300, cwd=tmp_path
-    )
-    assert ended.returncode == 0, ended.stderr
-    runs = [RunFolder(run) for run in (tmp_path / "outputs" / "train").iterdir()]
-    assert sorted(run.record().config["seed"] for run in runs) == [0, 1]
-    assert "job 2 of 2" in ended.stderr

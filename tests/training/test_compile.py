@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -34,6 +35,15 @@ def compiling(config: TrainConfig, **more: bool) -> TrainConfig:
     return replace(config, trainer=replace(config.trainer, compile=True, **more))
 
 
+def by_branch() -> Iterator[Any]:
+    """All methods; slow are those whose branch and training tensors an earlier one has."""
+    seen = set()
+    for name, method in METHODS.items():
+        kind = (method.branch, method.trains)
+        yield pytest.param(name, marks=[pytest.mark.slow] * (kind in seen))
+        seen.add(kind)
+
+
 @pytest.fixture
 def graphs(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[object]]:
     """What torch.compile was given to compile, run as it is: no C++ compiler is called."""
@@ -56,7 +66,7 @@ def gradients(config: TrainConfig) -> dict[str, Tensor]:
     return {n: t.grad for n, t in adapter_tensors(network).items() if t.grad is not None}
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", [*by_branch()])
 def test_gradients_are_those_without_it(
     small: TrainConfig, graphs: list[object], method: str
 ) -> None:

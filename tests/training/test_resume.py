@@ -89,8 +89,15 @@ def curves(config: TrainConfig) -> list[dict[str, str]]:
         ]
 
 
-@pytest.mark.parametrize(("epoch", "batch"), [(0, 0), (1, 0), (1, 2), (2, 1), (3, 2)])
-@pytest.mark.parametrize("keep", ["best", "last"])
+@pytest.mark.parametrize(
+    ("keep", "epoch", "batch"),
+    [
+        *(("best", *where) for where in [(0, 0), (1, 0), (1, 2), (3, 2)]),
+        *(("last", *where) for where in [(1, 2), (3, 2)]),
+        pytest.param("best", 2, 1, marks=pytest.mark.slow),
+        *(pytest.param("last", *at, marks=pytest.mark.slow) for at in [(0, 0), (1, 0), (2, 1)]),
+    ],
+)
 def test_a_resumed_run_is_bitwise_the_undisturbed_one(
     four: TrainConfig,
     killed: Callable[..., None],

@@ -17,7 +17,7 @@ from loraexp.sweeps.plan import TRAIN, plan
 class ReproduceConfig:
     """loraexp reproduce"""
 
-    rows: list[str] = key([], "published rows, e.g. [book_row10,appendix_e]; all if empty")
+    rows: list[str] = key([], "published rows, e.g. [row10,appendix_e]; all if empty")
     run: bool = key(False, "run those that can be; else only show the ledger")
     seeds: list[int] = key([123, 124, 125], "seeds of each row's runs", least=0, most=2**32 - 1)
     ledger: str | None = key(
@@ -62,5 +62,5 @@ def ledger_folder(config: ReproduceConfig) -> Path:
 
 
 def experiment(name: str, config: ReproduceConfig) -> TrainConfig:
-    (job,) = plan(TRAIN, [f"experiment={name}", "logger=none"]).jobs
+    (job,) = plan(TRAIN, [f"experiment=book/{name}", "logger=none"]).jobs
     return replace(job, output_dir=config.output_dir)

@@ -118,11 +118,12 @@ def options_of(override: Override) -> list[str]:
 @cache
 def groups_of(verb: Verb) -> dict[str, list[str]]:
     """The config groups of a verb and their options; null of one that may be left out."""
-    return {
-        name: sorted(file.stem for file in (conf_dir() / name).glob("*.yaml"))
-        + ["null"] * (taken is None)
-        for name, taken in default_options(verb).items()
-    }
+    options = {}
+    for name, taken in default_options(verb).items():
+        folder = conf_dir() / name
+        files = (file.relative_to(folder).with_suffix("") for file in folder.rglob("*.yaml"))
+        options[name] = [*sorted(file.as_posix() for file in files), *["null"] * (taken is None)]
+    return options
 
 
 def set_of(verb: Verb, group: str) -> list[str]:
