@@ -6,7 +6,7 @@ RUN := $(BIN)/python -m loraexp
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo train sweep evidence params methods test test-slow test-browser test-gpu bench bench-tuning scale serving reproduce base base-geometries base-report check lock clean
+.PHONY: help install demo train sweep evidence params methods test test-slow test-browser test-gpu bench bench-tuning bench-sweep scale serving reproduce base base-geometries base-report check lock clean
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## */\t/' | expand -t 12
@@ -57,6 +57,9 @@ bench: install  ## texts/s, memory, start beside peft + transformers; bf16 besid
 
 bench-tuning: install  ## what a tuned sweep takes beside the full grid that is as wide (over an hour)
 	$(BIN)/python tests/benchmarks/tuning.py --out outputs/bench-tuning.json $(ARGS)
+
+bench-sweep: install  ## a whole sweep: one after another, by workers, by scripts of peft (half an hour)
+	$(BIN)/python tests/benchmarks/sweep.py --out outputs/bench-sweep.json $(ARGS)
 
 scale: install  ## how cost grows with length, batch, model and data (10 minutes)
 	$(BIN)/python tests/benchmarks/scale.py --out outputs/bench-scale.json $(ARGS)

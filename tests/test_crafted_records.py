@@ -14,6 +14,7 @@ from loraexp.commands.report import ReportConfig
 from loraexp.commands.table import TableConfig
 from loraexp.errors import UserError
 from loraexp.records.record import FAILED, FILE, SCORED, read_failure, read_trial
+from loraexp.sweeps.listing import listing
 from loraexp.tools.verification import verify
 
 LONG = 10**400  # no float holds it
@@ -139,7 +140,8 @@ def refused(run: Path) -> list[str]:
         with pytest.raises(UserError) as error:
             call(run)
         lines.append(str(error.value))
-    return lines
+    (listed,) = listing([str(run)], ["state=damaged"])
+    return [*lines, listed.told]
 
 
 @pytest.mark.parametrize(
@@ -178,6 +180,7 @@ def test_the_untouched_record_is_read_by_all(run: Path, capsys: pytest.CaptureFi
     before = {*run.parents[1].rglob("*")}
     checks = VERBS["verify"](run)
     assert [check.field for check in checks if check.off or check.skipped] == []
+    assert [listed.state for listed in listing([str(run)], [])] == ["finished"]
     VERBS["table"](run)
     assert "lora" in capsys.readouterr().out
     assert "<html" in reports(run, "html").read_text()

@@ -41,6 +41,7 @@ JOBS = {
     "rank_curve": "run={run}",
     "params": "",
     "table": "runs=[{run}]",
+    "runs": "runs=[{run}]",
     "report": "runs=[{run}] out={new}",
     "reproduce": "",
     "prepare": "out={new}",

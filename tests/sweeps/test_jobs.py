@@ -11,6 +11,7 @@ import pytest
 from loraexp.config.schema import TrainConfig
 from loraexp.runs.run_folder import RunFolder
 from loraexp.sweeps.jobs import Job, do, launch
+from loraexp.sweeps.live.watch import Watch
 from loraexp.sweeps.sweep_folder import Sweep
 
 
@@ -18,14 +19,14 @@ from loraexp.sweeps.sweep_folder import Sweep
 def job(small: TrainConfig, tmp_path: Path) -> Job:
     sweep = Sweep(tmp_path / "outputs" / "sweeps" / "a")
     sweep.plan([RunFolder.of(small).path])
-    return Job(sweep, 0, 1, small)
+    return Job(sweep, 0, small)
 
 
 @pytest.mark.parametrize("trial", [False, True])
 def test_it_comes_back_from_its_file(job: Job, trial: bool) -> None:
     config = replace(job.config, rerun=True, seed=3)
     config.lora.rank_pattern = {"v_proj": 5}
-    whole = replace(job, config=config, trial=trial, number=12, of=13)
+    whole = replace(job, config=config, trial=trial, number=12)
     assert Job.read(whole.write()) == whole
 
 
@@ -35,11 +36,11 @@ def test_a_process_of_its_own_leaves_what_this_one_does(job: Job, tmp_path: Path
     other = replace(job.config, output_dir=str(tmp_path / "other"))
     sweep = Sweep(tmp_path / "other" / "sweeps" / "a")
     sweep.plan([RunFolder.of(other).path])
-    command = [sys.executable, "-m", "loraexp.sweeps.worker", str(Job(sweep, 0, 1, other).write())]
+    command = [sys.executable, "-m", "loraexp.sweeps.worker", str(Job(sweep, 0, other).write())]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     ended = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=120)
     assert (ended.returncode, ended.stdout) == (0, "")
-    assert "job 1 of 1" in ended.stderr
+    assert "parameters train" in ended.stderr
     there = RunFolder.of(other)
     assert there.record().hashes == here.record().hashes
     assert sweep.begun() == [there.path.resolve()]
@@ -53,5 +54,7 @@ def test_a_process_that_dies_is_a_job_that_failed(
 ) -> None:
     config = replace(job.config, trainer=replace(job.config.trainer, devices=2))
     monkeypatch.setattr(sys, "executable", "/bin/false")
-    assert launch(replace(job, config=config)) is None
-    assert RunFolder.of(config).failure().reason == "its process ended with status 1"
+    watch = Watch("a", [], tuned=False, on_screen=False)
+    outcome = launch(replace(job, config=config), watch)
+    assert outcome == RunFolder.of(config).failure()
+    assert [one.reason for one in watch.board.failures] == ["its process ended with status 1"]

@@ -1,10 +1,9 @@
 """A sweep whose seeds are added in looks: how many it trains, and what its table then says."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -21,8 +20,8 @@ from loraexp.results.comparison import findings
 from loraexp.results.fairness import caveats
 from loraexp.runs.run_folder import RunFolder
 from loraexp.stats.looks import Looks
-from loraexp.sweeps import looking
 from loraexp.sweeps.jobs import Job
+from loraexp.sweeps.live.watch import Watch
 from loraexp.sweeps.looking import by_looks
 from loraexp.sweeps.sweep_folder import Sweep
 
@@ -48,26 +47,25 @@ def run(rank: int, seed: int, rate: float, texts: int = 400) -> Record:
 
 
 @pytest.fixture
-def swept(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Callable[[dict[int, float]], dict[int, int]]:
+def swept(tmp_path: Path) -> Callable[[dict[int, float]], dict[int, int]]:
     """How many seeds each rank was given, by how many texts it labels rightly; no training."""
 
     def sweep(rates: dict[int, float]) -> dict[int, int]:
-        def launch(job: Job, _: Any) -> None:
-            rank, seed = job.config.lora.rank, job.config.seed
-            run(rank, seed, rates[rank]).write(RunFolder.of(job.config).path)
-            job.sweep.begin(job.number, RunFolder.of(job.config).path)
+        def doing(jobs: Sequence[Job]) -> None:
+            for job in jobs:
+                rank, seed = job.config.lora.rank, job.config.seed
+                run(rank, seed, rates[rank]).write(RunFolder.of(job.config).path)
+                job.sweep.begin(job.number, RunFolder.of(job.config).path)
 
-        monkeypatch.setattr(looking, "launch", launch)
         plain = TrainConfig(output_dir=str(tmp_path))
         configs = [
             replace(plain, lora=replace(plain.lora, rank=rank), seed=seed)
             for rank in rates
             for seed in range(LOOKS.seeds[-1])
         ]
-        by_looks(configs, LOOKS, Sweep(tmp_path / "sweeps" / "a"), None)
-        ranks = [one.config["lora"]["rank"] for one in Sweep(tmp_path / "sweeps" / "a").outcomes()]
+        sweep, watch = Sweep(tmp_path / "sweeps" / "a"), Watch("a", [], False, False)
+        by_looks(configs, LOOKS, sweep, watch, doing)
+        ranks = [one.config["lora"]["rank"] for one in sweep.outcomes()]
         return {rank: ranks.count(rank) for rank in rates}
 
     return sweep

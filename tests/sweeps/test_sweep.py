@@ -1,15 +1,14 @@
-"""A sweep's lines: a job is told by what varies, and how long the rest will take."""
+"""A sweep's folder: a job is told by what varies, and the folder may be moved."""
 
-import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from loraexp.records.record import Record, Trial
+from loraexp.records.record import Record
 from loraexp.sweeps.collect import collect
-from loraexp.sweeps.sweep_folder import TRIALS, Sweep, describe_job
+from loraexp.sweeps.sweep_folder import Sweep, describe_job
 
 MakeRecord = Callable[..., Record]
 
@@ -20,17 +19,6 @@ def test_a_job_is_told_by_what_varies(make_record: MakeRecord) -> None:
     ]
     assert describe_job(made[3], made) == "seed=1, lr_factor=3.0: a"
     assert describe_job(made[0], made[:1]) == "a"
-
-
-def test_a_search_says_how_long_is_left(make_record: MakeRecord, tmp_path: Path) -> None:
-    sweep, run = Sweep(tmp_path / "sweep"), tmp_path / "run"
-    sweep.plan([run])
-    os.utime(sweep.folder / "plan.txt", (0, 0))
-    sweep.begin(0, run, TRIALS)
-    Trial("a", make_record().config, {"loss": 0.5, "accuracy": 0.9}, "").write(run)
-    line = sweep.trial_line(1, of=4)
-    assert line.startswith("trial 2 of 4; best validation loss so far 0.5000; about ")
-    assert line.endswith(" left")
 
 
 @pytest.mark.parametrize("old", [False, True], ids=["relative", "whole paths, as before"])

@@ -116,6 +116,20 @@ def test_a_resumed_run_is_bitwise_the_undisturbed_one(
     assert keep == "last" or curves(four) == curves(other)
 
 
+def test_a_resumed_run_has_the_threads_it_began_with(
+    four: TrainConfig, killed: Callable[..., None]
+) -> None:
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(3)
+        killed(four, 2, 0)
+        torch.set_num_threads(2)
+        assert train(four).device.endswith(", 3 threads")
+        assert torch.get_num_threads() == 2  # the next run of this process has its own
+    finally:
+        torch.set_num_threads(before)
+
+
 @pytest.mark.parametrize("epoch", [1, 3])  # while the budget falls, and at its end
 def test_what_adalora_has_cut_stays_cut_in_a_resumed_run(
     four: TrainConfig, killed: Callable[..., None], tmp_path: Path, epoch: int

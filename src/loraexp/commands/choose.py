@@ -10,10 +10,9 @@ from loraexp.runtime.escape import printable
 def run(config: ChooseConfig) -> None:
     if (config.runs is None) == (config.minutes is None):
         raise UserError("choose needs one budget: runs=24 or minutes=10")
-    from loraexp.commands.train import progress
     from loraexp.sweeps.choosing import choose  # torch: once a mistake would be told
 
-    decided = choose(config, progress())
+    decided = choose(config)
     print(*map(printable, decided.lines), sep="\n")
     if not decided.all_ran:
         sys.exit(1)

@@ -1,7 +1,6 @@
 """loraexp train: train an adapter, or with -m one for every combination of values."""
 
 import sys
-from typing import Any
 
 from loraexp.config.schema import TrainConfig
 from loraexp.config.sweep import SweepConfig
@@ -19,9 +18,10 @@ def run(config: TrainConfig) -> None:
     from loraexp.runs.run_folder import RunFolder  # torch: not at start
     from loraexp.runtime.ranks import is_main_process
     from loraexp.sweeps.outcome import show
+    from loraexp.training.callbacks.progress import Progress
     from loraexp.training.run import train
 
-    record = train(config, progress=progress())
+    record = train(config, progress=Progress() if sys.stdout.isatty() else None)
     if is_main_process():
         show([record], RunFolder.of(config).path)
 
@@ -30,10 +30,4 @@ def run_sweep(planned: Plan) -> bool:
     """Train every job and show the sweep; False if one of them failed."""
     from loraexp.sweeps.executor import run_sweep
 
-    return run_sweep(planned, progress())
-
-
-def progress() -> Any:
-    from loraexp.training.callbacks.progress import Progress
-
-    return Progress() if sys.stdout.isatty() else None
+    return run_sweep(planned)

@@ -62,6 +62,11 @@ class SweepConfig(TrainConfig):
         None, "auto: more seeds, seed, seed + 1, ..., until every two arms are told apart"
     )
     search: Search = key(Search(), "")
+    workers: str = key(
+        "1",
+        "processes that do a sweep's jobs side by side, cores or GPUs shared out: a number, or "
+        "auto (one a core, or a GPU)",
+    )
 
     def run(self) -> TrainConfig:
         """What is a run's of it."""

@@ -20,7 +20,7 @@ from loraexp.runtime.atomic import write_whole
 from loraexp.runtime.ranks import is_main_process
 
 log = logging.getLogger("loraexp")
-LOCK, REPLACED = ".lock", "replaced"
+LOCK, CONFIG, REPLACED = ".lock", "config.yaml", "replaced"
 
 
 class Busy(UserError):
@@ -49,7 +49,7 @@ class RunFolder:
 
     @property
     def config_file(self) -> Path:
-        return self.path / "config.yaml"
+        return self.path / CONFIG
 
     @property
     def checkpoints(self) -> Path:
@@ -138,14 +138,30 @@ class RunFolder:
             except FileNotFoundError:
                 continue  # who held it before has just removed the folder
 
+    @property
+    def busy(self) -> bool:
+        """Does another process hold it?"""
+        file = self.path / LOCK
+        if file.is_symlink() or not file.is_file():
+            return False
+        try:
+            FileLock(file).acquire(timeout=0).lock.release()
+        except Timeout:
+            return True
+        except OSError:  # of a disk that can only be read
+            return False
+        return False
+
     def forsake(self) -> None:
-        """Remove the folder, held by us, if it has nothing but its lock: of a run that was refused.
+        """Remove the folder, held by us, if it has but its lock and its config: of a run that was
+        refused.
 
         Who waited for the lock sees that its file is gone and makes another; if that happens before
         the folder is removed, the folder is not empty and stays.
         """
-        if [file.name for file in self.path.iterdir()] == [LOCK]:
+        if {file.name for file in self.path.iterdir()} <= {LOCK, CONFIG}:
             with suppress(OSError):  # Windows removes no open file
+                self.config_file.unlink(missing_ok=True)
                 (self.path / LOCK).unlink()
                 self.path.rmdir()
 

@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 from hydra import initialize_config_dir
 
@@ -99,7 +98,7 @@ class Chosen:
     all_ran: bool
 
 
-def choose(config: ChooseConfig, progress: Any = None) -> Chosen:
+def choose(config: ChooseConfig) -> Chosen:
     """Try arms within the budget, and say which is the cheapest that is not told from the best.
 
     Raises:
@@ -122,7 +121,7 @@ def choose(config: ChooseConfig, progress: Any = None) -> Chosen:
         [],
         protocol=Protocol(tune=rule, factors=rule.factors),
     )
-    all_ran = run_sweep(planned, progress)
+    all_ran = run_sweep(planned)
     sweep = Sweep(planned.sweep)  # type: ignore[arg-type]
     records = [outcome for outcome in sweep.outcomes() if isinstance(outcome, Record)]
     if not records:

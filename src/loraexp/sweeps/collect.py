@@ -1,13 +1,12 @@
 """Runs on the disk, finished or failed: found below folders or through a sweep, filtered by their
 settings."""
 
-import os
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import chain
 from pathlib import Path
 
-from loraexp.errors import UserError
+from loraexp.errors import UserError, listed
 from loraexp.records.record import (
     FAILED,
     FILE,
@@ -20,8 +19,11 @@ from loraexp.records.record import (
 from loraexp.results.beside import Beside
 from loraexp.results.notes import failed_lines
 from loraexp.results.settings import chosen, flat
+from loraexp.runs.removal import walk
 from loraexp.runs.run_folder import RunFolder
 from loraexp.sweeps.sweep_folder import JOBS, TRIALS, Sweep, named_in
+
+log = logging.getLogger("loraexp")
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,7 @@ def collect(folders: Sequence[str], where: Sequence[str]) -> Collected:
     for below in map(Path, folders):
         if not below.is_dir():
             raise UserError(f"runs={below}: no such folder")
+        warn_of_gone(below)
         for run in sorted(candidates(below) - {*runs, *failures, *trials}):
             folder = RunFolder(run)
             if folder.finished:
@@ -79,6 +82,20 @@ def candidates(folder: Path) -> set[Path]:
     neither."""
     # Not by glob, which leaves out links to nowhere: a record that is one is refused.
     files = {FILE, FAILED, SCORED, TRIAL_FAILED}
-    below = {Path(at) for at, *names in os.walk(folder) if files & {*chain(*names)}}
+    below = {at for at, names in walk(folder) if files & names}
+    return {run.resolve() for run in below} | jobs_of(folder)
+
+
+def jobs_of(folder: Path) -> set[Path]:
+    """The runs of a sweep, there or not; none of another folder."""
     jobs = {named_in(job) for kind in (JOBS, TRIALS) for job in folder.glob(f"{kind}/*.txt")}
-    return {run.resolve() for run in below | jobs}
+    return {run.resolve() for run in jobs}
+
+
+def warn_of_gone(folder: Path) -> None:
+    """Of a sweep whose runs somebody has removed since."""
+    jobs = jobs_of(folder)
+    if gone := sorted(run.name for run in jobs if not run.is_dir()):
+        log.warning(
+            f"warning: {folder}: {len(gone)} of its {len(jobs)} runs are gone: {listed(gone, 3)}"
+        )

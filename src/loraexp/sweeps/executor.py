@@ -11,15 +11,16 @@ from typing import Any
 from loraexp.config.compose import conf_dir, readable
 from loraexp.config.schema import TrainConfig
 from loraexp.errors import UserError
-from loraexp.records.record import by_loss
+from loraexp.records.record import Failure, by_loss
 from loraexp.runs.run_folder import RunFolder
 from loraexp.runtime.endings import Ended
+from loraexp.sweeps.live.watch import Watch, watching
 from loraexp.sweeps.outcome import show_search, show_sweep
 from loraexp.sweeps.plan import TRAIN, Plan, typed
 from loraexp.sweeps.sweep_folder import TRIALS, Sweep
 
 
-def run_sweep(planned: Plan, progress: Any) -> bool:
+def run_sweep(planned: Plan) -> bool:
     """Check every job, do them, show the table; False if one of them failed.
 
     Raises:
@@ -30,53 +31,65 @@ def run_sweep(planned: Plan, progress: Any) -> bool:
     assert planned.sweep is not None
     check_jobs(planned.jobs)
     if planned.protocol.search:
-        from loraexp.sweeps.search import search  # optuna: not at start
+        from loraexp.sweeps.search import folder_of, search  # optuna: not at start
 
-        return show_search(search(planned, progress))
+        with watching(planned, folder_of(planned)) as watch:
+            sweep = search(planned, watch)
+        return show_search(sweep)
     sweep = Sweep(planned.sweep)
-    jobs: Sequence[TrainConfig] = planned.jobs
-    sweep.plan([RunFolder.of(config).path for config in jobs])
-    if planned.by_hydra:
-        hydras(planned, progress)
-    else:
-        if planned.protocol.tune:
-            jobs = tuned(planned, sweep, progress)
-            sweep.plan([RunFolder.of(config).path for config in jobs])
-        if planned.protocol.seeds:
-            from loraexp.sweeps.looking import by_looks
+    sweep.plan([RunFolder.of(config).path for config in planned.jobs])
+    from loraexp.sweeps.workers import crew
 
-            by_looks(jobs, planned.protocol.seeds, sweep, progress)
-        else:
-            train_all(jobs, sweep, progress)
+    with watching(planned, sweep.folder) as watch, crew(planned.protocol.workers, watch) as doing:
+        do_all(planned, sweep, watch, doing)
     return show_sweep(sweep)
 
 
-def tuned(planned: Plan, sweep: Sweep, progress: Any) -> list[TrainConfig]:
+def do_all(planned: Plan, sweep: Sweep, watch: Watch, doing: Any) -> None:
+    jobs: Sequence[TrainConfig] = planned.jobs
+    if planned.by_hydra:
+        watch.know(jobs)
+        hydras(planned, watch)
+        return
+    if planned.protocol.tune:
+        jobs = tuned(planned, sweep, watch, doing)
+        sweep.plan([RunFolder.of(config).path for config in jobs])
+    if planned.protocol.seeds:
+        from loraexp.sweeps.looking import by_looks
+
+        by_looks(jobs, planned.protocol.seeds, sweep, watch, doing)
+    else:
+        train_all(jobs, sweep, watch, doing)
+
+
+def tuned(planned: Plan, sweep: Sweep, watch: Watch, doing: Any) -> list[TrainConfig]:
     """Try learning rates until every arm has its own; returns the final runs with theirs."""
-    from loraexp.sweeps.jobs import Job, launch
+    from loraexp.sweeps.jobs import Job
     from loraexp.sweeps.tuning import Tuning
 
     rule = planned.protocol.tune
     assert rule is not None
-    tuning, number = Tuning.of(planned.jobs, rule, planned.protocol.factors), 0
+    tuning, trials = Tuning.of(planned.jobs, rule, planned.protocol.factors), list[TrainConfig]()
+    seeds = planned.protocol.seeds
+    first = seeds.seeds[0] if seeds else None  # so many of an arm are sure to come
+    watch.know([final for finals in tuning.arms.values() for final in finals[:first]])
     while wave := tuning.missing(begun := {*sweep.begun(TRIALS)}):
-        known = number + len(wave)
-        for config in wave:
-            launch(Job(sweep, number, known, config, trial=True), progress)
-            number += 1
+        watch.know([*trials, *wave], trial=True)
+        doing([Job(sweep, at, config, trial=True) for at, config in enumerate(wave, len(trials))])
+        trials += wave
     tuning.write(sweep.folder, begun)
     return tuning.finals(begun)
 
 
-def train_all(configs: Sequence[TrainConfig], sweep: Sweep, progress: Any) -> None:
-    from loraexp.sweeps.jobs import Job, launch
+def train_all(configs: Sequence[TrainConfig], sweep: Sweep, watch: Watch, doing: Any) -> None:
+    from loraexp.sweeps.jobs import Job
 
-    for number, config in enumerate(configs):
-        launch(Job(sweep, number, len(configs), config), progress)
+    watch.know(configs)
+    doing([Job(sweep, number, config) for number, config in enumerate(configs)])
 
 
 def hydras(
-    planned: Plan, progress: Any = None, single: Callable[[Any], None] | None = None
+    planned: Plan, watch: Watch | None = None, single: Callable[[Any], None] | None = None
 ) -> None:
     """Hand what was typed to Hydra: for its launchers, its sweepers, settings of its own, or to
     print a config.
@@ -95,15 +108,14 @@ def hydras(
         try:
             # As composed there: a sweeper that is not the basic one may make other jobs than ours.
             made = typed(TRAIN, config, job.overrides.task)
-            if planned.sweep is None:
+            if planned.sweep is None or watch is None:
                 assert single is not None
                 single(made)
                 return None
             from loraexp.sweeps.jobs import Job, launch
 
-            known = len(planned.jobs)
-            outcome = launch(Job(Sweep(planned.sweep), job.job.num, known, made), progress)
-            return by_loss(outcome) if outcome else math.inf
+            outcome = launch(Job(Sweep(planned.sweep), job.job.num, made), watch)
+            return math.inf if isinstance(outcome, Failure) else by_loss(outcome)
         except Exception as error:  # past Hydra, which would print a traceback
             raise Ended(error) from error
 

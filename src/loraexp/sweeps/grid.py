@@ -2,6 +2,8 @@
 
 import itertools
 import math
+import os
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -14,6 +16,7 @@ from loraexp.config.keys import Verb
 from loraexp.config.overrides import MOST_JOBS, cannot_read, line, parsed, values
 from loraexp.config.sweep import Search, Seeds, SweepConfig, Tune
 from loraexp.errors import UserError
+from loraexp.runtime.shares import cores, visible_gpus
 from loraexp.sweeps.space import check_space, ends
 
 if TYPE_CHECKING:
@@ -33,6 +36,7 @@ class Protocol:
         search: how many settings are drawn, and how.
         space: what a search draws from.
         fixed: what all settings of a search share, as typed.
+        workers: processes that do the jobs.
     """
 
     tune: Tune | None = None
@@ -41,6 +45,7 @@ class Protocol:
     search: Search | None = None
     space: Sequence[Override] = ()
     fixed: Sequence[str] = ()
+    workers: int = 1
 
     @property
     def asked(self) -> str | None:
@@ -61,12 +66,31 @@ def protocol_of(verb: Verb, config: DictConfig) -> Protocol:
     tune: Tune | None = to_typed(config.tune) if config.tune else None
     seeds: Seeds | None = to_typed(config.seeds) if config.seeds else None
     search: Search = to_typed(config.search)
+    workers = workers_of(str(config.workers))
     if search.trials is None:
-        return Protocol(tune=tune, seeds=looks_of(seeds) if seeds else None)
+        return Protocol(tune, seeds=looks_of(seeds) if seeds else None, workers=workers)
+    if workers > 1:
+        raise UserError(
+            f"workers={config.workers}: a search has one; the same command, started several times, "
+            "shares the work"
+        )
     if tune or seeds:
         word = "tune" if tune else "seeds"
         raise UserError(f"search.trials plans rates and seeds itself: leave out {word}")
     return Protocol(search=search)
+
+
+def workers_of(typed: str) -> int:
+    """How many processes `workers` asks for.
+
+    Raises:
+        UserError: no number from 1 on, and not auto.
+    """
+    if typed == "auto":
+        return len(visible_gpus(os.environ)) or cores()
+    if not re.fullmatch("[0-9]{1,4}", typed) or int(typed) < 1:
+        raise UserError(f"workers must be auto or a number from 1 to 9999, got {typed}")
+    return int(typed)
 
 
 def looks_of(seeds: Seeds) -> "Looks":

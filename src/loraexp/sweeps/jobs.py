@@ -30,6 +30,7 @@ from loraexp.runs.content import OtherContent, present
 from loraexp.runs.run_folder import Busy, RunFolder
 from loraexp.runtime.atomic import read_text, write_whole
 from loraexp.runtime.ranks import is_main_process
+from loraexp.sweeps.live.watch import Watch, there
 from loraexp.sweeps.sweep_folder import JOBS, TRIALS, Sweep
 from loraexp.training.callbacks.pruning import Pruned
 from loraexp.training.run import now, score, train
@@ -61,13 +62,11 @@ class Job:
 
     Args:
         number: its place among those of its kind, from 0.
-        of: how many these are, as far as is known.
         trial: it is measured on validation texts alone.
     """
 
     sweep: Sweep
     number: int
-    of: int
     config: TrainConfig
     trial: bool = False
 
@@ -75,11 +74,15 @@ class Job:
     def kind(self) -> str:
         return TRIALS if self.trial else JOBS
 
+    @property
+    def place(self) -> tuple[bool, int]:
+        return self.trial, self.number
+
     def write(self) -> Path:
         """Leave it as a file, from which `read` has it again in any process."""
         content = {"config": {**plain(self.config), "rerun": self.config.rerun}}
         file = self.sweep.job_file(self.number, self.kind).with_suffix(".json")
-        write_whole(file, json.dumps({**content, "of": self.of}) + "\n")
+        write_whole(file, json.dumps(content) + "\n")
         return file
 
     @classmethod
@@ -87,18 +90,34 @@ class Job:
         content = json.loads(read_text(file.parent, file.name))
         config = from_dict(TrainConfig, content["config"])
         trial, number = file.parent.name == TRIALS, int(file.stem)
-        return cls(Sweep(file.parents[1]), number, content["of"], config, trial)
+        return cls(Sweep(file.parents[1]), number, config, trial)
 
 
-def launch(job: Job, progress: Any = None, pruning: Any = None) -> Record | Trial | None:
+def launch(job: Job, watch: Watch, pruning: Any = None) -> Record | Trial | Failure:
     """Do a job here, or, where it takes several processes that train together, in one of its own,
     which Lightning can start again by its command line.
 
     Args:
+        watch: is told that it began, how far it is and how it ended.
         pruning: the callback that may end a trial early, where it is done here.
+
+    Raises:
+        Pruned: a trial was ended early.
     """
-    if job.config.trainer.devices == 1 or not is_main_process():
-        return do(job, progress, pruning)
+    found = there(job.config, job.trial)
+    task = watch.began(job.number, job.config, job.trial)
+    try:
+        alone = job.config.trainer.devices == 1 or not is_main_process()
+        outcome = do(job, watch.steps(task), pruning) if alone else do_elsewhere(job)
+    except Pruned:
+        watch.ended(task, None, found)
+        raise
+    watch.ended(task, outcome, found)
+    return outcome
+
+
+def do_elsewhere(job: Job) -> Record | Trial | Failure:
+    """In a process of its own; it shows in the run's folder what came of it."""
     command = [sys.executable, "-m", "loraexp.sweeps.worker", str(job.write())]
     process = subprocess.Popen(command)
     try:
@@ -107,18 +126,21 @@ def launch(job: Job, progress: Any = None, pruning: Any = None) -> Record | Tria
         process.terminate()
         process.wait()
         raise
-    folder = RunFolder.of(job.config)
     if status:
-        reason = f"its process ended with status {status}"
-        with disk_full_guard(job.sweep):
-            Failure(folder.name, plain(job.config), reason, now()).write(folder.path, job.trial)
+        return failed(job, f"its process ended with status {status}")
+    return outcome_of(job)
+
+
+def outcome_of(job: Job) -> Record | Trial | Failure:
+    """What shows in its run's folder of a job that was done."""
+    folder = RunFolder.of(job.config)
     if job.trial:
-        return folder.trial() if folder.scored else None
-    return folder.record() if folder.finished else None
+        return folder.trial_or_failure()
+    return folder.record() if folder.finished else folder.failure()
 
 
-def do(job: Job, progress: Any = None, pruning: Any = None) -> Record | Trial | None:
-    """Train the run of a job, or score it; None if that fails, with the reason kept.
+def do(job: Job, progress: Any = None, pruning: Any = None) -> Record | Trial | Failure:
+    """Train the run of a job, or score it; a failure is kept, and ends nothing else.
 
     Raises:
         Pruned: a trial was ended early.
@@ -127,7 +149,6 @@ def do(job: Job, progress: Any = None, pruning: Any = None) -> Record | Trial | 
     if is_main_process():
         with disk_full_guard(sweep):
             sweep.begin(job.number, folder.path, job.kind)
-        log.info((sweep.trial_line if job.trial else sweep.progress_line)(job.number, job.of))
     work: Callable[..., Record | Trial] = partial(score, pruning=pruning) if job.trial else train
     try:
         return work(config, sweep.folder.name, progress, patient=True)
@@ -140,10 +161,16 @@ def do(job: Job, progress: Any = None, pruning: Any = None) -> Record | Trial | 
         if not isinstance(error, (UserError, OSError)):
             reason = f"{type(error).__name__}: {reason}"
             log.debug("", exc_info=error)
-        log.error(f"failed: {reason}")
-        with disk_full_guard(sweep):
-            Failure(folder.name, plain(config), reason, now()).write(folder.path, job.trial)
-        return None
+        return failed(job, reason)
+
+
+def failed(job: Job, reason: str) -> Failure:
+    """A failure, kept in the run's folder."""
+    folder = RunFolder.of(job.config)
+    failure = Failure(folder.name, plain(job.config), reason, now())
+    with disk_full_guard(job.sweep):
+        failure.write(folder.path, job.trial)
+    return failure
 
 
 @contextmanager

@@ -2,30 +2,33 @@
 
 import logging
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 from loraexp.config.schema import TrainConfig
 from loraexp.results.arms import marks_of
 from loraexp.runs.run_folder import RunFolder
 from loraexp.stats.looks import Looks, decide, racing
 from loraexp.stats.significance import Correct
-from loraexp.sweeps.jobs import Job, launch
+from loraexp.sweeps.jobs import Job
+from loraexp.sweeps.live.watch import Watch
 from loraexp.sweeps.sweep_folder import Sweep
 from loraexp.sweeps.tuning import by_arm
+from loraexp.sweeps.workers import Doing
 
 log = logging.getLogger("loraexp")
 
 
-def by_looks(configs: Sequence[TrainConfig], looks: Looks, sweep: Sweep, progress: Any) -> None:
+def by_looks(
+    configs: Sequence[TrainConfig], looks: Looks, sweep: Sweep, watch: Watch, doing: Doing
+) -> None:
     """Train the seeds of each look, of the arms that those before did not tell apart."""
     sweep.declare(looks)
     arms = by_arm(configs)
-    going, trained, before = [*arms], 0, 0
+    going, jobs, before = [*arms], list[TrainConfig](), 0
     for look, seeds in enumerate(looks.seeds, 1):
         wave = [config for arm in going for config in arms[arm][before:seeds]]
-        for number, config in enumerate(wave, trained):
-            launch(Job(sweep, number, trained + len(wave), config), progress)
-        trained, before = trained + len(wave), seeds
+        watch.know([*jobs, *wave])
+        doing([Job(sweep, number, config) for number, config in enumerate(wave, len(jobs))])
+        jobs, before = [*jobs, *wave], seeds
         marks = {name: dict(marked(own[:seeds])) for name, own in arms.items()}
         decisions = decide(looks, look, marks)
         apart = sum(decision.verdict == "told apart" for decision in decisions)

@@ -98,10 +98,24 @@ def plan(verb: Verb, arguments: list[str]) -> Plan:
     basic = all("basic" in str(shell[part].get("_target_")) for part in ("launcher", "sweeper"))
     hydras = [o for o in overrides if o.key_or_group.partition("/")[0].partition(".")[0] == "hydra"]
     by_hydra = verb.name == "train" and (bool(hydras) or not basic)
+    if protocol.workers > 1:
+        check_workers(protocol.workers, multirun, by_hydra, configs)
     if by_hydra and protocol.asked:
         typed_for_hydra = " ".join(map(line, hydras)) or "hydra/launcher"
         raise UserError(f"{protocol.asked} plans its own jobs: leave out {typed_for_hydra}")
     return Plan(configs, sweep, written, by_hydra, bool(shown), protocol)
+
+
+def check_workers(
+    workers: int, multirun: bool, by_hydra: bool, configs: Sequence[TrainConfig]
+) -> None:
+    if not multirun:
+        raise UserError(f"workers={workers} are for a sweep: several values of a key, and -m")
+    if by_hydra:
+        raise UserError(f"workers={workers}: leave out hydra/launcher, which has its own")
+    for config in configs:
+        if (devices := config.trainer.devices) > 1:
+            raise UserError(f"workers must be 1 with trainer.devices={devices}, got {workers}")
 
 
 def check_flags(flags: Sequence[str]) -> list[str]:

@@ -26,6 +26,8 @@ from loraexp.errors import UserError
 from loraexp.records.record import Trial, by_loss
 from loraexp.runs.run_folder import config_hash
 from loraexp.sweeps.jobs import Job, launch
+from loraexp.sweeps.live.board import Known
+from loraexp.sweeps.live.watch import Watch
 from loraexp.sweeps.plan import TRAIN, Plan, typed
 from loraexp.sweeps.space import distributions, typed_as
 from loraexp.sweeps.sweep_folder import Sweep
@@ -38,7 +40,7 @@ log = logging.getLogger("loraexp")
 JOURNAL = "study.journal"
 
 
-def search(planned: Plan, progress: Any) -> Sweep:
+def search(planned: Plan, watch: Watch) -> Sweep:
     """Try as many settings as are asked for, those of before counted; returns the sweep.
 
     Raises:
@@ -51,7 +53,9 @@ def search(planned: Plan, progress: Any) -> Sweep:
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     sweep = Sweep(folder_of(planned))
     sweep.plan([])
-    searching = Searching(planned, sweep, study_in(sweep.folder, rule_of(planned)), progress)
+    rule = rule_of(planned)
+    watch.tell(Known(trial=True, costs=[""] * ((rule.trials or 0) * rule.seeds)))
+    searching = Searching(planned, sweep, study_in(sweep.folder, rule), watch)
     searching.go_on()
     searching.draw()
     return sweep
@@ -99,7 +103,7 @@ class Searching:
     planned: Plan
     sweep: Sweep
     study: "optuna.Study"
-    progress: Any
+    watch: Watch
 
     @property
     def rule(self) -> Search:
@@ -153,9 +157,8 @@ class Searching:
         """
         losses: list[float] = []
         for at, config in enumerate(self.runs(drawn)):
-            of = (self.rule.trials or 0) * self.rule.seeds
-            job = Job(self.sweep, number * self.rule.seeds + at, of, config, trial=True)
-            outcome = launch(job, self.progress, self.pruning(live, at, config))
+            job = Job(self.sweep, number * self.rule.seeds + at, config, trial=True)
+            outcome = launch(job, self.watch, self.pruning(live, at, config))
             if not isinstance(outcome, Trial):
                 return None
             losses.append(by_loss(outcome))

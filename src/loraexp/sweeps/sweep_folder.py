@@ -3,7 +3,6 @@
 import json
 import math
 import os
-import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -11,8 +10,6 @@ from typing import Any
 
 from loraexp.errors import UserError
 from loraexp.records.record import (
-    FILE,
-    SCORED,
     Failure,
     Record,
     Trial,
@@ -90,38 +87,6 @@ class Sweep:
     def trials(self) -> list[Trial | Failure]:
         """What became of the jobs that were measured on validation texts alone, in their order."""
         return [run.trial_or_failure() for run in map(RunFolder, self.begun(TRIALS)) if run.tried]
-
-    def progress_line(self, number: int, of: int) -> str:
-        """One line on where the sweep stands when job `number` (from 0) of `of` begins."""
-        line = f"job {number + 1} of {max(of, number + 1)}"
-        records = [one for one in self.outcomes() if isinstance(one, Record)]
-        if records:
-            best = max(records, key=lambda record: record.metrics["validation"]["accuracy"])
-            accuracy = best.metrics["validation"]["accuracy"]
-            told = describe_job(best, self.outcomes())
-            line += f"; best validation accuracy so far {accuracy:.1%} ({told})"
-        return line + self.time_left(self.planned(), of)
-
-    def trial_line(self, number: int, of: int) -> str:
-        """The same of one that is measured on validation texts alone."""
-        line = f"trial {number + 1} of {max(of, number + 1)}"
-        losses = [by_loss(one) for one in self.trials() if isinstance(one, Trial)]
-        line += f"; best validation loss so far {min(losses):.4f}" if losses else ""
-        return line + self.time_left(self.begun(TRIALS), of)
-
-    def time_left(self, runs: list[Path], jobs: int) -> str:
-        seconds = self.seconds_left(runs, jobs)
-        return f"; about {duration(seconds)} left" if seconds else ""
-
-    def seconds_left(self, runs: list[Path], jobs: int) -> float | None:
-        """The wall time a job took since the sweep began, times those of `jobs` not finished."""
-        began = (self.folder / PLAN).stat().st_mtime
-        files = (run / name for run in runs for name in (FILE, SCORED))
-        ended = {file.parent: file for file in files if file.is_file()}.values()
-        trained = sum(file.stat().st_mtime > began for file in ended)
-        if not trained:
-            return None
-        return (time.time() - began) / trained * (jobs - len(ended))
 
 
 def place(sweep: Path, line: str) -> Path:

@@ -1,10 +1,15 @@
-"""python -m loraexp.sweeps.worker JOB.json: one job of a sweep in a process of its own, set up as
-that of a single run."""
+"""python -m loraexp.sweeps.worker [JOB.json]: one job of a sweep in a process of its own, set up as
+that of a single run; without a file, the jobs that are named on stdin, one after another."""
 
+import json
+import logging
+import os
 import sys
 from pathlib import Path
+from typing import Any, TextIO
 
-from loraexp.runtime.endings import begin_log, outcome
+from loraexp.errors import UserError
+from loraexp.runtime.endings import OneLine, Stopped, begin_log, outcome
 from loraexp.runtime.process import open_streams
 
 
@@ -13,7 +18,52 @@ def work() -> None:
 
     open_streams()
     begin_log()
-    do(Job.read(Path(sys.argv[1])))
+    if sys.argv[1:]:
+        do(Job.read(Path(sys.argv[1])))
+        return
+    try:
+        serve()
+    except (Stopped, KeyboardInterrupt) as stopped:  # who started us says it to the user
+        if isinstance(stopped, Stopped):
+            stopped.lost = None
+        raise SystemExit(128) from None
+
+
+def serve() -> None:
+    """Do the jobs that are named on stdin; say on stdout, as JSON lines, how far they are."""
+    from loraexp.sweeps.jobs import Job, do
+    from loraexp.training.callbacks.progress import Steps
+
+    with os.fdopen(os.dup(1), "w", encoding="utf-8") as channel:
+        os.dup2(2, 1)  # whatever else is printed is no message
+        logging.getLogger().handlers = [Sent(channel)]
+        say(channel, ready=True)
+        for line in sys.stdin:
+            asked = json.loads(line)
+            watching = Steps(lambda *now: say(channel, step=now)) if asked["steps"] else None
+            try:
+                do(Job.read(Path(asked["job"])), watching)
+            except UserError as error:  # none of this job alone
+                say(channel, stopped=str(error))
+            else:
+                say(channel, ended=True)
+
+
+def say(channel: TextIO, **message: Any) -> None:
+    channel.write(json.dumps(message) + "\n")
+    channel.flush()
+
+
+class Sent(logging.Handler):
+    """What is logged here is logged by who started us."""
+
+    def __init__(self, channel: TextIO) -> None:
+        super().__init__()
+        self.channel = channel
+        self.setFormatter(OneLine("%(message)s"))
+
+    def emit(self, record: logging.LogRecord) -> None:
+        say(self.channel, log=[record.levelno, self.format(record)])
 
 
 if __name__ == "__main__":

@@ -148,7 +148,8 @@ def remove_last(config: TrainConfig, folder: RunFolder) -> None:
 
 
 class Resumption(Callback):
-    """What Lightning leaves out: whose checkpoint it is, the curves so far, an early stop.
+    """What Lightning leaves out: whose checkpoint it is, the curves so far, an early stop, and how
+    many threads took part, for another number gives other last bits.
 
     Args:
         fingerprint: all that decides the result: a checkpoint of another one is of no use.
@@ -163,6 +164,7 @@ class Resumption(Callback):
         self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]
     ) -> None:
         checkpoint[self.KEY] = self.fingerprint
+        checkpoint["threads"] = torch.get_num_threads()
         checkpoint["curves"] = None
         if logger := csv_logger(trainer):
             logger.save()
@@ -171,6 +173,7 @@ class Resumption(Callback):
     def on_load_checkpoint(
         self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]
     ) -> None:
+        torch.set_num_threads(checkpoint.get("threads", torch.get_num_threads()))
         # Rows after the checkpoint are dropped: their epoch is trained again.
         if checkpoint["curves"] is not None and (logger := csv_logger(trainer)):
             write_whole(curves_file(logger), checkpoint["curves"])

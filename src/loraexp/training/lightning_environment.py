@@ -84,9 +84,9 @@ def quiet() -> Iterator[None]:
 
 @contextmanager
 def restored_environment() -> Iterator[None]:
-    """Undo what DDP leaves in the process, so that a sweep's next job starts its own group; and no
-    variable sets what the config does not know of."""
-    before = dict(os.environ)
+    """Undo what DDP leaves in the process, so that a sweep's next job starts its own group, and
+    what a resumed run sets, its threads; no variable sets what the config does not know of."""
+    before, threads = dict(os.environ), torch.get_num_threads()
     if is_alone():
         os.environ[MAIN] = str(os.getpid())
         os.environ.pop("LOCAL_RANK", None)  # Lightning sets it where it has started others
@@ -96,6 +96,7 @@ def restored_environment() -> Iterator[None]:
     try:
         yield
     finally:
+        torch.set_num_threads(threads)
         if torch.distributed.is_available() and torch.distributed.is_initialized():
             torch.distributed.destroy_process_group()
         os.environ.clear()

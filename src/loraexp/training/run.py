@@ -57,7 +57,7 @@ def train(
     with folder.held(patient), quiet(), restored_environment():
         if present(config, folder, folder.finished):  # while this one waited
             return folder.record()
-        make_way(config, folder)
+        begin(config, folder)
         with curve_loggers(config, folder.path, group) as loggers:
             watching = [progress] if progress else []
             record = record_of(fit_adapter(config, folder, loggers, watching), folder)
@@ -89,7 +89,7 @@ def score(
     with folder.held(patient), quiet(), restored_environment():
         if present(config, folder, folder.scored):
             return folder.trial()
-        make_way(config, folder)
+        begin(config, folder)
         with curve_loggers(config, folder.path, group) as loggers:
             watching = [one for one in (progress, pruning) if one]
             fitted = fit_adapter(config, folder, loggers, watching)
@@ -98,6 +98,13 @@ def score(
             if is_main_process():
                 trial.write(folder.path)
     return trial
+
+
+def begin(config: TrainConfig, folder: RunFolder) -> None:
+    """Leave from the start what the run is of: whoever looks at one that was cut short can tell."""
+    make_way(config, folder)
+    if is_main_process():
+        folder.write_config(config)
 
 
 def record_of(fitted: Fitted, folder: RunFolder) -> Record:
@@ -152,8 +159,7 @@ def now() -> str:
 
 
 def save(folder: RunFolder, fitted: Fitted) -> str:
-    """config.yaml and adapter/; returns the adapter's sha256."""
-    folder.write_config(fitted.model.config)
+    """adapter/; returns its sha256."""
     card = adapter_card(fitted.model, fitted.texts.data, TRAINED)
     return save_adapter(fitted.model.network, folder.adapter, card)
 

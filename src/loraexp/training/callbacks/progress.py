@@ -1,6 +1,8 @@
-"""How fast it trains, and the bar that shows it: one line of 80 columns, with loss and accuracy."""
+"""How fast and how far it trains: the bar that shows it, one line of 80 columns with loss and
+accuracy, or what tells it to whoever shows a whole sweep."""
 
 import time
+from collections.abc import Callable
 from typing import Any
 
 from lightning.pytorch import Callback, LightningModule, Trainer
@@ -64,3 +66,28 @@ class Throughput(Callback):
             self.texts += len(batch.classes) * trainer.world_size
             self.seconds += time.perf_counter() - self.last
             pl_module.log("texts_per_second", self.texts / self.seconds, prog_bar=True)
+
+
+class Steps(Callback):
+    """Tells how far a run is; it asks no device for a number, for that would wait for it.
+
+    Args:
+        tell: what it does, then step, steps in this epoch and texts a second where it trains.
+    """
+
+    def __init__(self, tell: Callable[..., None]) -> None:
+        self.tell = tell
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        meters = (one for one in trainer.callbacks if isinstance(one, Throughput))  # type: ignore[attr-defined]
+        self.meter = next(meters, None)
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Batch, index: int
+    ) -> None:
+        epoch = f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}"
+        speed = self.meter and self.meter.texts_per_second
+        self.tell(epoch, index + 1, trainer.num_training_batches, speed)
+
+    def on_test_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self.tell("measuring")

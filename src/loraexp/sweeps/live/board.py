@@ -1,0 +1,186 @@
+"""How far a sweep has come, as a value: what happens to a job is an event, and a board after an
+event is another board. Who works is not known here, and may be any number of processes."""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from statistics import mean
+
+Place = tuple[bool, int]  # is it a trial, and its number among those of its kind
+
+
+@dataclass(frozen=True)
+class Task:
+    """A job as a board knows it.
+
+    Args:
+        what: it in words, by what varies in its sweep.
+        cost: equal of two jobs that take about equally long.
+    """
+
+    trial: bool
+    number: int
+    what: str
+    cost: str = ""
+
+    @property
+    def place(self) -> Place:
+        return self.trial, self.number
+
+
+@dataclass(frozen=True)
+class Known:
+    """So many jobs of a kind there will be, as far as is known.
+
+    Args:
+        costs: of each; None of one whose result is there already.
+    """
+
+    trial: bool
+    costs: Sequence[str | None]
+
+
+@dataclass(frozen=True)
+class Began:
+    task: Task
+    at: float
+
+
+@dataclass(frozen=True)
+class Stepped:
+    """What a job does now.
+
+    Args:
+        steps: in this epoch; 0 where there are none to count.
+    """
+
+    place: Place
+    doing: str
+    step: int = 0
+    steps: int = 0
+    texts_per_second: float | None = None
+
+
+@dataclass(frozen=True)
+class Ended:
+    """A job that is over; without scores and reason it was ended early.
+
+    Args:
+        accuracy: on validation texts, as is the loss; of test texts nothing is known here.
+        reason: why it failed.
+        found: its result was there before.
+    """
+
+    task: Task
+    at: float
+    accuracy: float | None = None
+    loss: float | None = None
+    reason: str | None = None
+    found: bool = False
+
+
+Event = Known | Began | Stepped | Ended
+
+
+@dataclass(frozen=True)
+class Running:
+    task: Task
+    began: float
+    now: Stepped
+
+
+@dataclass(frozen=True)
+class Board:
+    """The state of a sweep.
+
+    Args:
+        folder: where everything of the sweep is.
+        began: in seconds, as `time.time` has it.
+        seconds: that jobs took which trained here, by what they are.
+    """
+
+    folder: str
+    began: float
+    known: Mapping[bool, Sequence[str | None]] = field(default_factory=dict)
+    running: Mapping[Place, Running] = field(default_factory=dict)
+    ended: Mapping[Place, Ended] = field(default_factory=dict)
+    seconds: Mapping[Place, float] = field(default_factory=dict)
+
+    def after(self, event: Event) -> "Board":
+        match event:
+            case Known():
+                return replace(self, known={**self.known, event.trial: event.costs})
+            case Began(task, at):
+                running = Running(task, at, Stepped(task.place, "loading"))
+                return replace(self, running={**self.running, task.place: running})
+            case Stepped(place) if place in self.running:
+                running = replace(self.running[place], now=event)
+                return replace(self, running={**self.running, place: running})
+            case Ended(task):
+                return self.without(task.place, event)
+        return self
+
+    def without(self, place: Place, event: Ended) -> "Board":
+        going = {at: job for at, job in self.running.items() if at != place}
+        seconds = {**self.seconds}
+        trained = event.accuracy is not None and not event.found
+        if trained and place in self.running:
+            seconds[place] = event.at - self.running[place].began
+        ended = {**self.ended, place: event}
+        return replace(self, running=going, ended=ended, seconds=seconds)
+
+    def of_kind(self, trial: bool) -> list[Ended]:
+        return [job for job in self.ended.values() if job.task.trial == trial]
+
+    def count(self, trial: bool) -> int:
+        """How many jobs of a kind there are, as far as is known."""
+        seen = [n for kind, n in (*self.ended, *self.running) if kind == trial]
+        return max([len(self.known.get(trial, ())), *(n + 1 for n in seen)])
+
+    @property
+    def failures(self) -> list[Ended]:
+        """In the order they came."""
+        return [job for job in self.ended.values() if job.reason is not None]
+
+    def best(self, trial: bool) -> Ended | None:
+        """By validation texts: of trials the lowest loss, of final runs the highest accuracy."""
+        scored = [job for job in self.of_kind(trial) if job.accuracy is not None]
+        return min(scored, key=by_loss if trial else by_accuracy, default=None)
+
+    def seconds_left(self, now: float) -> float | None:
+        """As long as jobs of like cost took, or those of the same kind, or any; None before one
+        has ended. Those who work share what is left."""
+        ahead = [*self.ahead()]
+        if not ahead or not self.seconds:
+            return None
+        left = 0.0
+        for place, cost in ahead:
+            job = self.running.get(place)
+            spent = now - job.began if job else 0.0
+            left += max(0.0, self.expected(place[0], cost) - spent)
+        return left / max(1, len(self.running))
+
+    def ahead(self) -> Iterator[tuple[Place, str]]:
+        """The jobs that have not ended and are to be trained, and their cost."""
+        for trial, costs in self.known.items():
+            for number, cost in enumerate(costs):
+                if cost is not None and (trial, number) not in self.ended:
+                    yield (trial, number), cost
+
+    def expected(self, trial: bool, cost: str) -> float:
+        like = {place: self.ended[place].task.cost == cost for place in self.seconds}
+        for fits in (
+            [s for place, s in self.seconds.items() if place[0] == trial and like[place]],
+            [s for place, s in self.seconds.items() if place[0] == trial],
+        ):
+            if fits:
+                return mean(fits)
+        return mean(self.seconds.values())
+
+
+def by_loss(job: Ended) -> float:
+    return math.inf if job.loss is None else job.loss
+
+
+def by_accuracy(job: Ended) -> tuple[float, float]:
+    return -(job.accuracy or 0.0), by_loss(job)
