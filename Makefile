@@ -91,9 +91,9 @@ base-report: install  ## what the embedded base is worth, five seeds an arm (LOR
 pages: install  ## write the tables of docs/ anew, from what the benchmarks stored
 	$(BIN)/python tests/benchmarks/made_tables.py
 
-docs: install  ## build/site: the pages of docs/ as a site (fetches mkdocs-material, 50 MB)
+docs: install  ## build/site: the pages of docs/ as a site (fetches mkdocs-material, 100 MB)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check mkdocs-material==9.8.2
-	DISABLE_MKDOCS_2_WARNING=true $(BIN)/python -m mkdocs build --quiet --config-file .ci/mkdocs.yml
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --config-file .ci/mkdocs.yml
 
 check: install  ## format, lint, types, and who may import whom
 	$(BIN)/ruff format --check .

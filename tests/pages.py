@@ -20,6 +20,7 @@ NOT_RUN = {
     "python -m loraexp train data=sms_spam model=gpt2 lora.rank=8": "needs GPT-2's weights",
     "python -m loraexp train trainer=ddp trainer.devices=4": "needs four GPUs",
     "python -m loraexp train lora.rank=4,8,16 hydra/launcher=submitit_slurm": "needs SLURM",
+    "git log": "a copy of the checkout has no history",
     "vllm serve": "needs vLLM",
     "curl localhost:8000/classify": "needs the server above it",
     "make test": "this test is part of it",
@@ -36,18 +37,20 @@ NOT_RUN = {
 }
 
 # How a long command is cut down: what is looked for, what is put there instead, and why.
-FEW = "tune.factors=[1] tune.most=1 seed=0"
+FEW = "tune.factors=[0.5,1] tune.most=2 seed=0"
 SHORTER = (
     (r"^LORAEXP_DATA_DIR=\S+ ", "", "the folder of the real data is that of the tests"),
     (r"^(python -m loraexp train\b(?!.*( debug=|--help)).*)$", r"\1 debug=fast", "a batch a run"),
     (r" -m (debug=fast)$", r" \1 -m", "flags stay last"),
-    (r"(experiment=(rank_sweep|method_comparison|targets))", rf"\1 {FEW}", "one rate and one seed"),
+    (r"(experiment=(rank_sweep|method_comparison|targets))", rf"\1 {FEW}", "two rates, one seed"),
+    (r"(experiment=method_comparison)", r"\1 method=lora,ia3,head", "of fifteen methods three"),
     (r"seeds=auto", "seeds=auto seeds.looks=[2,3]", "of looks the fewest"),
     (r"search\.trials=20", "search.trials=2", "of trials the fewest that are told apart"),
     (r"minutes=10", "runs=12 data.limit=40 trainer.max_epochs=1", "the smallest budget"),
+    (r"model\.vocab_size=4096", "model.vocab_size=1024", "as many tokens as the few texts give"),
     (r"(^python -m loraexp pretrain .*)", r"\1 trainer.passes=0.2 trainer.checks=1", "few steps"),
     (r"^make demo$", "make demo ARGS=debug=fast", "a batch a run"),
-    (r"^make sweep$", f'make sweep ARGS="debug=fast {FEW}"', "a batch a run, one rate, one seed"),
+    (r"^make sweep$", f'make sweep ARGS="debug=fast {FEW}"', "a batch a run, two rates, one seed"),
     (r'"trainer\.max_epochs=1"', '"trainer.max_epochs=1", "data.limit=24"', "of Python: few texts"),
 )
 

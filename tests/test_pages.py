@@ -136,6 +136,13 @@ def test_links_lead_to_files_that_are_there() -> None:
                 assert (page.parent / link.partition("#")[0]).is_file(), f"{page.name}: {link}"
 
 
+def test_files_that_a_page_names_are_there() -> None:
+    for page in PAGES:
+        text = page.read_text(encoding="utf-8")
+        for name in re.findall(r"`((?:src|tests|conf|docs|\.ci)/[\w./-]+)`", text):
+            assert (ROOT / name).exists() or "NAME" in name, f"{page.name}: {name}"
+
+
 def test_the_readme_is_of_a_screen_and_a_half() -> None:
     assert len((ROOT / "README.md").read_text(encoding="utf-8").splitlines()) <= 75
 
