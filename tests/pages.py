@@ -37,7 +37,7 @@ NOT_RUN = {
 }
 
 # How a long command is cut down: what is looked for, what is put there instead, and why.
-FEW = "tune.factors=[0.5,1] tune.most=2 seed=0"
+FEW = "tune.factors=[0.5,1] tune.most=3 seed=0"
 SHORTER = (
     (r"^LORAEXP_DATA_DIR=\S+ ", "", "the folder of the real data is that of the tests"),
     (r"^(python -m loraexp train\b(?!.*( debug=|--help)).*)$", r"\1 debug=fast", "a batch a run"),
