@@ -6,7 +6,7 @@ RUN := $(BIN)/python -m loraexp
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo train sweep evidence params methods test test-slow test-browser test-gpu bench bench-tuning bench-sweep scale serving reproduce base base-geometries base-report check lock clean
+.PHONY: help install demo train sweep evidence params methods test test-slow test-browser test-gpu bench bench-tuning bench-sweep scale serving reproduce base base-geometries base-report pages docs check lock clean
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## */\t/' | expand -t 12
@@ -34,7 +34,7 @@ sweep: install  ## ranks 1 to 16 x 5 seeds on the real messages, each at its own
 evidence: install  ## docs/evidence: ranks, methods and targets on the real messages (an hour)
 	$(BIN)/python tests/benchmarks/evidence.py $(ARGS)
 
-params: install  ## the trainable-parameter table of the README
+params: install  ## how many parameters train, by model and rank
 	$(RUN) params 'models=[gpt2,gpt2-large]' 'ranks=[4,8,16]' $(ARGS)
 
 test: install  ## the whole suite but what is marked slow or gpu
@@ -64,8 +64,8 @@ bench-sweep: install  ## a whole sweep: one after another, by workers, by script
 scale: install  ## how cost grows with length, batch, model and data (10 minutes)
 	$(BIN)/python tests/benchmarks/scale.py --out outputs/bench-scale.json $(ARGS)
 
-methods: install  ## the README's table of methods: parameters, and that each equals PEFT, merges, mixes
-	$(BIN)/python tests/benchmarks/methods.py $(ARGS)
+methods: install  ## of each method: parameters, and that it equals PEFT, merges, mixes
+	$(BIN)/python tests/benchmarks/methods.py --out tests/benchmarks/results/methods.json $(ARGS)
 
 serving: install  ## what a merged adapter costs, and the memory of many on one base
 	$(BIN)/python tests/benchmarks/serving.py --out tests/benchmarks/results/serving.json $(ARGS)
@@ -90,6 +90,13 @@ base-geometries: install  ## the short trainings by which the base's geometry wa
 base-report: install  ## what the embedded base is worth, five seeds an arm (LORAEXP_DATA_DIR; over an hour)
 	$(BIN)/python tests/benchmarks/base.py --out tests/benchmarks/results/base.json $(ARGS)
 	$(BIN)/python tests/benchmarks/embed.py
+
+pages: install  ## write the tables of docs/ anew, from what the benchmarks stored
+	$(BIN)/python tests/benchmarks/made_tables.py
+
+docs: install  ## build/site: the pages of docs/ as a site (fetches mkdocs-material, 100 MB)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check mkdocs-material==9.8.2
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --config-file .ci/mkdocs.yml
 
 check: install  ## format, lint, types, and who may import whom
 	$(BIN)/ruff format --check .

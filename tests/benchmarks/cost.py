@@ -15,10 +15,11 @@ import time
 from pathlib import Path
 from typing import Any
 
-from verbs import SUMMARIES
-from ways import OURS, WAYS, prepare, write_base
+import drawn
+from ways import WAYS, prepare, write_base
 
-from loraexp.results.tables import Column, Table, to_terminal
+from loraexp.commands import summaries
+from loraexp.results.tables import to_terminal
 
 START = time.perf_counter()
 STEPS = 64  # memory grows with every new shape of a batch; of batches of one shape, 5 are enough
@@ -82,26 +83,9 @@ def main() -> None:
 
 
 def show(found: dict[str, Any]) -> None:
-    (ours,) = (way["peak"] for way in found["ways"] if way["way"] == OURS)
-    columns = [
-        Column("way", "way", words=True),
-        Column("peak", "peak memory, GB", lambda v: f"{v / 1e9:.2f}"),
-        Column("ratio", "beside loraexp", lambda v: f"{v:.2f} x"),
-        Column("first", "first step after, s", lambda v: f"{v:.1f}"),
-    ]
-    rows = [[w["way"], w["peak"], w["peak"] / ours, w["first_step"]] for w in found["ways"]]
-    print(to_terminal(Table(columns, rows)), end="\n\n")
-    columns = [Column("what", "from Enter to the end", words=True)]
-    columns.append(Column("seconds", "s", lambda v: f"{v:.2f}"))
-    rows = [[line["what"], line["seconds"]] for line in found["starts"]]
-    print(to_terminal(Table(columns, rows)), end="\n\n")
-    columns = [
-        Column("verb", "verb", words=True),
-        Column("help", "--help, s", lambda v: f"{v:.2f}"),
-        Column("job", "smallest job, s", lambda v: f"{v:.2f}"),
-    ]
-    rows = [[verb["verb"], verb["help"], verb["job"]] for verb in found["verbs"]]
-    print(to_terminal(Table(columns, rows)))
+    print(to_terminal(drawn.memory(found["ways"])), end="\n\n")
+    print(to_terminal(drawn.whole(found["starts"])), end="\n\n")
+    print(to_terminal(drawn.verbs(found["verbs"])))
 
 
 def measured(way: str, options: argparse.Namespace, folder: str) -> dict[str, Any]:
@@ -166,7 +150,7 @@ def each_verb() -> list[dict[str, Any]]:
                 "help": seconds(f"{verb} --help"),
                 "job": seconds(f"{verb} {JOBS[verb].format(**there)}"),
             }
-            for verb in SUMMARIES
+            for verb in summaries()
         ]
 
 

@@ -67,7 +67,7 @@ def section(name: str, question: str, by: list[str], outputs: Path, command: str
     device = found.records[0].device
     return [
         f"## {question}\n",
-        f"    python -m loraexp {command}\n",
+        f"```sh\npython -m loraexp {command}\n```\n",
         f"{trials} runs looked for learning rates, {runs} are compared ({device}).\n",
         *(f"{markdown_safe(line)}  " for line in answer(found.records, by, found.beside)),
         "",

@@ -1,6 +1,7 @@
-"""`make methods`: the README's table of methods. Every cell is computed here, none is typed.
+"""`make methods`: what holds of each method; docs/methods.md shows it.
 
 A tiny GPT-2 in float64, adapters far from their start; differences are of logits, the largest.
+Every cell is computed here, none is typed.
 """
 
 import argparse
@@ -10,6 +11,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
+import drawn
 import torch
 from peft import PeftModel
 from safetensors.torch import save_file
@@ -28,7 +30,7 @@ from loraexp.model.gpt2 import GPT2Classifier
 from loraexp.model.shapes import linear_shapes, shapes
 from loraexp.model.tokenizer import from_bytes
 from loraexp.model.weights import load_classifier
-from loraexp.results.tables import FORMATS, Column, Table
+from loraexp.results.tables import FORMATS
 from loraexp.tools.peft.to_peft import save_to, to_peft
 
 EXACT = 1e-12
@@ -120,7 +122,6 @@ def main() -> None:
     parser.add_argument("--format", choices=[*FORMATS], default="table")
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
-    keys = ("method", "trainable", "in peft", "merged in peft", "merged", "mixed batch")
     rows = [
         [
             method,
@@ -132,11 +133,10 @@ def main() -> None:
         ]
         for method in METHODS
     ]
-    columns = [Column(key, key, words=key != "trainable") for key in keys]
-    print(FORMATS[options.format](Table(columns, rows)))
+    lines = [dict(zip(drawn.METHOD, row, strict=True)) for row in rows]
+    print(FORMATS[options.format](drawn.methods(lines)))
     if options.out:
-        content = [dict(zip(keys, row, strict=True)) for row in rows]
-        options.out.write_text(json.dumps(content, indent=2) + "\n")
+        options.out.write_text(json.dumps(lines, indent=2) + "\n")
 
 
 if __name__ == "__main__":

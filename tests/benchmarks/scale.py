@@ -14,16 +14,17 @@ import time
 from pathlib import Path
 from typing import Any
 
+import drawn
 import torch
 from arms import Arm, Texts, ours, peft
+from drawn import PEERS
 from ways import WAYS, write_base
 
 from loraexp.api import configure
-from loraexp.results.tables import Column, Table, to_terminal
+from loraexp.results.tables import to_terminal
 from loraexp.runtime.hardware import device_name, versions
 
 LENGTHS, BATCHES = (16, 32, 64, 128, 256, 512, 1024), (1, 4, 16, 64, 256)
-PEERS = ("peft, bf16 base", "peft, tuned")
 MODELS, SIZES = ("nano", "distilgpt2", "gpt2", "gpt2-medium"), (10**3, 10**4, 10**5, 10**6)
 
 
@@ -40,15 +41,15 @@ def main() -> None:
         *(step("gpt2", 32, batch, options) for batch in BATCHES),
         *(step(model, 32, 8, options) for model in options.models),
     ]
-    show(steps, ("model", "length", "batch", "texts_per_second", "tokens_per_second"))
+    show(steps, drawn.STEP)
     with tempfile.TemporaryDirectory() as folder:
         write_base("gpt2", Path(folder))
         beside = [beside_peft(step, Path(folder), options) for step in steps[: len(LENGTHS)]]
-    show(beside, ("length", "batch", "loraexp", *PEERS, "ratio"))
+    show(beside, drawn.BESIDE)
     frozen = [epochs(method) for method in ("head", "last_block")]
-    show(frozen, ("method", "computed_anew", "kept", "ratio"))
+    show(frozen, drawn.FROZEN)
     streams = [stream(size) for size in options.sizes]
-    show(streams, ("texts", "seconds", "texts_per_second", "peak_MB"))
+    show(streams, drawn.STREAM)
     if options.out:
         head = {"device": device_name("cpu", 1), "versions": versions()}
         content = {**head, "steps": steps, "beside": beside, "frozen": frozen, "streams": streams}
@@ -56,22 +57,7 @@ def main() -> None:
 
 
 def show(lines: list[dict[str, Any]], keys: tuple[str, ...]) -> None:
-    columns = [
-        Column(
-            key,
-            key.replace("_", " "),
-            shown,
-            words=key in ("model", "method"),
-        )
-        for key in keys
-    ]
-    print(to_terminal(Table(columns, [[line[key] for key in keys] for line in lines])), end="\n\n")
-
-
-def shown(value: Any) -> str:
-    if isinstance(value, str):
-        return value
-    return f"{value:,.0f}" if value % 1 == 0 else f"{value:,.{1 if value >= 10 else 2}f}"
+    print(to_terminal(drawn.plain(lines, keys)), end="\n\n")
 
 
 def step(model: str, length: int, batch: int, options: argparse.Namespace) -> dict[str, Any]:

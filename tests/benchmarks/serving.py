@@ -11,6 +11,7 @@ import statistics
 import time
 from pathlib import Path
 
+import drawn
 import torch
 from torch import nn
 
@@ -20,7 +21,7 @@ from loraexp.config.schema import Adaptation, Head, Lora
 from loraexp.inference.multi_adapter import MultiAdapter
 from loraexp.model.gpt2 import GPT2Classifier
 from loraexp.model.weights import load_classifier
-from loraexp.results.tables import Column, Table, to_terminal
+from loraexp.results.tables import to_terminal
 from loraexp.runtime.hardware import DTYPES, device_name, pick_precision, versions
 
 LORA = Adaptation(lora=Lora(rank=8))
@@ -35,31 +36,8 @@ def main() -> None:
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
     speed, memory = speeds(options.model, options.rounds), memories(options.model, options.adapters)
-    print(
-        to_terminal(
-            Table(
-                [
-                    Column("way", "way", words=True),
-                    Column("texts_per_second", "texts/s", lambda v: f"{v:.1f}"),
-                    Column("ratio", "time beside the base", lambda v: f"{v:.3f} x"),
-                ],
-                [[way, found["texts_per_second"], found["ratio"]] for way, found in speed.items()],
-            )
-        )
-    )
-    print()
-    print(
-        to_terminal(
-            Table(
-                [
-                    Column("adapters", "adapters"),
-                    Column("bytes", "MB", lambda v: f"{v / 1e6:.1f}"),
-                    Column("ratio", "beside the base alone", lambda v: f"{v:.3f} x"),
-                ],
-                [[line["adapters"], line["bytes"], line["ratio"]] for line in memory],
-            )
-        )
-    )
+    print(to_terminal(drawn.merged(speed)), end="\n\n")
+    print(to_terminal(drawn.many(memory)))
     if options.out:
         head = {"device": device_name("cpu", 1), "versions": versions(), "model": options.model}
         content = {**head, "speed": speed, "memory": memory}

@@ -7,26 +7,19 @@ taken within a round. Nothing here passes or fails.
 
 import argparse
 import json
-import statistics
 import sys
 import time
 import warnings
 from pathlib import Path
 from typing import Any
 
-from ways import COMPILED, OURS, WAYS, Worker, prepare, workers
+import drawn
+from ways import COMPILED, WAYS, Worker, prepare, workers
 
-from loraexp.results.tables import Column, Table, to_terminal
+from loraexp.results.tables import to_terminal
 
 MODELS = ("gpt2", "gpt2-medium", "gpt2-large", "gpt2-xl")
 WHATS = ("train", "predict", "predict, merged")
-COLUMNS = [
-    Column("what", "what", words=True),
-    Column("batch", "batch"),
-    Column("way", "way", words=True),
-    Column("texts_per_second", "texts/s", lambda v: f"{v:.1f}"),
-    Column("ratio", "loraexp is faster by", lambda v: f"{v:.2f} x"),
-]
 
 
 def main() -> None:
@@ -78,17 +71,8 @@ def compare(model: str, options: argparse.Namespace) -> dict[str, Any]:
 
 def show(found: dict[str, Any]) -> None:
     print(f"{found['model']} on {found['device']}\n")
-    print(to_terminal(table(found["measured"])), end="\n\n")
-    for line in found["measured"]:
-        if line["what"] == "train" and line["way"] == OURS:
-            rate = statistics.median(line["texts_per_second"])
-            share = 4 * found["parameters"] * found["mean_tokens"] * rate
-            print(
-                f"batch {line['batch']}: 4 x parameters x tokens/s is "
-                f"{share / found['matrix_product_flops']:.0%} of the "
-                f"{found['matrix_product_flops'] / 1e9:.0f} GFLOP/s of a large matrix product"
-            )
-    print()
+    print(to_terminal(drawn.speed(found["measured"])), end="\n\n")
+    print(*drawn.roofs(found), sep="\n", end="\n\n")
 
 
 def fits(way: str, what: str, size: int) -> bool:
@@ -99,20 +83,6 @@ def fits(way: str, what: str, size: int) -> bool:
 
 def grouped(way: str) -> bool:
     return "pad_to" not in WAYS[way]
-
-
-def table(measured: list[dict[str, Any]]) -> Table:
-    lines = []
-    for line in measured:
-        (best,) = (
-            other["texts_per_second"]
-            for other in measured
-            if (other["what"], other["batch"], other["way"]) == (line["what"], line["batch"], OURS)
-        )
-        rates = line["texts_per_second"]
-        ratio = statistics.median(a / b for a, b in zip(best, rates, strict=True))
-        lines.append([line["what"], line["batch"], line["way"], statistics.median(rates), ratio])
-    return Table(COLUMNS, lines)
 
 
 def in_turns(

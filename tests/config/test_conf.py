@@ -29,7 +29,7 @@ SWEEPS = {
     for file in (conf_dir() / "experiment").glob("*.yaml")
     if "mode: MULTIRUN" in file.read_text(encoding="utf-8")
 }
-README = Path(__file__).parents[2] / "README.md"
+KEYS = Path(__file__).parents[2] / "docs" / "one-run.md"
 
 
 def identity(value: Any) -> str:
@@ -150,8 +150,8 @@ def test_an_option_is_called_what_its_file_is_called(group: str) -> None:
 
 
 @pytest.mark.parametrize("group", ["model", "data", "method"])
-def test_the_readme_names_every_option(group: str) -> None:
-    (row,) = re.findall(rf"^\| `{group}=` \|(.*)\|$", README.read_text(encoding="utf-8"), re.M)
+def test_the_page_of_one_run_names_every_option(group: str) -> None:
+    (row,) = re.findall(rf"^\| `{group}=` \|(.*)\|$", KEYS.read_text(encoding="utf-8"), re.M)
     assert stems(group) <= set(re.findall(r"[\w-]+", row))
 
 

@@ -1,0 +1,144 @@
+"""`make pages`: write every table of docs/ anew, from what the benchmarks stored.
+
+A table stands between `<!-- made: NAME -->` and `<!-- end -->`; none is typed.
+"""
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import drawn
+
+from loraexp.adapters.methods import METHODS
+from loraexp.commands.params import ParamsConfig, params_table
+from loraexp.records.record import Record, read_file
+from loraexp.results.ledger import BRIEF, PUBLISHED, ledger_table
+from loraexp.results.tables import Table, to_markdown, to_terminal
+from loraexp.runtime.escape import markdown_safe
+
+ROOT = Path(__file__).parents[2]
+DOCS = ROOT / "docs"
+RESULTS = Path(__file__).parent / "results"
+MADE = re.compile(r"(<!-- made: (\w+) -->\n).*?(<!-- end -->)", re.S)
+
+
+def stored(name: str) -> Any:
+    return json.loads((RESULTS / f"{name}.json").read_text(encoding="utf-8"))
+
+
+def listing(*lines: str) -> str:
+    return "\n".join(["```text", *lines, "```"])
+
+
+def text(*tables: Table) -> str:
+    """Tables as a terminal shows them."""
+    return listing(*"\n\n".join(map(to_terminal, tables)).splitlines())
+
+
+def rank_sweep() -> str:
+    found = stored("tuning")["tuned"]
+    return listing(*found["table"], *found["notes"])
+
+
+def tuned_beside_grid() -> str:
+    found = stored("tuning")
+    verdicts = [[row.split()[-1] for row in found[way]["table"]] for way in ("tuned", "grid")]
+    same = "the same verdict" if verdicts[0] == verdicts[1] else "another verdict"
+    grid, device = len(found["rates_of_the_grid"]), found["device"]
+    return (
+        f"Of `rank_sweep` it took {found['ratio']:.2f} of the processor's time of a full grid of "
+        f"{grid}\nrates, and came to {same} on every rank ({device}, one of them used;\n"
+        "`make bench-tuning`)."
+    )
+
+
+def kinds() -> str:
+    lines = ["| method | what trains | in peft |", "|:--|:--|:--|"]
+    for name, row in METHODS.items():
+        peft = row.peft if row.branch else "no adapter"
+        lines.append(f"| `{name}` | {markdown_safe(row.summary)} | {peft} |")
+    return "\n".join(lines)
+
+
+def parameters() -> str:
+    return text(params_table(ParamsConfig(models=["gpt2", "gpt2-large"], ranks=[4, 8, 16])))
+
+
+def speed() -> str:
+    (found,) = stored("epyc-2-cores")["compared"]
+    table = to_terminal(drawn.speed(found["measured"])).splitlines()
+    return listing(*table, "", *drawn.roofs(found))
+
+
+def frozen_and_streams() -> str:
+    found = stored("epyc-2-cores-scale")
+    pairs = (("frozen", drawn.FROZEN), ("streams", drawn.STREAM))
+    return text(*(drawn.plain(found[name], keys) for name, keys in pairs))
+
+
+def serving() -> str:
+    found = stored("serving")
+    return text(drawn.merged(found["speed"]), drawn.many(found["memory"]))
+
+
+def worth() -> str:
+    lines = stored("base")["lines"]
+    return to_markdown(
+        drawn.worth([line for line in lines if line["data"] == "sms_spam, book split"])
+    )
+
+
+def published() -> str:
+    """The rows that have records; the others are not run."""
+    kept: dict[str, list[Record]] = {name: [] for name in PUBLISHED}
+    for file in sorted((RESULTS / "ledger").glob("*.json")):
+        kept[file.name.rpartition("-seed")[0]].append(read_file(file))
+    table = ledger_table(kept, dict.fromkeys(PUBLISHED, "")).only(BRIEF)
+    return text(Table(table.columns, [row for row in table.rows if kept[str(row[0])]]))
+
+
+def cost(part: str, draw: Callable[[Any], Table]) -> Callable[[], str]:
+    return lambda: text(draw(stored("epyc-2-cores-cost")[part]))
+
+
+def scale(part: str, keys: tuple[str, ...]) -> Callable[[], str]:
+    return lambda: text(drawn.plain(stored("epyc-2-cores-scale")[part], keys))
+
+
+TABLES: dict[str, Callable[[], str]] = {
+    "rank_sweep": rank_sweep,
+    "tuned_beside_grid": tuned_beside_grid,
+    "kinds": kinds,
+    "methods": lambda: text(drawn.methods(stored("methods"))),
+    "parameters": parameters,
+    "speed": speed,
+    "memory": cost("ways", drawn.memory),
+    "whole": cost("starts", drawn.whole),
+    "verbs": cost("verbs", drawn.verbs),
+    "precision": lambda: text(drawn.precision(stored("epyc-2-cores-precision")["arms"])),
+    "steps": scale("steps", drawn.STEP),
+    "beside_peft": scale("beside", drawn.BESIDE),
+    "frozen_and_streams": frozen_and_streams,
+    "serving": serving,
+    "worth": worth,
+    "published": published,
+}
+
+
+def filled(page: str) -> str:
+    """The page with its tables made anew."""
+    return MADE.sub(lambda found: f"{found[1]}\n{TABLES[found[2]]()}\n\n{found[3]}", page)
+
+
+def main() -> None:
+    for page in sorted(DOCS.glob("*.md")):
+        before = page.read_text(encoding="utf-8")
+        if (after := filled(before)) != before:
+            page.write_text(after, encoding="utf-8")
+            print(f"wrote {page.relative_to(ROOT)}")
+
+
+if __name__ == "__main__":
+    main()
