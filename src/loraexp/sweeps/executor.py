@@ -48,7 +48,8 @@ def run_sweep(planned: Plan, progress: Any) -> bool:
             by_looks(jobs, planned.protocol.seeds, sweep, progress)
         else:
             train_all(jobs, sweep, progress)
-    return show_sweep(sweep)
+    plain = not (planned.by_hydra or planned.protocol.tune or planned.protocol.seeds)
+    return show_sweep(sweep, planned.overrides if plain else ())
 
 
 def tuned(planned: Plan, sweep: Sweep, progress: Any) -> list[TrainConfig]:
