@@ -13,7 +13,7 @@ from sklearn.model_selection import train_test_split  # type: ignore[import-unty
 from loraexp.data import demo
 from loraexp.data.demo import demo_messages
 
-Messages = list[tuple[str, str]]
+Messages = tuple[tuple[str, str], ...]
 
 # RFC 2606 for domains; Ofcom's numbers for drama for phones, spaces removed.
 RESERVED_DOMAIN = re.compile(r"(.+\.)?(example|invalid|example\.(com|net|org))")
@@ -67,11 +67,11 @@ def linear_test_accuracy(messages: Messages, features: TfidfVectorizer) -> float
 def test_messages_are_the_same_on_every_machine(messages: Messages) -> None:
     lines = "".join(f"{label}\t{text}\n" for label, text in messages)
     digest = hashlib.sha256(lines.encode()).hexdigest()
-    assert digest == "38fd21d509832a9c6efac6f68026fe69ef1f2926f451a07c66262acf101879f5"
+    assert digest == "d6fc35e6f11be3fea7edf4008b29077065d8bdd4ad0d9eccf14c5a1be1564048"
 
 
 def test_a_second_call_gives_the_same_messages(messages: Messages) -> None:
-    assert demo_messages() == messages
+    assert demo_messages.__wrapped__() == messages
 
 
 def test_half_of_2400_messages_are_spam(messages: Messages) -> None:

@@ -57,8 +57,8 @@ FAMILIES: dict[tuple[str, Register], dict[str, int]] = {
         "invest": 60,
     },
     ("spam", LOUD): {
-        "blunt": 115,
-        "prize": 141,
+        "blunt": 85,
+        "prize": 171,
         "hotline": 98,
         "club": 110,
         "upgrade": 105,
@@ -71,15 +71,21 @@ FAMILIES: dict[tuple[str, Register], dict[str, int]] = {
     ("spam", FORMAL): {"phish": 97, "careless": 12, "false_secret": 6},
 }
 
-SHORTHAND = """
+SHORTHAND: dict[str, str] = dict(
+    re.findall(
+        r"(\S+)=(\S+)",
+        """
 you=u your=ur are=r see=c great=gr8 later=l8r tonight=2nite tomorrow=2moro please=pls thanks=thx
 to=2 for=4 before=b4 want=wanna with=wiv text=txt about=bout it's=its i'm=im don't=dont can't=cant
 and=n what=wot why=y because=cos love=luv back=bk be=b have=hav good=gd that=dat you're=ur the=da
 message=msg going=goin tell=tel working=workin every=evry
-"""
+""",
+    )
+)
 
 
-def demo_messages() -> list[tuple[str, str]]:
+@cache
+def demo_messages() -> tuple[tuple[str, str], ...]:
     """The 2,400 (label, text) pairs, half of them spam, shuffled; the same on every machine."""
     rng = Random(20240607)
     seen: set[str] = set()
@@ -88,7 +94,7 @@ def demo_messages() -> list[tuple[str, str]]:
         for symbol, count in families.items():
             for _ in range(count):
                 messages.append((label, _fresh_message(symbol, register, rng, seen)))
-    return sorted(messages, key=lambda _: rng.random())
+    return (*sorted(messages, key=lambda _: rng.random()),)
 
 
 def _fresh_message(symbol: str, register: Register, rng: Random, seen: set[str]) -> str:
@@ -147,12 +153,11 @@ def _capitalised(text: str) -> str:
 
 def _shortened(word: str, rng: Random) -> str:
     """Shorthand and the odd slip; links and numbers stay intact."""
-    shorthand = dict(pair.split("=") for pair in SHORTHAND.split())
     core = word.rstrip(".,!?")
     if re.search(r"[\d./:]", core):
         return word
-    if core.lower() in shorthand and rng.random() < 0.6:
-        short = shorthand[core.lower()]
+    if core.lower() in SHORTHAND and rng.random() < 0.6:
+        short = SHORTHAND[core.lower()]
         return (short.capitalize() if core[0].isupper() else short) + word[len(core) :]
     if len(core) > 4 and rng.random() < 0.03:
         at = 1 + int(rng.random() * (len(core) - 2))

@@ -52,10 +52,11 @@ def clause(
     top, seeds = best(group), spread([len(arm.accuracies) for arm in group])
     others = [(arm, against[arm.name]) for arm in group if arm is not top]
     if not any(one and one.p is not None for _, one in others):
-        scores = [100 * arm.seeds.mean for arm in group]
+        scores = dict.fromkeys(f"{100 * arm.seeds.mean:.1f}" for arm in group)
+        low_high = " to ".join(sorted({min(scores, key=float), max(scores, key=float)}, key=float))
         return (
-            f"no verdict from {seeds}: {listed(group, by)} label {min(scores):.1f} to "
-            f"{max(scores):.1f} % of {top.n:,} test texts rightly{smallest(group, by)}"
+            f"no verdict from {seeds}: {listed(group, by)} label {low_high} % of {top.n:,} test "
+            f"texts rightly{smallest(group, by)}"
         )
     worse = [arm for arm, one in others if one and one.significant]
     tied = [arm for arm, one in others if one and one.p is not None and not one.significant]
@@ -78,17 +79,20 @@ def clause(
 
 def smallest(group: Sequence[Arm], by: Sequence[str]) -> str:
     """Nothing if they are all of one size, or two are the smallest."""
-    sizes = sorted(arm.trainable for arm in group)
-    least = min(group, key=lambda arm: arm.trainable)
-    return f"; the smallest is {listed([least], by)}" if sizes[0] < sizes[1] else ""
+    least, second = sorted(group, key=size)[:2]
+    return f"; the smallest is {listed([least], by)}" if size(least) < size(second) else ""
+
+
+def size(arm: Arm) -> int:
+    return arm.trainable
 
 
 def listed(group: Sequence[Arm], by: Sequence[str]) -> str:
-    """rank 4, 8 and 16; of several keys each arm by all of them."""
+    """rank 4, 8 and 16; of several keys each arm by all of them; the smallest first."""
     if len(group) > MOST_NAMES:
         return f"{len(group)} rows"
     keys = [key for key in by if key not in SPLIT_KEYS]
-    names = [label(arm, by, SPLIT_KEYS) or "all else" for arm in group]
+    names = [label(arm, by, SPLIT_KEYS) or "all else" for arm in sorted(group, key=size)]
     if len(keys) == 1:
         shared = f"{heading(keys[0])} "
         if all(name.startswith(shared) for name in names):
