@@ -57,8 +57,8 @@ FAMILIES: dict[tuple[str, Register], dict[str, int]] = {
         "invest": 60,
     },
     ("spam", LOUD): {
-        "blunt": 85,
-        "prize": 171,
+        "blunt": 60,
+        "prize": 196,
         "hotline": 98,
         "club": 110,
         "upgrade": 105,

@@ -43,11 +43,9 @@ class ClassifierModule(LightningModule):
     def training_step(self, batch: Batch, index: int) -> Tensor:
         logits = self(batch.tokens, batch.lengths)
         loss = F.cross_entropy(logits, batch.classes)
-        # Only what becomes a point of the curves: Lightning's log takes as long as two projections.
-        if (self.global_step + 1) % self.trainer.log_every_n_steps == 0:
-            accuracy = (logits.argmax(-1) == batch.classes).float().mean()
-            self.log("train_loss", loss, prog_bar=True, batch_size=len(batch.classes))
-            self.log("train_accuracy", accuracy, prog_bar=True, batch_size=len(batch.classes))
+        accuracy = (logits.argmax(-1) == batch.classes).float().mean()
+        self.log("train_loss", loss, prog_bar=True, batch_size=len(batch.classes))
+        self.log("train_accuracy", accuracy, prog_bar=True, batch_size=len(batch.classes))
         return loss + penalty(self.network)
 
     def validation_step(self, batch: Batch, index: int) -> None:
