@@ -110,7 +110,8 @@ def test_the_same_sweep_again_trains_nothing(tuned: tuple[Path, str, str]) -> No
     status, out, err = train(folder, *TUNED)
     assert status == 0
     assert "parameters train" not in err
-    assert out.split("Wrote")[0] == first.split("Wrote")[0]
+    assert "\nFigure: " in out
+    assert out.split("\nFigure: ")[0] == first.split("\nFigure: ")[0]
     tables = [pd.read_csv(file) for file in folder.glob("outputs/sweeps/*/comparison.csv")]
     assert tables[0].equals(tables[1])
 

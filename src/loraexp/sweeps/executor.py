@@ -42,7 +42,8 @@ def run_sweep(planned: Plan) -> bool:
 
     with watching(planned, sweep.folder) as watch, crew(planned.protocol.workers, watch) as doing:
         do_all(planned, sweep, watch, doing)
-    return show_sweep(sweep)
+    plain = not (planned.by_hydra or planned.protocol.tune or planned.protocol.seeds)
+    return show_sweep(sweep, planned.overrides if plain else ())
 
 
 def do_all(planned: Plan, sweep: Sweep, watch: Watch, doing: Any) -> None:

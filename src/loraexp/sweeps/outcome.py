@@ -4,6 +4,9 @@ import math
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from textwrap import fill
+
+from rich.console import Console
 
 from loraexp.config.schema import TrainConfig
 from loraexp.config.stored import from_dict
@@ -13,15 +16,22 @@ from loraexp.results.tables import FORMATS
 from loraexp.runs.run_folder import RunFolder
 from loraexp.runtime.atomic import write_whole
 from loraexp.runtime.escape import printable
+from loraexp.sweeps.next_step import next_step
 from loraexp.sweeps.summary import Summary, finished
 from loraexp.sweeps.sweep_folder import Sweep, trials_table
 
+CURVES = "loss.png"  # of a run's folder
 
-def show_sweep(sweep: Sweep) -> bool:
-    """The table over all jobs of a sweep; False if one of them failed."""
+
+def show_sweep(sweep: Sweep, typed: Sequence[str] = ()) -> bool:
+    """The table over all jobs of a sweep; False if one of them failed.
+
+    Args:
+        typed: as of next_step.
+    """
     outcomes = sweep.outcomes()
     failures = [outcome for outcome in outcomes if isinstance(outcome, Failure)]
-    show(outcomes, sweep.folder, Beside(failures, sweep.trials(), sweep.looks()))
+    show(outcomes, sweep.folder, Beside(failures, sweep.trials(), sweep.looks()), typed)
     return none_failed(outcomes)
 
 
@@ -65,16 +75,30 @@ def none_failed(outcomes: Sequence[Record | Trial | Failure]) -> bool:
     return not failed
 
 
-def show(outcomes: Sequence[Record | Failure], folder: Path, beside: Beside = NOTHING) -> None:
-    """Print the table of runs, leave it and its figures in `folder`, and send them to W&B."""
-    summary = Summary.of(outcomes, beside)
+def show(
+    outcomes: Sequence[Record | Failure],
+    folder: Path,
+    beside: Beside = NOTHING,
+    typed: Sequence[str] = (),
+) -> None:
+    """Print the table of runs, what it comes to, where all of it lies and what to do next; leave
+    table and figures in `folder`, and send them to W&B."""
+    summary, records = Summary.of(outcomes, beside), finished(outcomes)
     summary.write(folder)
     print(summary.text)
     pictures = summary.draw(folder)
     for note in summary.notes():
         print(note)
-    print(f"Wrote {printable(str(folder))}/table.csv and table.md; every run has its own folder.")
-    sent = [one for one in finished(outcomes) if one.config["logger"]["name"] == "wandb"]
+    if said := summary.sentence():
+        print(f"\n{fill(printable(said), Console().width)}\n")
+    where = printable(str(folder))
+    if figures := [*pictures, *(folder / name for name in [CURVES] if (folder / name).is_file())]:
+        others = f" and {len(figures) - 1} more" if len(figures) > 1 else ""
+        print(f"Figure: {where}/{figures[0].name}{others}, also as SVG and PDF")
+    print(f"Tables: {where}/table.csv and .md")
+    if step := next_step(records, folder, typed):
+        print(printable(step))
+    sent = [one for one in records if one.config["logger"]["name"] == "wandb"]
     if sent:
         from loraexp.training.loggers import publish_sweep
 

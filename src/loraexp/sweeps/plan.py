@@ -52,6 +52,7 @@ class Plan:
         by_hydra: Hydra launches the jobs, by a plugin or settings of its own.
         shows: Hydra prints the config, and nothing runs.
         protocol: how the jobs follow from one another, where it is no plain grid.
+        overrides: what was typed, as it is to be typed again.
     """
 
     jobs: list[Any]
@@ -60,6 +61,7 @@ class Plan:
     by_hydra: bool = False
     shows: bool = False
     protocol: Protocol = Protocol()
+    overrides: tuple[str, ...] = ()
 
 
 def plan(verb: Verb, arguments: list[str]) -> Plan:
@@ -97,13 +99,14 @@ def plan(verb: Verb, arguments: list[str]) -> Plan:
         written.append(f"hydra.sweep.dir={quoted(str(sweep))}")
     basic = all("basic" in str(shell[part].get("_target_")) for part in ("launcher", "sweeper"))
     hydras = [o for o in overrides if o.key_or_group.partition("/")[0].partition(".")[0] == "hydra"]
+    given = tuple(a for a in arguments if not a.startswith("-"))
     by_hydra = verb.name == "train" and (bool(hydras) or not basic)
     if protocol.workers > 1:
         check_workers(protocol.workers, multirun, by_hydra, configs)
     if by_hydra and protocol.asked:
         typed_for_hydra = " ".join(map(line, hydras)) or "hydra/launcher"
         raise UserError(f"{protocol.asked} plans its own jobs: leave out {typed_for_hydra}")
-    return Plan(configs, sweep, written, by_hydra, bool(shown), protocol)
+    return Plan(configs, sweep, written, by_hydra, bool(shown), protocol, given)
 
 
 def check_workers(

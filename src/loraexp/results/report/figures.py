@@ -11,10 +11,9 @@ from rich.cells import cell_len
 
 from loraexp.records.record import Failure, Record, Trial
 from loraexp.results.arm_keys import naming
-from loraexp.results.arms import Arm, arms
+from loraexp.results.arms import Arm, arms, label
 from loraexp.results.report.glyphs import drawable, families
 from loraexp.results.report.plots import canvas, drawing, tidy
-from loraexp.results.settings import heading
 
 # Okabe and Ito's palette; markers and dashes tell lines apart without it.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
@@ -53,14 +52,6 @@ def style(number: int) -> dict[str, Any]:
     }
 
 
-def label(arm: Arm, by: Sequence[str], without: str = "") -> str:
-    parts = []
-    for key, value in zip(by, arm.name, strict=True):
-        if key != without and value is not None:
-            parts.append(value if isinstance(value, str) else f"{heading(key)} {value}")
-    return ", ".join(parts)
-
-
 def rank_figure(arms: Sequence[Arm], by: Sequence[str]) -> Figure | None:
     """Test accuracy over the rank, a line for all else that names an arm; 95 % over the seeds."""
     if "lora.rank" not in by:
@@ -69,7 +60,7 @@ def rank_figure(arms: Sequence[Arm], by: Sequence[str]) -> Figure | None:
     lines: dict[str, list[Arm]] = {}
     for arm in arms:
         if arm.name[at] is not None:
-            lines.setdefault(label(arm, by, "lora.rank"), []).append(arm)
+            lines.setdefault(label(arm, by, {"lora.rank"}), []).append(arm)
     if max(map(len, lines.values()), default=0) < 2:
         return None
     figure, axes = canvas(4.8, 3.2)

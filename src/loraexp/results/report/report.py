@@ -12,12 +12,12 @@ from matplotlib.figure import Figure
 
 from loraexp.records.record import Failure, Record
 from loraexp.results.arm_keys import naming, varied
-from loraexp.results.arms import Arm, Comparison, arms, compare
+from loraexp.results.arms import Arm, Comparison, arms, compare, label
 from loraexp.results.beside import NOTHING, Beside
 from loraexp.results.comparison import Findings, findings
 from loraexp.results.fairness import caveats
 from loraexp.results.notes import apart, failed_lines, of_label
-from loraexp.results.report.figures import MOST_LABELS, figures, label
+from loraexp.results.report.figures import MOST_LABELS, figures
 from loraexp.results.report.plots import CURVES, loss_figure
 from loraexp.results.sequential import at_looks
 from loraexp.results.settings import heading
