@@ -11,7 +11,7 @@ COLUMNS = {
     "lr": "learning rate, optim.lr times lr_factor",
     "trainable": "parameters that train, the head's among them",
     "seeds": "runs that differ in nothing but the seed",
-    "validation": "accuracy on validation texts, which choose settings; in percent, mean over seeds",
+    "validation": "mean accuracy on validation texts, in percent; settings are chosen by it",
     "test": "accuracy on test texts, in percent, mean over seeds",
     "deviation": "standard deviation of test accuracy over seeds, in points",
     "over_seeds": "95 % interval of the mean over seeds (Student's), in percent",

@@ -93,11 +93,11 @@ def test_dollars_stand_in_a_figure_as_typed(sweep: Callable[[str], list[Record]]
     assert {r"$x$ \$y0", r"$x$ \$y1"} <= {*words(made["lr"])}
 
 
-def test_a_name_with_a_line_in_front_has_its_place_in_the_legend(
+def test_a_name_with_a_line_in_front_stands_at_its_line(
     sweep: Callable[[str], list[Record]],
 ) -> None:
-    (legend,) = figures(sweep("_a"), ["method"])["lr"].legends
-    assert [text.get_text().strip() for text in legend.texts] == ["_a0", "_a1"]
+    (axes,) = figures(sweep("_a"), ["method"])["lr"].axes
+    assert [text.get_text().strip() for text in axes.texts] == ["_a0", "_a1"]
 
 
 def test_of_a_long_name_both_ends_are_shown() -> None:
@@ -178,5 +178,5 @@ def test_what_a_matplotlibrc_asks_of_latex_is_not_done(
     monkeypatch.setitem(rcParams, "text.usetex", True)
     made = figures(sweep(r"\input{x}"), ["method"])
     ElementTree.fromstring(as_svg(made["lr"]))
-    assert not any(text.get_usetex() for text in made["lr"].legends[0].texts)
+    assert not any(text.get_usetex() for text in made["lr"].axes[0].texts)
     assert canvas(1, 1)[0].text(0, 0, "").get_usetex()  # negative control: one of its own

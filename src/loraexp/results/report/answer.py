@@ -91,8 +91,8 @@ def score(arm: Arm) -> str:
 def interval(arm: Arm) -> str:
     """Over the seeds; of one seed, or where all have the same, over the texts."""
     seeds = len(arm.accuracies)
-    if arm.seeds.ends and arm.seeds.ends[0] < arm.seeds.ends[1]:
-        low, high = arm.seeds.ends
+    low, high = arm.seeds.ends or (0.0, 0.0)
+    if high - low > 1e-9:
         return f" (95 % over {seeds} seeds: {low:.1%} to {high:.1%})"
     low, high = arm.texts.ends or (arm.seeds.mean, arm.seeds.mean)
     return f" (95 % over the texts: {low:.1%} to {high:.1%})"

@@ -44,7 +44,7 @@ def section_parts(section: Section, number: int, folder: str) -> Iterator[str]:
     yield from classes_parts(section.classes)
     if len(section.compared.arms) > 1:
         yield from table_parts(folded(section.compared.table, KEPT))
-        yield markdown_notes(f"- {line}" for line in section.compared.how)
+    yield markdown_notes(f"- {line}" for line in section.compared.how)
 
 
 def page_parts(page: Page, folder: str, one: bool) -> Iterator[str]:

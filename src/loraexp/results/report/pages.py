@@ -10,11 +10,11 @@ from typing import Any
 
 import yaml
 
-from loraexp.config.keys import default_of, keys
 from loraexp.config.schema import TrainConfig
+from loraexp.config.stored import plain
 from loraexp.records.record import Record
 from loraexp.results.arm_keys import NO_CHOICE
-from loraexp.results.notes import apart, of_label
+from loraexp.results.notes import apart
 from loraexp.results.report.chart import Lines
 from loraexp.results.report.classes import Classes, classes
 from loraexp.results.report.curves import CURVES, curve_chart
@@ -23,7 +23,7 @@ from loraexp.results.short_paths import without_folders
 from loraexp.results.tables import Column, Table, percent
 
 RATES = ("optim.lr", "optim.lr_factor")
-DEFAULTS = flat({name: default_of(field) for name, field in keys(TrainConfig)})
+DEFAULTS = flat(plain(TrainConfig()))
 MISTAKES = [
     Column("text", "text", words=True),
     Column("true", "true", words=True),
@@ -177,7 +177,6 @@ def facts_of(record: Record) -> dict[str, str]:
     warned = [*record.data.get("warnings", []), *apart([record])]
     facts = {
         "data": record.data["note"],
-        "F1, precision, recall": of_label(record.labels),
         **{f"warning {n}": line for n, line in enumerate(warned, 1)},
         "trainable": f"{record.counts['trainable']:,} of {record.counts['total']:,}",
         "epochs": f"{record.epochs}, the adapter is that of epoch {record.best_epoch}",

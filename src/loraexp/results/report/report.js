@@ -46,8 +46,9 @@ function search() {
   const score = (run) => parseFloat(run.querySelector(`[data-name=${order.value}]`).lastChild.data);
   let most = first;
   const show = () => {
-    const words = input.value.toLowerCase().split(/\s+/);
-    const found = runs.filter((run) => words.every((word) => texts.get(run).includes(word)));
+    const phrase = input.value.toLowerCase().trim(), words = phrase.split(/\s+/);
+    let found = runs.filter((run) => texts.get(run).includes(phrase));
+    if (!found.length) found = runs.filter((run) => words.every((word) => texts.get(run).includes(word)));
     for (const run of runs) run.hidden = true;
     for (const run of found.slice(0, most)) run.hidden = false;
     const shown = Math.min(found.length, most);

@@ -73,11 +73,12 @@ def to_file(chart: Chart) -> str:
         )
         for at, part in enumerate(parts)
     )
-    return Markup(
+    made = Markup(
         '<svg xmlns="http://www.w3.org/2000/svg" width="{0:g}" height="{1:g}" viewBox="0 0 {0:g} '
         '{1:g}" role="img" aria-label="{2}">\n<style>{3}</style>\n<rect width="100%" height="100%" '
         'fill="var(--under)"/>\n{4}\n</svg>\n'
-    ).format(w, h, printable(chart.caption), Markup(STYLE), cells)
+    )
+    return str(made.format(w, h, printable(chart.caption), Markup(STYLE), cells))
 
 
 def panel_of(panel: Panel, size: tuple[float, float]) -> Markup:
