@@ -26,7 +26,7 @@ COLUMNS = {
     "kappa": "the same beyond chance (Fleiss); 1 is full agreement",
     # of runs
     "run": "name of the run's folder",
-    "method": OF_KEYS["method"],
+    "method": "method of fine-tuning",
     "rank": "rank of the update",
     "alpha": OF_KEYS["lora.alpha"],
     "targets": "modules that are adapted",

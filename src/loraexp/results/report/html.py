@@ -10,6 +10,7 @@ from markupsafe import Markup
 
 from loraexp.results.explained import explained
 from loraexp.results.folded import folded
+from loraexp.results.report.pages import MISTAKES, SCORES
 from loraexp.results.report.report import Report
 from loraexp.results.report.sections import KEPT
 from loraexp.results.report.svg import STYLE, drawings
@@ -38,7 +39,8 @@ def to_html(report: Report) -> str:
         script_hash=digest,
         style=(TEMPLATES / "report.css").read_text(encoding="utf-8") + STYLE,
         lazy=len(report.pages.each) > MOST_AT_ONCE,
-        kept=[*KEPT],
+        kept=KEPT,
+        run_columns=[*SCORES, *MISTAKES],
         drawings=drawings,
         dict=dict,
         explained=explained,
