@@ -25,11 +25,9 @@ class Folded:
 
 def folded(table: Table, keep: Collection[str] = ()) -> Folded:
     """Of two rows or more; columns of `keep` stay in the table unless they are empty."""
-    alike, kept = [], []
+    alike, kept, table = [], [], table.filled()
     for at, column in enumerate(table.columns):
         cells = [row[at] for row in table.rows]
-        if not any(cell not in (None, "") for cell in cells):
-            continue
         if len(cells) > 1 and len({*map(repr, cells)}) == 1 and column.name not in keep:
             alike.append((column, column.show(cells[0])))
         else:

@@ -82,7 +82,7 @@ def sorted_by(cell: Cell) -> str:
 
 def attributes(text: str, value: str, words: bool) -> Markup:
     """Of a cell: how it stands, and what it is sorted by if that is not what it shows."""
-    look = " ".join([*(["words"] if words else []), *(["long"] if len(text) > 60 else [])])
+    look = " ".join([*(["words"] if words else []), *(["long"] if len(text) > 40 else [])])
     made = Markup(' class="{}"').format(look) if look else Markup()
     if words and look:
         made += Markup(' dir="auto"')

@@ -53,7 +53,7 @@ def page_parts(page: Page, folder: str, one: bool) -> Iterator[str]:
     if not one:
         yield markdown_safe(", ".join(f"{name} {value}" for name, value in page.figures.items()))
         yield picture(folder, page.anchor, "loss", page.chart) if page.chart else ""
-        yield to_markdown(page.scores)
+        yield to_markdown(page.scores.filled())
         yield from classes_parts(page.classes)
     if page.mistakes.rows:
         yield "Most confident mistakes:"
@@ -74,7 +74,7 @@ def table_parts(one: Folded) -> Iterator[str]:
 def classes_parts(classes: Classes) -> Iterator[str]:
     for table in (classes.matrix, classes.pairs, classes.each):
         if table.rows:
-            yield to_markdown(table)
+            yield to_markdown(table.filled())
 
 
 def listed(pairs: Mapping[str, str]) -> str:

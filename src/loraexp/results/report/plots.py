@@ -1,6 +1,5 @@
 """Charts as files of a run or a sweep: PNG, SVG and PDF, drawn by matplotlib."""
 
-import io
 import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -202,10 +201,3 @@ def save(figure: Figure, stem: Path, kinds: Sequence[str] = tuple(KINDS)) -> Non
     for kind in kinds:
         with whole(stem.with_suffix(kind)) as partial:
             figure.savefig(partial, format=kind[1:], **KINDS[kind])
-
-
-@drawing()
-def as_svg(figure: Figure) -> str:
-    out = io.StringIO()
-    figure.savefig(out, format="svg", **KINDS[".svg"])
-    return out.getvalue()

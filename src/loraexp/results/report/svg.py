@@ -33,7 +33,7 @@ from loraexp.results.report.svg_parts import (
 )
 from loraexp.runtime.escape import printable
 
-WIDE, SMALL = (500, 300), (290, 210)
+WIDE, SMALL = (440, 270), (290, 210)
 STYLE = Path(__file__).with_name("chart.css").read_text(encoding="utf-8")
 
 
