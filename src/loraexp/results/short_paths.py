@@ -13,13 +13,15 @@ from loraexp.records.typed_json import value_at
 R = TypeVar("R", bound=Record | Failure | Trial)
 
 PATH_KEYS = [name for name, field in keys(TrainConfig) if field.metadata["path"]]
+# In quotes a folder may have blanks in its name.
+QUOTED = re.compile(r"(?<=')~?/[^'\n]*/(?=[^'/\n]+')|(?<=\")~?/[^\"\n]*/(?=[^\"/\n]+\")")
 ABSOLUTE = re.compile(r"(?<![\w.:/~])~?/(?:[^\s/'\":,;()]+/)+(?=[^\s/])")
 Names = Mapping[str, Mapping[str, str]]  # by key, by path
 
 
 def without_folders(text: str) -> str:
     """The same words, absolute paths as their last part."""
-    return ABSOLUTE.sub("", text)
+    return ABSOLUTE.sub("", QUOTED.sub("", text))
 
 
 def short_names(paths: Iterable[str]) -> dict[str, str]:
@@ -42,8 +44,17 @@ def names_in(runs: Sequence[Record | Failure | Trial]) -> Names:
 
 
 def shortened(runs: Sequence[R], names: Names) -> list[R]:
-    """The same runs; what differs in a path still does."""
-    return [replace(run, config=config_of(run.config, names)) for run in runs]
+    """The same runs; what differs in a path still does. The note on the data begins with its path,
+    in which blanks may be."""
+    made = []
+    for run in runs:
+        path, config = run.config["data"]["path"], config_of(run.config, names)
+        changes: dict[str, Any] = {"config": config}
+        if isinstance(run, Record) and path:
+            note = str(run.data["note"]).replace(path, config["data"]["path"])
+            changes["data"] = {**run.data, "note": note}
+        made.append(replace(run, **changes))
+    return made
 
 
 def config_of(config: Mapping[str, Any], names: Names) -> dict[str, Any]:

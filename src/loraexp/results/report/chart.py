@@ -129,7 +129,7 @@ def axis(label: str, values: Iterable[float], most: float = math.inf, zero: bool
     """A linear one with room around the values, and up to six ticks at round numbers."""
     known = [value for value in values if math.isfinite(value)] or [0.0, 1.0]
     low, high = min(known), max(known)
-    room = 0.06 * (high - low) or max(abs(high) * 0.02, 0.01)
+    room = 0.06 * (high - (0.0 if zero else low)) or max(abs(high) * 0.02, 0.01)
     low, high = (0.0 if zero else low - room), min(high + room, max(most, high))
     if high <= low:
         low, high = high - 1.0, high

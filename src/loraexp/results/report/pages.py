@@ -117,11 +117,13 @@ def pages(folders: Sequence[Path], records: Sequence[Record]) -> Pages:
 
 
 def unusual(config: Mapping[str, Any]) -> dict[str, str]:
-    """The settings that are not at their default."""
+    """The settings that are not at their default; of a model its name says the rest."""
     return {
         key: str(value)
         for key, value in config.items()
-        if not key.startswith(NO_CHOICE[:3]) and value != DEFAULTS.get(key)
+        if not key.startswith(NO_CHOICE[:3])
+        and (not key.startswith("model.") or key in ("model.name", "model.weights"))
+        and value != DEFAULTS.get(key)
     }
 
 

@@ -11,7 +11,7 @@ from loraexp.results.comparison import Findings, findings
 from loraexp.results.folded import Folded, folded
 from loraexp.results.report.answer import answer
 from loraexp.results.report.chart import Chart
-from loraexp.results.report.charts import charts
+from loraexp.results.report.charts import charts, short
 from loraexp.results.report.classes import Classes, classes
 from loraexp.results.report.pages import Page
 from loraexp.results.settings import conditions, differs, flat, natural, spelled
@@ -124,7 +124,11 @@ def alone(section: Section, page: Page) -> Section:
 
 def remarks(records: Sequence[Record], found: Findings) -> list[str]:
     warned = [line for record in records for line in record.data.get("warnings", [])]
-    lines = [line for line in found.remarks if not any(line[6:-1] in other for other in warned)]
+    lines = [
+        line
+        for line in found.remarks
+        if not line.startswith("Note: 0 of") and not any(line[6:-1] in other for other in warned)
+    ]
     lines += map(without_folders, warned)
     if any(record.data["synthetic"] for record in records):
         lines.append("The texts are generated: fit for a first look, not for conclusions.")
@@ -147,5 +151,5 @@ def facts_of_texts(records: Sequence[Record]) -> dict[str, str]:
 
 
 def base(record: Record) -> str:
-    model, size = record.config["model"], record.counts["total"] / 1e6
-    return f"{model['name']}, weights: {model['weights']}, {size:.1f}M parameters with the adapter"
+    model, size = record.config["model"], short(record.counts["total"])
+    return f"{model['name']}, weights: {model['weights']}, {size} parameters with the adapter"
