@@ -43,9 +43,10 @@ test: install  ## the whole suite but what is marked slow or gpu
 test-slow: install  ## what takes minutes: 20 kills of a sweep, the full grid of sweeps without a difference, ...
 	$(BIN)/python -m pytest -m slow $(ARGS)
 
-test-browser: install  ## the report in a real browser (fetches PyQt6-WebEngine, 200 MB)
+test-browser: install  ## the report in a real browser (fetches PyQt6-WebEngine and axe, 200 MB)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check PyQt6-WebEngine
-	$(BIN)/python -m pytest tests/results/test_browser.py $(ARGS)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps axe-playwright-python  # axe.min.js is in it
+	$(BIN)/python -m pytest tests/results/report/test_browser.py $(ARGS)
 
 test-gpu: install  ## what needs a GPU
 	$(BIN)/python -m pytest -m gpu $(ARGS)

@@ -184,7 +184,7 @@ def test_the_untouched_record_is_read_by_all(run: Path, capsys: pytest.CaptureFi
     VERBS["table"](run)
     assert "lora" in capsys.readouterr().out
     assert "<html" in reports(run, "html").read_text()
-    assert "## Runs" in reports(run, "markdown").read_text()
+    assert "# How good is lora" in reports(run, "markdown").read_text()
     made = {*run.parents[1].rglob("*")} - before
     assert {path.relative_to(run.parents[1]).parts[0] for path in made} == {"page"}
 

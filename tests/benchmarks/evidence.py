@@ -10,9 +10,9 @@ import sys
 from pathlib import Path
 
 from loraexp.results.comparison import findings
-from loraexp.results.report.figures import figures
-from loraexp.results.report.plots import as_svg
-from loraexp.results.report.report import answer
+from loraexp.results.report.answer import answer
+from loraexp.results.report.charts import charts
+from loraexp.results.report.svg import to_file
 from loraexp.results.tables import FORMATS
 from loraexp.runtime.escape import markdown_safe
 from loraexp.sweeps.collect import collect
@@ -58,18 +58,17 @@ def section(name: str, question: str, by: list[str], outputs: Path, command: str
     found = collect([str(latest)], [])
     table = findings(found.records, by, beside=found.beside)
     pictures = []
-    for figure, drawn in figures(found.records, by, found.beside.trials).items():
-        if figure in ("rank", "parameters", "lr"):
-            file = DOCS / f"{name}-{figure}.svg"
-            file.write_text(as_svg(drawn), encoding="utf-8")
-            pictures.append(f"![{question} By {figure}]({file.name})")
+    for figure, drawn in charts(table.arms, table.by, table.against).items():
+        file = DOCS / f"{name}-{figure}.svg"
+        file.write_text(to_file(drawn), encoding="utf-8")
+        pictures.append(f"![{drawn.caption}]({file.name})")
     runs, trials = len(found.records), len(found.beside.trials)
     device = found.records[0].device
     return [
         f"## {question}\n",
         f"```sh\npython -m loraexp {command}\n```\n",
         f"{trials} runs looked for learning rates, {runs} are compared ({device}).\n",
-        *(f"{markdown_safe(line)}  " for line in answer(found.records, by, found.beside)),
+        markdown_safe(answer(table.arms, table.by, table.against)),
         "",
         FORMATS["markdown"](table.brief(120)),
         "",

@@ -91,10 +91,7 @@ def test_an_arm_of_one_seed_among_others_has_no_figures(make_record: MakeRecord)
     assert found[2]["detectable"] is not None
 
 
-def test_the_report_has_the_same_columns_and_notes(
-    make_record: MakeRecord, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    monkeypatch.setattr("loraexp.results.report.report.figures", lambda records, by, trials: {})
+def test_the_report_has_the_same_columns_and_notes(make_record: MakeRecord, tmp_path: Path) -> None:
     records = ranks(make_record, 3)
     made = report({tmp_path / str(at): one for at, one in enumerate(records)}, ["lora.rank"])
     text = as_markdown(made, "pictures")

@@ -96,9 +96,9 @@ def test_each_unfairness_is_named(make_record: MakeRecord) -> None:
     other = rates(make_record, 1e-3, method="full")
     edge = rates(make_record, 1e-2, method="full")
     assert caveats(fair + edge) == [
-        "method=full: the best learning rate, 0.01, is at the edge of its grid"
+        "the best learning rate is at the edge of its grid: full (0.01)"
     ]
-    assert "method=full: only 2 of at least 3 learning rates tried" in caveats(fair + other[:6])
+    assert "only 2 of at least 3 learning rates tried: full" in caveats(fair + other[:6])
     assert caveats(fair + [replace(r, epochs=2) for r in other]) == [
         "the arms were not trained on the same number of texts"
     ]

@@ -17,12 +17,6 @@ from loraexp.runtime.escape import markdown_safe
 from loraexp.stats.significance import p_of_two_shares
 from loraexp.sweeps.summary import Summary
 
-
-@pytest.fixture(autouse=True)
-def no_figures(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("loraexp.results.report.report.figures", lambda records, by, trials: {})
-
-
 APART = "validation and test differ by more than chance"
 
 

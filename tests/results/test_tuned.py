@@ -56,7 +56,7 @@ def test_the_protocol_passes() -> None:
 
 
 def test_without_its_trials_the_same_runs_are_no_evidence() -> None:
-    assert "lora.rank=1: only 1 of at least 3 learning rates tried" in reasons(
+    assert "only 1 of at least 3 learning rates tried: rank 1; rank 2" in reasons(
         (arm(1)[0], []), (arm(2)[0], [])
     )
 
@@ -73,11 +73,11 @@ def test_a_rate_that_did_not_train_was_tried() -> None:
 def test_what_the_guard_refuses() -> None:
     edge = {0.3: 0.3, 1.0: 0.2, 3.0: 0.1}
     assert reasons(arm(1), arm(2, edge, chosen=3.0)) == [
-        "lora.rank=2: the best learning rate, 0.003, is at the edge of its grid"
+        "the best learning rate is at the edge of its grid: rank 2 (0.003)"
     ]
     assert reasons(arm(1), arm(2, chosen=0.3)) == [
-        "lora.rank=2: its runs have the learning rate 0.0003, the best of those tried on "
-        "validation texts is 0.001"
+        "trained with another learning rate than the best on validation texts: rank 2 (0.0003, "
+        "the best is 0.001)"
     ]
     assert reasons(arm(1), arm(2, tuning_seeds=(10_000, 10_001))) == [
         "the arms were not tuned with the same seeds"

@@ -1,9 +1,11 @@
 """loraexp report: one page of tables, plots and every run with its mistakes."""
 
-from dataclasses import dataclass
+import os
+import shlex
+from dataclasses import dataclass, fields
 from pathlib import Path
 
-from loraexp.config.keys import key, one_of
+from loraexp.config.keys import default_of, key, one_of
 from loraexp.results.report.sealed import check_out, is_ours, sealed
 from loraexp.runtime.atomic import write_whole
 from loraexp.runtime.escape import printable
@@ -33,20 +35,50 @@ def run(config: ReportConfig) -> None:
     folder = out.parent / f"{out.stem}-figures"
     check_out(out, folder if config.format == "markdown" else None)
     collected = collect(config.runs, config.where)
-    from loraexp.results.report.html import to_html  # matplotlib: not at start
+    from loraexp.results.report.html import to_html  # jinja2, scipy: not at start
     from loraexp.results.report.markdown import as_markdown, pictures
-    from loraexp.results.report.plots import as_svg
     from loraexp.results.report.report import report
+    from loraexp.results.report.svg import to_file
 
-    page = report(collected.runs, config.by, config.baseline, config.question, collected.beside)
+    page = report(
+        collected.runs,
+        config.by,
+        config.baseline,
+        config.question,
+        collected.beside,
+        command_of(config),
+    )
     if config.format == "html":
         write_whole(out, sealed(to_html(page)))
     else:
-        drawn = {f"{name}.svg": figure for name, figure in pictures(page).items()}
-        for name, figure in drawn.items():
-            write_whole(folder / name, sealed(as_svg(figure)))
+        drawn = {f"{name}.svg": chart for name, chart in pictures(page).items()}
+        for name, chart in drawn.items():
+            write_whole(folder / name, sealed(to_file(chart)))
         for file in folder.glob("*.svg"):
             if file.name not in drawn and is_ours(file):  # of the report that this one replaces
                 file.unlink()
         write_whole(out, sealed(as_markdown(page, folder.name)))
-    print(*map(printable, [*page.answer, f"Wrote {out}"]), sep="\n")
+    failed = len(page.failures)
+    lost = (
+        [f"{failed} job{'s' if failed > 1 else ''} failed; the report says why"] if failed else []
+    )
+    print(*map(printable, [*page.answer, *lost, f"Wrote {out}"]), sep="\n")
+
+
+def command_of(config: ReportConfig) -> str:
+    """What to type for the same report, where it was typed; folders elsewhere by their names."""
+    words = []
+    for field in fields(config):
+        value = getattr(config, field.name)
+        if value == default_of(field) or field.name == "out":
+            continue
+        if field.name == "runs":
+            value = [*map(from_here, value)]
+        typed = f"[{','.join(value)}]" if isinstance(value, list) else str(value)
+        words.append(f"{field.name}={typed}")
+    return " ".join(["python -m loraexp report", *map(shlex.quote, words)])
+
+
+def from_here(folder: str) -> str:
+    here = os.path.relpath(folder)
+    return Path(folder).name if here.startswith("..") else here

@@ -9,7 +9,7 @@ import numpy as np
 
 from loraexp.records.record import Failure, Record, Trial
 from loraexp.results.arm_keys import NO_CHOICE, check_keys, settings_of, splits_of
-from loraexp.results.settings import flat, heading
+from loraexp.results.settings import flat, heading, natural
 from loraexp.results.tuned import Tried, tried
 from loraexp.stats.crossed import p_of_difference
 from loraexp.stats.significance import (
@@ -129,7 +129,7 @@ class Arm:
 def arms(
     records: Iterable[Record], by: Sequence[str], trials: Collection[Trial | Failure] = ()
 ) -> list[Arm]:
-    """Records as arms named by the keys of `by`, in the order they first come.
+    """Records as arms named by the keys of `by`, in the order of their names, numbers by value.
 
     Args:
         trials: runs that only looked for a learning rate; a failed one counts as tried.
@@ -146,7 +146,7 @@ def arms(
         grouped.setdefault(name, {}).setdefault(str(setting), []).append(record)
     return [
         Arm(name, [Setting(flat(runs[0].config), runs) for runs in settings.values()], trials)
-        for name, settings in grouped.items()
+        for name, settings in sorted(grouped.items(), key=lambda item: [*map(natural, item[0])])
     ]
 
 

@@ -13,7 +13,7 @@ from loraexp.results.beyond_p import beyond
 from loraexp.results.fairness import caveats, repeats
 from loraexp.results.notes import failed_lines, score_notes
 from loraexp.results.sequential import at_looks
-from loraexp.results.settings import conditions, flat, heading, is_typed, uses
+from loraexp.results.settings import conditions, flat, heading, is_typed, natural, uses
 from loraexp.results.tables import Cell, Column, Table, ends, narrowed, percent
 from loraexp.results.tuned import in_words
 from loraexp.stats.looks import Looks
@@ -27,16 +27,6 @@ BRIEF = (
 EXPENDABLE = ("over_texts", "validation", "lr", "seeds", "deviation", "over_seeds")
 # Columns whose largest value comes first when sorted by.
 MORE_IS_BETTER = ("validation", "test", "difference")
-
-
-def natural(part: Any) -> tuple[int, float, str]:
-    """Numbers by value and before words, what is not there last."""
-    if part is None:
-        return (2, 0.0, "")
-    if isinstance(part, tuple):
-        part = part[0]
-    number = isinstance(part, (int, float)) and not isinstance(part, bool)
-    return (0, float(part), "") if number else (1, 0.0, str(part))
 
 
 FIGURES = (
@@ -61,13 +51,27 @@ class Findings:
 
     Args:
         by: the keys that name its rows.
-        table: one row an arm.
-        notes: what the columns mean and, of a comparison that is no evidence, why.
+        arms: what is compared.
+        against: of each arm, its comparison with the baseline or the best.
+        table: one row an arm, and one for each of which every job failed.
+        how: what was compared and how.
+        reasons: why it is no evidence; none if it is.
+        remarks: what must be known of the texts and the scores, and what failed.
     """
 
     by: Sequence[str]
+    arms: Sequence[Arm]
+    against: Sequence[Comparison | None]
     table: Table
-    notes: Sequence[str]
+    how: Sequence[str]
+    reasons: Sequence[str]
+    remarks: Sequence[str]
+
+    @property
+    def notes(self) -> list[str]:
+        """All that must be read below the table."""
+        because = ["Not evidence of which is better, because", *(f"- {r}" for r in self.reasons)]
+        return [*self.how, *(because if self.reasons else ()), *self.remarks]
 
     def brief(self, width: int | None = None) -> Table:
         """What fits a terminal."""
@@ -111,9 +115,20 @@ def findings(
         for name in only_failed(beside.failures, records, by, {arm.name for arm in compared})
     ]
     rows.sort(key=sorting(sort, [column.name for column in columns], len(by)))
-    lines = notes(compared, by, baseline, against, more.notes, beside.looks)
-    lines += map("{}.".format, failed_lines(beside.failures))
-    return Findings(by, Table(columns, rows), lines)
+    of_labels, *apart = score_notes([record for arm in compared for record in arm.records])
+    return Findings(
+        by,
+        compared,
+        against,
+        Table(columns, rows),
+        [*how(compared, baseline, against, more.notes, beside.looks), of_labels],
+        caveats(compared, by, beside.looks),
+        [
+            *(f"Note: {seen}." for seen in [repeats(compared)] if seen),
+            *apart,
+            *map("{}.".format, failed_lines(beside.failures)),
+        ],
+    )
 
 
 def sorting(sort: str, names: Sequence[str], parts: int) -> Callable[[Sequence[Cell]], Any]:
@@ -129,8 +144,8 @@ def sorting(sort: str, names: Sequence[str], parts: int) -> Callable[[Sequence[C
     at, sign = names.index(sort), -1 if sort in MORE_IS_BETTER else 1
 
     def key(cells: Sequence[Cell]) -> Any:
-        kind, number, word = natural(cells[at])
-        return kind, sign * number, word
+        kind, number, words = natural(cells[at])
+        return kind, sign * number, words
 
     return key
 
@@ -203,9 +218,8 @@ def named(arms: Sequence[Arm], by: Sequence[str], baseline: str) -> Arm:
     return fits[0]
 
 
-def notes(
+def how(
     arms: Sequence[Arm],
-    by: Sequence[str],
     baseline: str | None,
     against: Sequence[Comparison | None],
     beyond_p: Sequence[str],
@@ -230,8 +244,4 @@ def notes(
             "One seed: not tested, for the best of single runs is often a lucky one; name a "
             "baseline, or train more seeds."
         )
-    if reasons := caveats(arms, by, looks):
-        lines += ["Not evidence of which is better, because", *(f"- {r}" for r in reasons)]
-    if seen := repeats(arms):
-        lines.append(f"Note: {seen}.")
-    return [*lines, *score_notes([record for arm in arms for record in arm.records])]
+    return lines

@@ -7,9 +7,11 @@ from loraexp.records.typed_json import value_at
 from loraexp.results.arm_keys import splits_of
 from loraexp.results.arms import Arm, Setting
 from loraexp.results.sequential import reached
-from loraexp.results.tuned import protocol_faults
+from loraexp.results.settings import spelled
+from loraexp.results.tuned import AT_THE_EDGE, Fault, protocol_faults, too_few
 from loraexp.stats.looks import Looks
 
+SHOWN = 3  # rows that a reason names
 TUNED = {"optim.lr", "optim.lr_factor"}
 
 Trait = Callable[[Record], Hashable]
@@ -52,7 +54,21 @@ def caveats(arms: Sequence[Arm], by: Sequence[str], looks: Looks | None = None) 
     """
     if len(arms) == 1:
         return [*splits(arms)]
-    return [*dict.fromkeys(reasons(arms, by, looks))]
+    lines = [*reasons(arms, by, looks), *of_rows([*tuning(arms, by, looks)], len(arms))]
+    return [*dict.fromkeys(lines)]
+
+
+def of_rows(faults: Sequence[Fault], rows: int) -> Iterator[str]:
+    """A line a reason, with the rows that it is of."""
+    for reason in dict.fromkeys(reason for reason, _ in faults):
+        names = [name for other, name in faults if other == reason and name is not None]
+        if not names:
+            yield reason
+        elif len(names) == rows > SHOWN:
+            yield f"{reason}: all {rows} rows"
+        else:
+            more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+            yield f"{reason}: {'; '.join(names[:SHOWN])}{more}"
 
 
 def reasons(arms: Sequence[Arm], by: Sequence[str], looks: Looks | None) -> Iterator[str]:
@@ -71,7 +87,6 @@ def reasons(arms: Sequence[Arm], by: Sequence[str], looks: Looks | None) -> Iter
         used = {record.versions.get(library, "none") for record in every}
         if library != "python" and len(used) > 1:
             yield f"the runs were made with {library} {' and '.join(sorted(used))}"
-    yield from tuning(arms, by, looks)
 
 
 def splits(arms: Sequence[Arm]) -> Iterator[str]:
@@ -96,29 +111,30 @@ def results(setting: Setting) -> set[tuple[int, str]]:
     return {(record.config["seed"], str(record.metrics["test"])) for record in setting.records}
 
 
-def tuning(arms: Sequence[Arm], by: Sequence[str], looks: Looks | None) -> Iterator[str]:
+def tuning(arms: Sequence[Arm], by: Sequence[str], looks: Looks | None) -> Iterator[Fault]:
     """Was as much tried of each, and the best learning rate found?"""
     if len({len(arm.settings) for arm in arms}) > 1:
-        yield "the arms were not tuned with the same number of settings"
+        yield "the arms were not tuned with the same number of settings", None
     if not looks and len({sum(len(setting.seeds) for setting in arm.settings) for arm in arms}) > 1:
-        yield "the arms do not have the same number of runs"
+        yield "the arms do not have the same number of runs", None
     if TUNED & {*by}:
-        yield "rows are single learning rates; the best of them is chosen on test texts"
+        yield "rows are single learning rates; the best of them is chosen on test texts", None
         return
-    names = [", ".join(f"{k}={v}" for k, v in zip(by, arm.name, strict=True)) for arm in arms]
+    names = [spelled(by, arm.name) for arm in arms]
     tuned = [arm.tried for arm in arms if arm.tried]
     if len(tuned) == len(arms):
         used = [arm.chosen.config["optim.lr_factor"] for arm in arms]
         yield from protocol_faults(names, tuned, used)
         return
     if tuned:
-        yield "some arms were tuned by runs of their own, others by those that are compared"
+        ways = "some arms were tuned by runs of their own, others by those that are compared"
+        yield ways, None
     for name, arm in zip(names, arms, strict=True):
         rates = sorted({setting.rate for setting in arm.settings})
         if len(rates) < 3:
-            yield f"{name}: only {len(rates)} of at least 3 learning rates tried"
+            yield too_few(len(rates)), name
         elif (rate := arm.chosen.rate) in (rates[0], rates[-1]):
-            yield f"{name}: the best learning rate, {rate:g}, is at the edge of its grid"
+            yield AT_THE_EDGE, f"{name} ({rate:g})"
 
 
 def repeats(arms: Sequence[Arm]) -> str | None:

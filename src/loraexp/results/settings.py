@@ -9,6 +9,8 @@ import yaml
 from loraexp.errors import UserError
 from loraexp.records.record import Record
 
+DIGITS = "0123456789"
+
 
 def flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     """Nested settings under dotted keys; lists and patterns as text, targets as short ones."""
@@ -46,6 +48,27 @@ def by_name(keys: Sequence[str]) -> list[str]:
 def heading(key: str) -> str:
     """model.name -> model, optim.lr -> lr, seed -> seed."""
     return key.removesuffix(".name").rpartition(".")[2]
+
+
+def natural(part: Any) -> tuple[int, float, list[tuple[bool, int, str]]]:
+    """To sort by: numbers by value and before words, numbers inside words too; None is last."""
+    if part is None:
+        return (2, 0.0, [])
+    if isinstance(part, tuple):
+        part = part[0]
+    if isinstance(part, (int, float)) and not isinstance(part, bool):
+        return (0, float(part), [])
+    chunks = re.findall(r"[0-9]{1,300}|[^0-9]+", str(part))
+    return (1, 0.0, [(False, int(c), c) if c[0] in DIGITS else (True, 0, c) for c in chunks])
+
+
+def spelled(by: Sequence[str], name: Sequence[Any], without: str = "") -> str:
+    """The name of an arm in words: lora, rank 8."""
+    return ", ".join(
+        value if isinstance(value, str) else f"{heading(key)} {value}"
+        for key, value in zip(by, name, strict=True)
+        if key != without and value is not None
+    )
 
 
 def short_targets(targets: Any) -> str:

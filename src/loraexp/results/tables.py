@@ -62,6 +62,11 @@ class Table:
         rows = [[row[i] for i in kept] for row in self.rows]
         return Table([self.columns[i] for i in kept], rows)
 
+    def filled(self) -> "Table":
+        """The same rows without columns that are empty in all of them."""
+        cells = zip(self.header, *self.rows, strict=True)
+        return self.only([name for name, *own in cells if not own or {*own} - {None, ""}])
+
     def parted(self) -> "Table":
         """The same rows with the ends of intervals in columns of their own, NAME_low and _high."""
         columns = [
@@ -91,7 +96,8 @@ class Table:
 
 
 def to_terminal(table: Table, width: int | None = None) -> str:
-    """Aligned columns; cells that hold control characters are shown escaped."""
+    """Aligned columns, none of them empty; control characters are shown escaped."""
+    table = table.filled()
     grid = RichTable(box=None, padding=(0, 1, 0, 0), pad_edge=False, collapse_padding=True)
     for column in table.columns:
         align: Literal["left", "right"] = "left" if column.words else "right"

@@ -11,6 +11,8 @@ from loraexp.results.settings import flat
 
 # Of the config, what a trial and the final runs of its arm may differ in.
 OWN = ("output_dir", "logger.", "name", "seed", "optim.lr_factor")
+AT_THE_EDGE = "the best learning rate is at the edge of its grid"
+Fault = tuple[str, str | None]  # why rows are no evidence, and of which row if it is one's own
 CONTENT = ("split", "base", "tokenizer")  # hashes that they must share
 
 
@@ -73,8 +75,8 @@ def tried(records: Sequence[Record], trials: Collection[Trial | Failure]) -> Tri
 
 def protocol_faults(
     names: Sequence[str], tuned: Sequence[Tried], used: Sequence[float]
-) -> Iterator[str]:
-    """Why the rates of arms were not found alike, a line each; none if they were.
+) -> Iterator[Fault]:
+    """Why the rates of arms were not found alike; none if they were.
 
     Each arm is offered the same: the same first factors, more of the same grid at the edge where
     its best lies, each with the same seeds; so their numbers may differ, their grid may not.
@@ -84,26 +86,27 @@ def protocol_faults(
         used: the factor that the final runs of each have.
     """
     if len({seeds for one in tuned for seeds in one.seeds}) > 1:
-        yield "the arms were not tuned with the same seeds"
+        yield "the arms were not tuned with the same seeds", None
     union = sorted({factor for one in tuned for factor in one.factors})
     shared = set(union).intersection(*(one.factors for one in tuned))
     whole = all(
         [f for f in union if one.factors[0] <= f <= one.factors[-1]] == one.factors for one in tuned
     )
     if len(shared) < 2 or not whole:
-        yield "the arms were not tuned over one grid of learning rates"
+        yield "the arms were not tuned over one grid of learning rates", None
     for name, one, factor in zip(names, tuned, used, strict=True):
         best = one.best
         if len(one.factors) < 3:
-            yield f"{name}: only {len(one.factors)} of at least 3 learning rates tried"
+            yield too_few(len(one.factors)), name
         elif factor != best:
-            yield (
-                f"{name}: its runs have the learning rate {one.rate * factor:g}, the best of those "
-                f"tried on validation texts is {one.rate * best:g}"
-            )
+            had = f"{name} ({one.rate * factor:g}, the best is {one.rate * best:g})"
+            yield "trained with another learning rate than the best on validation texts", had
         elif best in (one.factors[0], one.factors[-1]):
-            edge = one.rate * best
-            yield f"{name}: the best learning rate, {edge:g}, is at the edge of its grid"
+            yield AT_THE_EDGE, f"{name} ({one.rate * best:g})"
+
+
+def too_few(rates: int) -> str:
+    return f"only {rates} of at least 3 learning rates tried"
 
 
 def in_words(tuned: Sequence[Tried]) -> str:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,9 @@ from matplotlib.image import imread
 
 from loraexp.records.record import Record
 from loraexp.results.arms import arms
-from loraexp.results.report.figures import COLOURS, MARKERS, confusion_figure, figures
-from loraexp.results.report.plots import save
+from loraexp.results.report.chart import MOST, MOST_PANELS, label_places
+from loraexp.results.report.figures import confusion_figure, figures
+from loraexp.results.report.plots import COLOURS, DASHES, MARKERS, save
 
 MakeRecord = Callable[..., Record]
 
@@ -51,7 +53,7 @@ def test_rank_figure_has_the_means_over_seeds_at_their_ranks(sweep: list[Record]
 
 def test_parameter_figure_joins_what_no_cheaper_arm_matches(sweep: list[Record]) -> None:
     figure = figures(sweep, ["lora.rank"])["parameters"]
-    assert np.allclose(line(figure), [[10, 91], [40, 96]])  # rank 16 is dearer and worse
+    assert np.allclose(line(figure), [[10, 91], [40, 91], [40, 96]])  # rank 16: dearer and worse
     assert figure.axes[0].get_xscale() == "log"
 
 
@@ -63,7 +65,8 @@ def test_rate_figure_has_the_mean_validation_loss(make_record: MakeRecord) -> No
     ]
     figure = figures(runs, ["method"])["lr"]
     assert np.allclose(line(figure), [[1e-3, 0.1312345678901234], [1e-2, 0.1312345678901234]])
-    assert [text.get_text() for text in figure.legends[0].texts] == ["lora", "full"]
+    assert [text.get_text() for text in figure.axes[0].texts] == ["full", "lora"]
+    assert not figure.legends
 
 
 def test_confusion_figure_adds_up_the_seeds(sweep: list[Record]) -> None:
@@ -75,15 +78,23 @@ def test_one_run_has_only_its_confusion(make_record: MakeRecord) -> None:
     assert {*figures([make_record()], ["method"])} == {"confusion"}
 
 
-def test_a_confusion_of_many_classes_is_left_out(make_record: MakeRecord) -> None:
-    made = make_record(labels=[str(i) for i in range(77)])
-    assert confusion_figure(arms([made], ["method"])[0]) is None
+def test_of_many_classes_the_most_confused_pairs_are_drawn(make_record: MakeRecord) -> None:
+    counts = [[0] * 77 for _ in range(77)]
+    counts[3][5], counts[70][2] = 9, 4
+    labels = [f"class {i}" for i in range(77)]
+    test = {**make_record().metrics["test"], "confusion": counts, "n": 13}
+    made = make_record(labels=labels, metrics={**make_record().metrics, "test": test})
+    figure = confusion_figure(arms([made], ["method"])[0])
+    assert figure is not None
+    names = [text.get_text() for text in figure.axes[0].get_yticklabels()]
+    assert names == ["class 3 → class 5", "class 70 → class 2"]
+    assert [text.get_text().strip() for text in figure.axes[0].texts] == ["9", "4"]
 
 
-def test_lines_differ_in_grey_too() -> None:
-    """Any two of the first fourteen differ in marker; colours alone would not do."""
-    assert len({*MARKERS}) == len(MARKERS) >= 13
-    assert len({*COLOURS}) == len(COLOURS)
+def test_lines_of_a_panel_differ_in_grey_too() -> None:
+    """In marker and dash; colours alone would not do."""
+    for looks in (MARKERS, DASHES, COLOURS):
+        assert len({*looks}) == len(looks) >= MOST
 
 
 @pytest.mark.parametrize("kind", [".png", ".svg", ".pdf"])
@@ -99,21 +110,47 @@ def test_figures_are_the_same_bytes_each_time(
         assert imread(tmp_path / "rank.png")[..., :3].var() > 0
 
 
-def test_thirteen_arms_have_a_legend_beside_the_axes_and_no_ticks_that_overlap(
+def test_many_arms_are_small_multiples_of_one_line_each_and_no_ticks_overlap(
     make_record: MakeRecord,
 ) -> None:
     runs = [
         run(make_record, 0.9 + i / 200, 300 * 3**i, method=f"method_{i}", optim__lr_factor=factor)
-        for i in range(13)
+        for i in range(15)
         for factor in (0.3, 1.0, 3.0)
     ]
     made = figures(runs, ["method"])
-    for name in ("parameters", "lr"):
-        figure = made[name]
+    panels = [axes for axes in made["lr"].axes if axes.axison]
+    assert len(panels) == MOST_PANELS
+    titles = [axes.get_title(loc="left") for axes in panels]
+    assert titles == [*(f"method_{i}" for i in range(MOST_PANELS - 1)), "4 more"]
+    assert [len(axes.lines) for axes in panels] == [*[1] * (MOST_PANELS - 1), 4]
+    rates = [[tick.get_text() for tick in axes.get_xticklabels()] for axes in panels]
+    assert rates == [["0.0003", "0.001", "0.003"]] * MOST_PANELS  # every rate that was tried
+    for figure in made.values():
         figure.draw_without_rendering()
-        (axes,), (legend,) = figure.axes, figure.legends
-        assert len(legend.texts) >= 13
-        assert legend.get_window_extent().x0 >= axes.get_window_extent().x1
-        assert legend.get_window_extent().y0 >= 0
-        ticks = [t.get_window_extent() for t in axes.get_xticklabels(which="both") if t.get_text()]
-        assert not any(a.overlaps(b) for i, a in enumerate(ticks) for b in ticks[:i])
+        assert not figure.legends
+        for axes in figure.axes:
+            shown = axes.get_xticklabels(which="both") if axes.axison else []
+            boxes = [t.get_window_extent() for t in shown if t.get_text()]
+            assert not any(a.overlaps(b) for i, a in enumerate(boxes) for b in boxes[:i])
+
+
+def test_arms_stand_in_numeric_order_whatever_the_order_of_the_runs(
+    make_record: MakeRecord,
+) -> None:
+    runs = [
+        run(make_record, 0.9, lora__rank=rank, lora__alpha=float(rank), seed=seed)
+        for rank in (16, 2, 128, 4)
+        for seed in (1, 0)
+    ]
+    rows = figures(runs, ["lora.alpha"])["rows"]
+    names = [text.get_text() for text in rows.axes[0].get_yticklabels()]
+    assert names == ["alpha 2.0", "alpha 4.0", "alpha 16.0", "alpha 128.0"]
+
+
+def test_names_at_one_place_are_moved_apart_and_the_others_stay() -> None:
+    ends = [(10.0, 50.0), (10.0, 50.0), (10.0, 52.0), (300.0, 50.0)]
+    places = label_places(ends, [40.0] * 4, line=12.0)
+    assert places[3] == 50
+    close = sorted(places[:3])
+    assert all(b - a >= 12 for a, b in pairwise(close))

@@ -17,7 +17,7 @@ from loraexp.records.record import Record
 from loraexp.results.report import glyphs
 from loraexp.results.report.figures import figures
 from loraexp.results.report.glyphs import drawable, families, family
-from loraexp.results.report.plots import as_svg, canvas, save
+from loraexp.results.report.plots import canvas, save
 
 MakeRecord = Callable[..., Record]
 ODD = {
@@ -60,6 +60,11 @@ def sweep(make_record: MakeRecord) -> Callable[[str], list[Record]]:
     return make
 
 
+def drawn(figure: Figure, folder: Path) -> str:
+    save(figure, folder / "figure", [".svg"])
+    return (folder / "figure.svg").read_text(encoding="utf-8")
+
+
 def words(figure: Figure) -> list[str]:
     """The texts of a drawn figure as matplotlib takes them: formulas are refused."""
     from matplotlib.text import Text
@@ -76,7 +81,7 @@ def words(figure: Figure) -> list[str]:
 
 @pytest.mark.parametrize("text", ODD.values(), ids=ODD.keys())
 def test_odd_names_and_labels_are_drawn_without_a_warning(
-    sweep: Callable[[str], list[Record]], text: str
+    sweep: Callable[[str], list[Record]], text: str, tmp_path: Path
 ) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -84,7 +89,7 @@ def test_odd_names_and_labels_are_drawn_without_a_warning(
         assert {*made} == {"rank", "parameters", "lr", "confusion"}
         for name in ("confusion", "lr"):
             words(made[name])
-            ElementTree.fromstring(as_svg(made[name]))
+            ElementTree.fromstring(drawn(made[name], tmp_path))
 
 
 def test_dollars_stand_in_a_figure_as_typed(sweep: Callable[[str], list[Record]]) -> None:
@@ -93,11 +98,11 @@ def test_dollars_stand_in_a_figure_as_typed(sweep: Callable[[str], list[Record]]
     assert {r"$x$ \$y0", r"$x$ \$y1"} <= {*words(made["lr"])}
 
 
-def test_a_name_with_a_line_in_front_has_its_place_in_the_legend(
+def test_a_name_with_a_line_in_front_stands_at_its_line(
     sweep: Callable[[str], list[Record]],
 ) -> None:
-    (legend,) = figures(sweep("_a"), ["method"])["lr"].legends
-    assert [text.get_text().strip() for text in legend.texts] == ["_a0", "_a1"]
+    (axes,) = figures(sweep("_a"), ["method"])["lr"].axes
+    assert [text.get_text().strip() for text in axes.texts] == ["_a0", "_a1"]
 
 
 def test_of_a_long_name_both_ends_are_shown() -> None:
@@ -173,10 +178,10 @@ def test_a_letter_that_some_font_has_is_drawn_with_it(
 
 
 def test_what_a_matplotlibrc_asks_of_latex_is_not_done(
-    sweep: Callable[[str], list[Record]], monkeypatch: pytest.MonkeyPatch
+    sweep: Callable[[str], list[Record]], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setitem(rcParams, "text.usetex", True)
     made = figures(sweep(r"\input{x}"), ["method"])
-    ElementTree.fromstring(as_svg(made["lr"]))
-    assert not any(text.get_usetex() for text in made["lr"].legends[0].texts)
+    ElementTree.fromstring(drawn(made["lr"], tmp_path))
+    assert not any(text.get_usetex() for text in made["lr"].axes[0].texts)
     assert canvas(1, 1)[0].text(0, 0, "").get_usetex()  # negative control: one of its own

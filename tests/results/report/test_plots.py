@@ -6,7 +6,9 @@ from xml.etree import ElementTree
 import pytest
 from matplotlib.image import imread
 
-from loraexp.results.report.plots import plot_loss, read_curves
+from loraexp.results.report.chart import MOST, Lines
+from loraexp.results.report.curves import DRAWN, curve_chart, read_curves, smoothed
+from loraexp.results.report.plots import plot_loss
 
 HEADER = "epoch,lr-AdamW,step,train_accuracy,train_loss,val_accuracy,val_loss\n"
 TRAIN = "0,,3,0.5,0.75,,\n,0.001,7,,,,\n0,,7,0.625,0.5,,\n1,,11,0.875,0.25,,\n"
@@ -70,6 +72,51 @@ def test_the_plot_leaves_three_files_and_no_partial_ones(run: Path) -> None:
 def test_a_run_with_one_kind_of_row_only_is_plotted(run: Path, rows: str) -> None:
     both = pictures(run)["loss.png"]
     (run / "metrics.csv").write_text(HEADER + rows)
-    one = pictures(run)["loss.png"]
+    assert pictures(run)["loss.png"] != both
+
+
+def test_where_nothing_was_measured_nothing_is_plotted(run: Path) -> None:
     (run / "metrics.csv").write_text(HEADER)
-    assert len({both, one, pictures(run)["loss.png"]}) == 3  # the third is empty
+    assert pictures(run) == {}
+
+
+def chart(run: Path, rows: str) -> Lines:
+    (run / "metrics.csv").write_text(HEADER + rows)
+    found = curve_chart(run / "metrics.csv")
+    assert found is not None
+    return found
+
+
+def test_one_epoch_is_a_level_with_its_value_in_words_and_no_single_dot(run: Path) -> None:
+    """Of a run so short that train too was logged once."""
+    loss, accuracy = chart(run, "0,,7,0.625,0.5,,\n0,,7,,,0.75,0.625\n").panels
+    assert [one.name for one in loss.series] == ["train 0.5", "validation 0.625"]
+    assert [one.name for one in accuracy.series] == ["train 62.5", "validation 75"]
+    for one in (*loss.series, *accuracy.series):
+        assert not one.marked
+        assert [(point.x, point.y) for point in one.points] == [
+            (0, one.points[0].y),
+            (8, one.points[0].y),
+        ]
+
+
+def test_train_is_smoothed_and_validation_is_not(run: Path) -> None:
+    steps = 200
+    train = "".join(f"0,,{s},{s % 2},{s % 2},,\n" for s in range(steps))
+    validation = "".join(f"0,,{s},,,{s % 20 // 10},0\n" for s in range(0, steps, 10))
+    _, accuracy = chart(run, train + validation).panels
+    noisy, own = accuracy.series
+    assert all(40 < point.y < 60 for point in noisy.points)
+    assert {point.y for point in own.points} == {0, 100}
+    assert len(noisy.points) <= DRAWN + 1
+    assert len(accuracy.series) <= MOST
+
+
+def test_smoothing_is_the_mean_of_neighbours() -> None:
+    assert smoothed([0, 3, 6, 0], 3) == [1.5, 3, 3, 3]
+    assert smoothed([0, 3, 6, 0], 1) == [0, 3, 6, 0]
+
+
+def test_numbers_that_are_none_are_left_out(run: Path) -> None:
+    loss, *_ = chart(run, TRAIN + "2,,15,0.5,inf,,\n2,,19,0.5,-inf,,\n3,,23,0.5,nan,,\n").panels
+    assert [point.y for point in loss.series[0].points] == [0.75, 0.5, 0.25]

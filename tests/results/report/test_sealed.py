@@ -90,11 +90,11 @@ def test_line_ends_of_another_system_are_no_change(make: Make, folder: Path) -> 
 def test_figures_beside_markdown_take_the_place_of_our_own_only(make: Make, folder: Path) -> None:
     make("r.md", format="markdown")
     names = {file.name for file in (folder / "r-figures").iterdir()}
-    assert names == {"sweep-confusion.svg", "a-run-loss.svg"}
+    assert names == {"section1-loss.svg"}
     (folder / "r-figures" / "old-loss.svg").write_text(sealed("<svg/>"))
     make("r.md", format="markdown")  # an unchanged figure of ours that is no longer one goes
     assert {file.name for file in (folder / "r-figures").iterdir()} == names
-    for name in ("mine.svg", "mine.txt", "sweep-confusion.svg"):
+    for name in ("mine.svg", "mine.txt", "section1-loss.svg"):
         (folder / "r-figures" / name).write_text("mine")
         before = files(folder)
         with pytest.raises(UserError, match=rf"r-figures/{name} is not a figure of ours"):
@@ -131,7 +131,7 @@ def test_a_run_whose_name_leads_elsewhere_writes_its_figure_in_the_folder(
     before = {*files(folder)}
     make("out/my report.md", format="markdown")
     new = {*files(folder)} - before - {"out/my report.md"}
-    assert len(new) == len(runs) + 1
+    assert len(new) == len(runs)
     assert all(name.startswith("out/my report-figures/") for name in new)
     text = (folder / "out" / "my report.md").read_text()
     assert text.count("](my%20report-figures/") == len(new)

@@ -1,21 +1,24 @@
 """A report as one HTML page: no network, no foreign script, every text escaped."""
 
 import base64
-import io
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
-from matplotlib.figure import Figure
 
-from loraexp.results.report.plots import as_svg, drawing
-from loraexp.results.report.report import CAPTIONS, Report
+from loraexp.results.explained import explained
+from loraexp.results.folded import folded
+from loraexp.results.report.pages import MISTAKES, SCORES
+from loraexp.results.report.report import Report
+from loraexp.results.report.sections import KEPT
+from loraexp.results.report.svg import STYLE, drawings
 from loraexp.results.tables import Cell, Table
 from loraexp.runtime.escape import printable
 
 TEMPLATES = Path(__file__).parent
+MOST_AT_ONCE = 12  # runs whose pages are laid out before they are opened
 
 
 def to_html(report: Report) -> str:
@@ -34,11 +37,17 @@ def to_html(report: Report) -> str:
         report=report,
         script=script,
         script_hash=digest,
-        style=(TEMPLATES / "report.css").read_text(encoding="utf-8"),
-        captions=CAPTIONS,
-        picture=data_uri,
-        thumbnail=thumbnail,
+        style=(TEMPLATES / "report.css").read_text(encoding="utf-8") + STYLE,
+        lazy=len(report.pages.each) > MOST_AT_ONCE,
+        kept=KEPT,
+        run_columns=[*SCORES, *MISTAKES],
+        drawings=drawings,
+        dict=dict,
+        explained=explained,
+        folded=folded,
         cells=cells,
+        attributes=attributes,
+        shares=shares,
         lines=lines,
     )
 
@@ -51,19 +60,6 @@ def shown(value: Any) -> Any:
 
 def lines(text: str) -> Markup:
     return Markup("\n").join(map(printable, text.split("\n")))
-
-
-def data_uri(figure: Figure) -> str:
-    """A figure as SVG inside the page."""
-    return "data:image/svg+xml;base64," + base64.b64encode(as_svg(figure).encode()).decode()
-
-
-@drawing()
-def thumbnail(figure: Figure) -> str:
-    """A run's curves, of which a report has hundreds: a fifth of the size and time of an SVG."""
-    out = io.BytesIO()
-    figure.savefig(out, format="png", dpi=80)
-    return "data:image/png;base64," + base64.b64encode(out.getvalue()).decode()
 
 
 def cells(table: Table) -> list[list[tuple[str, str, bool]]]:
@@ -82,3 +78,18 @@ def sorted_by(cell: Cell) -> str:
     if isinstance(cell, tuple):
         cell = cell[0]
     return "" if cell is None else str(cell)
+
+
+def attributes(text: str, value: str, words: bool) -> Markup:
+    """Of a cell: how it stands, and what it is sorted by if that is not what it shows."""
+    look = " ".join([*(["words"] if words else []), *(["long"] if len(text) > 40 else [])])
+    made = Markup(' class="{}"').format(look) if look else Markup()
+    if words and look:
+        made += Markup(' dir="auto"')
+    return made if value == text else made + Markup(' data-value="{}"').format(printable(value))
+
+
+def shares(matrix: Table) -> list[list[str]]:
+    """Of each row's texts, how many are in each cell, 0 to 1."""
+    counts = [[int(str(cell)) for cell in row[1:]] for row in matrix.rows]
+    return [[f"{cell / max(1, sum(row)):.2f}" for cell in row] for row in counts]

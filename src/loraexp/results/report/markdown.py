@@ -1,10 +1,15 @@
-"""A report as Markdown, with its figures as files beside it."""
+"""A report as Markdown, with its figures as files beside it: the same in the same order."""
 
+from collections.abc import Iterator, Mapping
 from urllib.parse import quote
 
-from matplotlib.figure import Figure
-
-from loraexp.results.report.report import CAPTIONS, Report
+from loraexp.results.explained import explained
+from loraexp.results.folded import Folded, folded
+from loraexp.results.report.chart import Chart
+from loraexp.results.report.classes import Classes
+from loraexp.results.report.pages import Page
+from loraexp.results.report.report import Report
+from loraexp.results.report.sections import KEPT, Section
 from loraexp.results.tables import to_markdown
 from loraexp.runtime.escape import markdown_notes, markdown_safe, printable
 
@@ -12,21 +17,68 @@ from loraexp.runtime.escape import markdown_notes, markdown_safe, printable
 def as_markdown(report: Report, folder: str) -> str:
     """The report as Markdown; its figures are files in `folder` (see `pictures`)."""
     parts = [f"# {markdown_safe(report.question)}", *map(markdown_safe, report.answer)]
-    parts += [to_markdown(report.compared.table), markdown_notes(report.compared.notes)]
-    parts += [picture(folder, "sweep", name) for name in report.figures]
-    parts += ["## Runs", to_markdown(report.runs)]
-    for page in report.pages:
-        parts.append(f"### {markdown_safe(page.name)}")
-        parts += [picture(folder, page.anchor, name) for name in page.figures]
-        facts = page.facts.items()
-        parts.append("\n".join(f"- {markdown_safe(k)}: {markdown_safe(v)}" for k, v in facts))
-        parts.append(to_markdown(page.scores))
-        if page.confusion.rows:
-            parts.append(to_markdown(page.confusion))
-        if page.mistakes.rows:
-            parts += ["Most confident mistakes:", to_markdown(page.mistakes)]
-        parts.append(code(page.config))
+    one = len(report.pages.each) == 1
+    parts += [listed(report.facts)]
+    for number, section in enumerate(report.sections, 1):
+        parts += [f"## {markdown_safe(section.title)}"] if section.title else []
+        parts += section_parts(section, number, folder)
+    if not one:
+        parts += ["## Runs", to_markdown(folded(report.runs, ["run"]).table)]
+    elif report.failures:
+        parts += [listed(dict(report.failures))]
+    parts += [listed(report.pages.facts), listed(report.pages.settings)]
+    for page in report.pages.each:
+        parts += page_parts(page, folder, one)
+    parts.append(code(report.pages.config))
     return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def section_parts(section: Section, number: int, folder: str) -> Iterator[str]:
+    yield listed(section.facts)
+    yield markdown_safe(f"{section.badge[:1].upper()}{section.badge[1:]}")
+    yield markdown_notes(f"- {line}" for line in [*section.compared.reasons, *section.remarks])
+    names = [*section.charts]
+    yield from (picture(folder, f"section{number}", n, section.charts[n]) for n in names[:1])
+    yield from table_parts(section.main)
+    yield from (picture(folder, f"section{number}", n, section.charts[n]) for n in names[1:])
+    yield from classes_parts(section.classes)
+    if len(section.compared.arms) > 1:
+        yield from table_parts(folded(section.compared.table, KEPT))
+    yield markdown_notes(f"- {line}" for line in section.compared.how)
+
+
+def page_parts(page: Page, folder: str, one: bool) -> Iterator[str]:
+    """Of a single run its section has most."""
+    yield f"### {markdown_safe(page.name)}"
+    if not one:
+        yield markdown_safe(", ".join(f"{name} {value}" for name, value in page.figures.items()))
+        yield picture(folder, page.anchor, "loss", page.chart) if page.chart else ""
+        yield to_markdown(page.scores.filled())
+        yield from classes_parts(page.classes)
+    if page.mistakes.rows:
+        yield "Most confident mistakes:"
+        yield to_markdown(page.mistakes)
+    yield listed(page.facts)
+    yield listed(page.settings)
+
+
+def table_parts(one: Folded) -> Iterator[str]:
+    """What is alike in all rows, the others, and what the columns mean."""
+    if one.alike:
+        alike = ", ".join(f"{column.heading} {shown}" for column, shown in one.alike)
+        yield markdown_safe(f"In all rows: {alike}.")
+    yield to_markdown(one.table)
+    yield listed({column.heading: explained(column) for column in one.columns})
+
+
+def classes_parts(classes: Classes) -> Iterator[str]:
+    for table in (classes.matrix, classes.pairs, classes.each):
+        if table.rows:
+            yield to_markdown(table.filled())
+
+
+def listed(pairs: Mapping[str, str]) -> str:
+    return "\n".join(f"- {markdown_safe(name)}: {markdown_safe(v)}" for name, v in pairs.items())
 
 
 def code(config: str) -> str:
@@ -38,11 +90,16 @@ def code(config: str) -> str:
     return f"{fence}yaml\n{lines}\n{fence}"
 
 
-def picture(folder: str, owner: str, name: str) -> str:
-    return f"![{CAPTIONS[name]}]({quote(f'{folder}/{owner}-{name}.svg')})"
+def picture(folder: str, owner: str, name: str, chart: Chart) -> str:
+    return f"![{markdown_safe(chart.caption)}]({quote(f'{folder}/{owner}-{name}.svg')})"
 
 
-def pictures(report: Report) -> dict[str, Figure]:
+def pictures(report: Report) -> dict[str, Chart]:
     """Every figure by the name of its file."""
-    owners = [("sweep", report.figures), *((page.anchor, page.figures) for page in report.pages)]
-    return {f"{owner}-{name}": figures[name] for owner, figures in owners for name in figures}
+    found = {
+        f"section{number}-{name}": chart
+        for number, section in enumerate(report.sections, 1)
+        for name, chart in section.charts.items()
+    }
+    pages = report.pages.each if len(report.pages.each) > 1 else []
+    return found | {f"{page.anchor}-loss": page.chart for page in pages if page.chart}

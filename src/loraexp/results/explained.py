@@ -1,0 +1,72 @@
+"""What each column of a table means, in a line."""
+
+from loraexp.config.keys import keys
+from loraexp.config.schema import TrainConfig
+from loraexp.results.tables import Column
+
+OF_KEYS = {name: field.metadata["help"] for name, field in keys(TrainConfig)}
+COLUMNS = {
+    # of a comparison
+    "settings": "how many settings validation texts chose among for this row",
+    "lr": "learning rate, optim.lr times lr_factor",
+    "trainable": "parameters that train, the head's among them",
+    "seeds": "runs that differ in nothing but the seed",
+    "validation": "mean accuracy on validation texts, in percent; settings are chosen by it",
+    "test": "accuracy on test texts, in percent, mean over seeds",
+    "deviation": "standard deviation of test accuracy over seeds, in points",
+    "over_seeds": "95 % interval of the mean over seeds (Student's), in percent",
+    "over_texts": "95 % interval for another sample of as many test texts (Wilson's), in percent",
+    "difference": "test accuracy less that of the row it is compared with, in points",
+    "p": "chance of such a difference if there is none; largest of three tests, Holm-corrected",
+    "verdict": "best or baseline: what the others are compared with; tied: p of 0.05 or more",
+    "detectable": "smallest difference that would have shown with 80 % chance, in points",
+    "superiority": "how often it beats what it is compared with under the same seed, ties half",
+    "superiority_95": "95 % interval of P(>)",
+    "agreement": "test texts that two of its seeds label alike, in percent",
+    "kappa": "the same beyond chance (Fleiss); 1 is full agreement",
+    # of runs
+    "run": "name of the run's folder",
+    "method": "method of fine-tuning",
+    "rank": "rank of the update",
+    "alpha": OF_KEYS["lora.alpha"],
+    "targets": "modules that are adapted",
+    "percent": "trainable parameters in percent of all",
+    "adapter_bytes": "size of the adapter's file",
+    "train_accuracy": "accuracy on training texts, in percent",
+    "validation_accuracy": "accuracy on validation texts, in percent",
+    "test_accuracy": "accuracy on test texts, in percent",
+    "test_f1": "F1 on test texts, in percent",
+    "seconds": "seconds from start to record",
+    "failed": "why it left no record",
+    # of one run, a row a split or a class
+    "texts": "which texts: those of train, validation or test",
+    "n": "number of texts",
+    "loss": "mean cross-entropy, in nats a text",
+    "accuracy": "texts labelled rightly, in percent",
+    "f1": "harmonic mean of precision and recall, in percent",
+    "precision": "of the texts that got the label, those that have it, in percent",
+    "recall": "of the texts that have the label, those that got it, in percent",
+    "auroc": "chance that a positive text is ranked above a negative one, in percent",
+    "label": "class",
+    "true": "label in the data",
+    "predicted": "label that the model gave",
+    "count": "number of test texts",
+    "share": "of the texts with the true label, in percent",
+    "text": "test text",
+    "chance": "probability that the model gave to its label",
+    # of figures
+    "row": "row of the comparison",
+    "step": "optimizer step",
+    "train_loss": "mean loss of the last batches, in nats a text",
+    "val_loss": "mean loss of the validation texts, in nats a text",
+    "train_acc": "accuracy of the last batches, in percent",
+    "val_acc": "accuracy on validation texts, in percent",
+}
+OF_KEYS["split"] = "hash of which texts train and which test: tells files apart that have changed"
+
+
+def explained(column: Column) -> str:
+    """Also of a column that is named by a key of the config, or by a class."""
+    if column.name.startswith("as "):
+        return f"test texts that were labelled {column.heading}"
+    return COLUMNS.get(column.name) or OF_KEYS.get(column.name, "")

@@ -1,0 +1,193 @@
+"""The page of a run: what it scored, where it errs, and in what it differs from the other runs."""
+
+import itertools
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from os.path import lexists
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from loraexp.config.schema import TrainConfig
+from loraexp.config.stored import plain
+from loraexp.records.record import Record
+from loraexp.results.arm_keys import NO_CHOICE
+from loraexp.results.notes import apart
+from loraexp.results.report.chart import Lines
+from loraexp.results.report.classes import Classes, classes
+from loraexp.results.report.curves import CURVES, curve_chart
+from loraexp.results.settings import by_name, differs, flat, spelled, uses
+from loraexp.results.short_paths import without_folders
+from loraexp.results.tables import Column, Table, percent
+
+RATES = ("optim.lr", "optim.lr_factor")
+DEFAULTS = flat(plain(TrainConfig()))
+MISTAKES = [
+    Column("text", "text", words=True),
+    Column("true", "true", words=True),
+    Column("predicted", "predicted", words=True),
+    Column("chance", "probability", lambda p: f"{p:.3f}"),
+]
+SCORES = [
+    Column("texts", "split", words=True),
+    Column("n", "n"),
+    Column("loss", "loss", lambda loss: f"{loss:.4f}"),
+    *(Column(s, s, percent(1)) for s in ("accuracy", "f1", "precision", "recall", "auroc")),
+]
+
+
+@dataclass(frozen=True)
+class Page:
+    """One run.
+
+    Args:
+        anchor: its name in links and files; no other page has it.
+        about: what tells it from the other runs, in words.
+        figures: learning rate and accuracies, name and value.
+        facts: name and value of what is not alike in all runs.
+        settings: what differs from the defaults and is not alike in all runs.
+        scores: a row a split.
+        mistakes: wrong test texts, the most confident first.
+    """
+
+    name: str
+    anchor: str
+    about: str
+    figures: Mapping[str, str]
+    facts: Mapping[str, str]
+    settings: Mapping[str, str]
+    scores: Table
+    classes: Classes
+    mistakes: Table
+    chart: Lines | None
+
+
+@dataclass(frozen=True)
+class Pages:
+    """
+    Args:
+        facts: name and value of what is alike in all runs.
+        settings: what is alike in all runs and differs from the defaults.
+        config: every key that is alike in all runs, as YAML.
+    """
+
+    each: Sequence[Page]
+    facts: Mapping[str, str]
+    settings: Mapping[str, str]
+    config: str
+
+
+def pages(folders: Sequence[Path], records: Sequence[Record]) -> Pages:
+    """Of runs in the order in which they are to stand."""
+    configs = [flat(record.config) for record in records]
+    choices = [key for key in configs[0] if not key.startswith(NO_CHOICE)]
+    varying = [key for key in configs[0] if differs(key, configs)]
+    told_by = by_name([key for key in varying if key in choices and key not in RATES])
+    told_by += ["seed"] if "seed" in varying else []
+    own_facts = [facts_of(record) for record in records]
+    alike = {
+        name: v for name, v in own_facts[0].items() if all(f.get(name) == v for f in own_facts)
+    }
+    made = [
+        Page(
+            record.name,
+            anchor,
+            spelled(told_by, [config[k] if uses(record, k) else None for k in told_by])
+            or record.name,
+            summary(record),
+            {name: v for name, v in facts.items() if len(records) == 1 or name not in alike},
+            {k: v for k, v in unusual(config).items() if k in varying or len(records) == 1},
+            scores(record),
+            classes([record]),
+            mistakes(record),
+            curve_chart(folder / CURVES) if lexists(folder / CURVES) else None,
+        )
+        for folder, record, config, facts, anchor in zip(
+            folders, records, configs, own_facts, anchors(records), strict=True
+        )
+    ]
+    if len(records) == 1:
+        alike = {}
+    shared = {key: v for key, v in unusual(configs[0]).items() if key not in varying}
+    common = {k: v for k, v in configs[0].items() if k in choices and k not in varying}
+    config = yaml.safe_dump(nested(common), sort_keys=False, allow_unicode=True)
+    return Pages(made, alike, shared if len(records) > 1 else {}, config)
+
+
+def unusual(config: Mapping[str, Any]) -> dict[str, str]:
+    """The settings that are not at their default; of a model its name says the rest."""
+    return {
+        key: str(value)
+        for key, value in config.items()
+        if not key.startswith(NO_CHOICE[:3])
+        and (not key.startswith("model.") or key in ("model.name", "model.weights"))
+        and value != DEFAULTS.get(key)
+    }
+
+
+def nested(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Dotted keys as groups."""
+    made: dict[str, Any] = {}
+    for key, value in config.items():
+        *groups, last = key.split(".")
+        place = made
+        for group in groups:
+            place = place.setdefault(group, {})
+        place[last] = value
+    return made
+
+
+def anchors(records: Sequence[Record]) -> list[str]:
+    """A name for links and files for each: of its own what needs no escape, and a number where
+    another has that already."""
+    names: dict[str, str] = {}  # by what a disk that knows no case takes it for
+    for record in records:
+        own = re.sub(r"[^A-Za-z0-9._-]+", "-", record.name).strip(".-")[:120] or "run"
+        numbered = (f"{own}-{n}" if n else own for n in itertools.count())
+        anchor = next(name for name in numbered if name.lower() not in names)
+        names[anchor.lower()] = anchor
+    return [*names.values()]
+
+
+def summary(record: Record) -> dict[str, str]:
+    optim = record.config["optim"]
+    accuracies = {split: record.metrics[split]["accuracy"] for split in ("validation", "test")}
+    shown = {split: f"{100 * accuracy:.1f} %" for split, accuracy in accuracies.items()}
+    return {"lr": f"{optim['lr'] * optim['lr_factor']:g}", **shown}
+
+
+def scores(record: Record) -> Table:
+    rows = [
+        [split, *(metrics[column.name] for column in SCORES[1:])]
+        for split, metrics in record.metrics.items()
+    ]
+    return Table(SCORES, rows)
+
+
+def mistakes(record: Record) -> Table:
+    labels = record.labels
+    rows = [
+        [m["text"], labels[m["true"]], labels[m["predicted"]], m["chance"]] for m in record.mistakes
+    ]
+    return Table(MISTAKES, rows)
+
+
+def facts_of(record: Record) -> dict[str, str]:
+    speed = record.texts_per_second
+    warned = [*record.data.get("warnings", []), *apart([record])]
+    facts = {
+        "data": record.data["note"],
+        **{f"warning {n}": line for n, line in enumerate(warned, 1)},
+        "trainable": f"{record.counts['trainable']:,} of {record.counts['total']:,}",
+        "epochs": f"{record.epochs}, the adapter is that of epoch {record.best_epoch}",
+        "time": f"{record.seconds['total']:.0f} s" + (f", {speed:.0f} texts/s" if speed else ""),
+        "peak memory": f"{record.peak_memory_bytes / 1e9:.2f} GB",
+        "device": f"{record.device}, products in {record.precision}",
+        "versions": ", ".join(f"{name} {number}" for name, number in record.versions.items()),
+        "commit": record.git_commit or "not known",
+        "finished": record.finished,
+        **{f"sha256 of {name}": digest[:16] for name, digest in record.hashes.items()},
+    }
+    return {name: without_folders(value) for name, value in facts.items()}
