@@ -9,8 +9,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-from loraexp.results.comparison import findings
 from loraexp.results.report.answer import answer
+
+from loraexp.results.comparison import findings
 from loraexp.results.report.charts import charts
 from loraexp.results.report.svg import to_file
 from loraexp.results.tables import FORMATS

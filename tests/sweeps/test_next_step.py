@@ -82,7 +82,13 @@ def test_the_end_of_a_sweep_in_order(
     failed = Failure("bad", records[0].config, "no memory", "")
     show([*records, failed], tmp_path, typed=("lora.rank=4,8",))
     printed = capsys.readouterr().out
-    marks = ["\nmethod", "Failed:", "\nNo verdict from one seed each", "\nFigure: ", "\nTables: "]
+    marks = [
+        "\nmethod",
+        "Failed:",
+        "\nNo difference found; the smallest",
+        "\nFigure: ",
+        "\nTables: ",
+    ]
     places = [printed.index(mark) for mark in [*marks, "\nNext, for a verdict: "]]
     assert places == sorted(places)
     (figure,) = [line for line in printed.splitlines() if line.startswith("Figure: ")]

@@ -9,7 +9,7 @@ import numpy as np
 
 from loraexp.records.record import Failure, Record, Trial
 from loraexp.results.arm_keys import NO_CHOICE, check_keys, settings_of, splits_of
-from loraexp.results.settings import flat, heading, natural
+from loraexp.results.settings import flat, natural
 from loraexp.results.tuned import Tried, tried
 from loraexp.stats.crossed import p_of_difference
 from loraexp.stats.significance import (
@@ -221,12 +221,3 @@ def paired(arm: Arm, other: Arm) -> tuple[Correct, Correct] | None:
 def best(all_arms: Sequence[Arm]) -> Arm:
     """By mean test accuracy; of equals, the one that trains fewer parameters."""
     return max(all_arms, key=lambda arm: (arm.seeds.mean, -arm.trainable))
-
-
-def label(arm: Arm, by: Sequence[str], without: Collection[str] = ()) -> str:
-    """lora, rank 8: what the keys of `by` say of it."""
-    parts = []
-    for key, value in zip(by, arm.name, strict=True):
-        if key not in without and value is not None:
-            parts.append(value if isinstance(value, str) else f"{heading(key)} {value}")
-    return ", ".join(parts)

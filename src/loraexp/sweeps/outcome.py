@@ -89,8 +89,8 @@ def show(
     pictures = summary.draw(folder)
     for note in summary.notes():
         print(note)
-    if said := summary.sentence():
-        print(f"\n{fill(printable(said), Console().width)}\n")
+    if said := summary.answers():
+        print("", *(fill(printable(one), Console().width) for one in said), "", sep="\n")
     where = printable(str(folder))
     if figures := [*pictures, *(folder / name for name in [CURVES] if (folder / name).is_file())]:
         others = f" and {len(figures) - 1} more" if len(figures) > 1 else ""

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from loraexp.records.record import Failure, Record
+from loraexp.results.answer import answers
 from loraexp.results.arm_keys import varied
 from loraexp.results.beside import NOTHING, Beside
 from loraexp.results.comparison import findings
 from loraexp.results.notes import score_notes
-from loraexp.results.sentence import in_one_sentence
 from loraexp.results.tables import FORMATS, Table, narrowed, runs_table
 from loraexp.runtime.atomic import write_whole
 from loraexp.runtime.escape import printable
@@ -67,10 +67,10 @@ class Summary:
             pictures.append(folder / f"{name}.png")
         return pictures
 
-    def sentence(self) -> str | None:
-        """What the comparison comes to; None where nothing is compared."""
+    def answers(self) -> list[str]:
+        """What the comparison comes to; nothing where nothing is compared."""
         records = finished(self.outcomes)
-        return in_one_sentence(records, varied(records), self.beside) if records else None
+        return answers(records, varied(records), self.beside)
 
     def notes(self) -> Iterator[str]:
         """What failed, and what a reader must know of the data and the base."""

@@ -1,11 +1,55 @@
-"""The answer of a comparison in one sentence, with its interval."""
+"""The answer of a comparison in one sentence, with its interval, for page and terminal."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
-from loraexp.results.arms import Arm, Comparison
+from loraexp.records.record import Record
+from loraexp.results.arm_keys import SPLIT_KEYS, naming
+from loraexp.results.arms import Arm, Comparison, arms, compare, rivals
+from loraexp.results.beside import NOTHING, Beside
+from loraexp.results.fairness import caveats
+from loraexp.results.sequential import at_looks
 from loraexp.results.settings import spelled
 
-MOST_NAMES = 4
+MOST_NAMES, MOST_DATA = 4, 3  # more than these are counted
+
+
+def answers(records: Sequence[Record], by: Sequence[str], beside: Beside = NOTHING) -> list[str]:
+    """What a sweep comes to: a sentence for each set of test texts on which two arms or more were
+    tested, and what no sentence tells."""
+    if not records:
+        return []
+    by = naming(records, by)
+    every = arms(records, by, beside.trials)
+    compared = compare(every)
+    if beside.looks:
+        compared = at_looks(every, compared, beside.looks, None)
+    against = {arm.name: one for arm, one in zip(every, compared, strict=True)}
+    splits = {arm.split: rivals(arm, every) for arm in every}
+    said = []
+    for group in splits.values():
+        if len(group) > 1:
+            text = answer(*without_data(group, by), [against[arm.name] for arm in group])
+            text += " Not evidence, for the reasons above." if caveats(group, by) else ""
+            said.append(f"{data_of(group[0], by)}: {text}" if len(splits) > 1 else text)
+    if len(said) > MOST_DATA:
+        said[MOST_DATA:] = [f"{len(said) - MOST_DATA} more such comparisons are in the table."]
+    if said and (failed := len(beside.failures)):
+        said.append(f"{failed} {'job' if failed == 1 else 'jobs'} failed and cannot be compared.")
+    return said
+
+
+def data_of(arm: Arm, by: Sequence[str]) -> str:
+    """What tells its test texts from others."""
+    own = [value if key in SPLIT_KEYS else None for key, value in zip(by, arm.name, strict=True)]
+    return spelled(by, own) or "some texts"
+
+
+def without_data(group: Sequence[Arm], by: Sequence[str]) -> tuple[list[Arm], list[str]]:
+    """Arms of the same texts, and the keys that name them, but for those that tell the texts."""
+    at = [place for place, key in enumerate(by) if key not in SPLIT_KEYS]
+    named = [replace(arm, name=tuple(arm.name[place] for place in at)) for arm in group]
+    return named, [by[place] for place in at]
 
 
 def answer(

@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from loraexp.records.record import Record
+from loraexp.records.record import Failure, Record
+from loraexp.results.answer import answer, answers
 from loraexp.results.arms import arms, compare
-from loraexp.results.report.answer import answer
+from loraexp.results.beside import Beside
 from loraexp.stats.significance import t_interval
 
 MakeRecord = Callable[..., Record]
@@ -94,3 +95,27 @@ def test_one_arm_is_a_share_with_its_interval(make_record: MakeRecord, seeds: in
     over = {1: "over the texts: ", 3: "over 3 seeds: "}[seeds]
     sentence = said(make_record, {8: [290, 280, 270][:seeds]})
     assert f"of 300 test texts are labelled rightly (95 % {over}" in sentence
+
+
+def test_data_sets_are_never_compared_with_each_other(make_record: MakeRecord) -> None:
+    right, other = np.arange(N) < 290, {"base": "b", "split": "d" * 64, "adapter": "a"}
+    records = [run(make_record, rank, right, 0) for rank in (4, 8)]
+    csv = [run(make_record, rank, right, 0, hashes=other) for rank in (4, 8)]
+    csv = [
+        replace(one, config={**one.config, "data": {**one.config["data"], "name": "csv"}})
+        for one in csv
+    ]
+    second, first = answers([*records, *csv], ["lora.rank", "data.name"])
+    assert first.startswith("sms_demo: No difference found; the smallest is rank 4")
+    assert second.startswith("csv: No difference found; the smallest is rank 4")
+    assert first.endswith("Not evidence, for the reasons above.")
+    assert answers([records[0], csv[0]], ["data.name"]) == []
+
+
+def test_failed_jobs_are_no_part_of_it_and_that_is_said(make_record: MakeRecord) -> None:
+    records = [run(make_record, rank, np.arange(N) < 290, 0) for rank in (4, 8)]
+    failure = Failure("a", records[0].config, "no memory", "")
+    *_, last = answers(records, ["lora.rank"], Beside(failures=[failure]))
+    assert last == "1 job failed and cannot be compared."
+    assert answers(records[:1], ["lora.rank"], Beside(failures=[failure])) == []
+    assert answers([], ["lora.rank"]) == []
