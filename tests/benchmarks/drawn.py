@@ -71,6 +71,18 @@ def whole(starts: Lines) -> Table:
     return Table(columns, [[line["what"], line["seconds"]] for line in starts])
 
 
+def sweep(found: Mapping[str, Any]) -> Table:
+    """A whole sweep in several ways: the least seconds of each, beside one run after another."""
+    columns = [
+        Column("way", "way", words=True),
+        Column("seconds", "s", lambda v: f"{v:.0f}"),
+        Column("ratio", "beside one after another", times),
+    ]
+    least = {way: min(seconds) for way, seconds in found["seconds"].items()}
+    alone = least["one after another"]
+    return Table(columns, [[way, taken, taken / alone] for way, taken in least.items()])
+
+
 def verbs(found: Lines) -> Table:
     columns = [
         Column("verb", "verb", words=True),

@@ -9,8 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from loraexp.results.report.answer import answer
-
+from loraexp.results.answer import answer
 from loraexp.results.comparison import findings
 from loraexp.results.report.charts import charts
 from loraexp.results.report.svg import to_file
@@ -41,17 +40,27 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--folder", type=Path, default=Path("outputs/evidence"))
     parser.add_argument("--only-write", action="store_true", help="of sweeps that are there")
+    parser.add_argument("--only", choices=EXPERIMENTS, help="write the section of this one anew")
     options = parser.parse_args()
     DOCS.mkdir(parents=True, exist_ok=True)
-    parts = [INTRO]
+    page, parts = DOCS / "README.md", [INTRO]
     for name, (question, by) in EXPERIMENTS.items():
+        if options.only not in (None, name):
+            parts.append(written(page, question))
+            continue
         outputs = options.folder / name
-        words = ["train", f"experiment={name}", "data=sms_spam", "logger=none"]
+        words = ["train", f"experiment={name}", "data=sms_spam", "logger=none", "workers=auto"]
         if not options.only_write:
             command = [sys.executable, "-m", "loraexp", *words, f"output_dir={outputs}"]
             subprocess.run(command, check=True)
         parts += section(name, question, by, outputs, " ".join(words))
-    (DOCS / "README.md").write_text("\n".join(parts), encoding="utf-8")
+    page.write_text("\n".join(parts), encoding="utf-8")
+
+
+def written(page: Path, question: str) -> str:
+    """The section of a question as it stands."""
+    after = page.read_text(encoding="utf-8").partition(f"## {question}\n")[2]
+    return f"## {question}\n{after.partition('## ')[0]}".removesuffix("\n")
 
 
 def section(name: str, question: str, by: list[str], outputs: Path, command: str) -> list[str]:

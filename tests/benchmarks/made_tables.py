@@ -37,6 +37,12 @@ def text(*tables: Table) -> str:
     return listing(*"\n\n".join(map(to_terminal, tables)).splitlines())
 
 
+def demo() -> str:
+    found = stored("demo")
+    table = listing(*found["table"], "", *found["answer"])
+    return f"{table}\n\nThat took {found['seconds']:.0f} seconds ({found['device']})."
+
+
 def rank_sweep() -> str:
     found = stored("tuning")["tuned"]
     return listing(*found["table"], *found["notes"])
@@ -108,6 +114,8 @@ def scale(part: str, keys: tuple[str, ...]) -> Callable[[], str]:
 
 
 TABLES: dict[str, Callable[[], str]] = {
+    "demo": demo,
+    "whole_sweep": lambda: text(drawn.sweep(stored("sweep"))),
     "rank_sweep": rank_sweep,
     "tuned_beside_grid": tuned_beside_grid,
     "kinds": kinds,
@@ -133,7 +141,7 @@ def filled(page: str) -> str:
 
 
 def main() -> None:
-    for page in sorted(DOCS.glob("*.md")):
+    for page in (ROOT / "README.md", *sorted(DOCS.glob("*.md"))):
         before = page.read_text(encoding="utf-8")
         if (after := filled(before)) != before:
             page.write_text(after, encoding="utf-8")

@@ -16,10 +16,13 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
+import drawn
+
 from loraexp.api import configure
 from loraexp.data.splits import load_data
 from loraexp.model.weights import load_tokenizer
 from loraexp.records.record_types import SPLITS
+from loraexp.results.tables import to_terminal
 from loraexp.runtime import hardware
 from loraexp.runtime.shares import cores
 
@@ -52,19 +55,15 @@ def main() -> None:
             for way, commands in ways.items():
                 seconds[way].append(sum(map(timed, commands)))
                 print(f"{way}: {seconds[way][-1]:.1f} s", flush=True)
-    best = {way: min(taken) for way, taken in seconds.items()}
-    alone = best["one after another"]
     content = {
         "device": hardware.device_name("cpu", 1),
         "precision": hardware.pick_precision("auto", "cpu"),
         "versions": hardware.versions(),
         "runs": len(runs),
         "seconds": seconds,
-        "times_as_fast_as_one_after_another": {way: alone / taken for way, taken in best.items()},
     }
     options.out.write_text(json.dumps(content, indent=1) + "\n")
-    for way, taken in best.items():
-        print(f"{way:<24} {taken:7.1f} s {alone / taken:5.2f} x")
+    print(to_terminal(drawn.sweep(content)))
 
 
 def ours(ranks: list[int], *more: str) -> list[str]:
