@@ -46,7 +46,7 @@ test-slow: install  ## what takes minutes: 20 kills of a sweep, the full grid of
 test-browser: install  ## the report in a real browser (fetches PyQt6-WebEngine and axe, 200 MB)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check PyQt6-WebEngine
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps axe-playwright-python  # axe.min.js is in it
-	$(BIN)/python -m pytest tests/results/report/test_browser.py $(ARGS)
+	$(BIN)/python -m pytest tests/report/test_browser.py $(ARGS)
 
 test-gpu: install  ## what needs a GPU
 	$(BIN)/python -m pytest -m gpu $(ARGS)

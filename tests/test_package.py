@@ -54,7 +54,7 @@ def test_the_wheel_holds_the_embedded_base(names: set[str]) -> None:
 
 
 def test_the_wheel_holds_nothing_else(names: set[str]) -> None:
-    page = ("/results/report/report.", "/results/report/chart.css")
+    page = ("/report/report.", "/report/chart.css")
     known = ("/conf/", "/assets/", *page, "/data/sms_demo/")
     others = {n for n in names if not n.endswith(".py") and not any(part in n for part in known)}
     assert {Path(name).parts[0].rpartition(".")[2] for name in others} == {"dist-info"}

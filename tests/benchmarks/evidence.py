@@ -9,10 +9,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+from loraexp.report.charts import charts
+from loraexp.report.svg import to_file
 from loraexp.results.answer import answer
 from loraexp.results.comparison import findings
-from loraexp.results.report.charts import charts
-from loraexp.results.report.svg import to_file
 from loraexp.results.tables import FORMATS
 from loraexp.runtime.escape import markdown_safe
 from loraexp.sweeps.collect import collect

@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 
 from loraexp.records.record import Failure, Record
+from loraexp.report.report import report
 from loraexp.results.arm_keys import naming
 from loraexp.results.arms import arms
 from loraexp.results.beside import Beside
 from loraexp.results.comparison import findings
 from loraexp.results.fairness import caveats, repeats
-from loraexp.results.report.report import report
 
 MakeRecord = Callable[..., Record]
 

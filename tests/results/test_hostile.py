@@ -20,11 +20,11 @@ from loraexp.commands import table as table_command
 from loraexp.commands.report import ReportConfig
 from loraexp.commands.table import TableConfig
 from loraexp.records.record import Failure, Record
+from loraexp.report import report as report_module
+from loraexp.report.html import to_html
+from loraexp.report.markdown import as_markdown
+from loraexp.report.report import Report, report
 from loraexp.results.beside import Beside
-from loraexp.results.report import report as report_module
-from loraexp.results.report.html import to_html
-from loraexp.results.report.markdown import as_markdown
-from loraexp.results.report.report import Report, report
 from loraexp.results.tables import FORMATS, Column, Table, runs_table, to_terminal
 from loraexp.runtime.escape import markdown_notes, printable
 from loraexp.sweeps.summary import Summary

@@ -9,10 +9,10 @@ import pytest
 from scipy.stats import fisher_exact
 
 from loraexp.records.record import Record, read_record
+from loraexp.report.markdown import as_markdown
+from loraexp.report.report import report
 from loraexp.results.comparison import findings
 from loraexp.results.notes import score_notes
-from loraexp.results.report.markdown import as_markdown
-from loraexp.results.report.report import report
 from loraexp.runtime.escape import markdown_safe
 from loraexp.stats.significance import p_of_two_shares
 from loraexp.sweeps.summary import Summary

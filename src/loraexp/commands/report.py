@@ -6,7 +6,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 
 from loraexp.config.keys import default_of, key, one_of
-from loraexp.results.report.sealed import check_out, is_ours, sealed
+from loraexp.report.sealed import check_out, is_ours, sealed
 from loraexp.runtime.atomic import write_whole
 from loraexp.runtime.escape import printable
 from loraexp.sweeps.collect import collect
@@ -35,10 +35,10 @@ def run(config: ReportConfig) -> None:
     folder = out.parent / f"{out.stem}-figures"
     check_out(out, folder if config.format == "markdown" else None)
     collected = collect(config.runs, config.where)
-    from loraexp.results.report.html import to_html  # jinja2, scipy: not at start
-    from loraexp.results.report.markdown import as_markdown, pictures
-    from loraexp.results.report.report import report
-    from loraexp.results.report.svg import to_file
+    from loraexp.report.html import to_html  # jinja2, scipy: not at start
+    from loraexp.report.markdown import as_markdown, pictures
+    from loraexp.report.report import report
+    from loraexp.report.svg import to_file
 
     page = report(
         collected.runs,

@@ -58,8 +58,8 @@ class Summary:
         records = finished(self.outcomes)
         if len(records) < 2:
             return []
-        from loraexp.results.report.figures import figures  # matplotlib: not at start
-        from loraexp.results.report.plots import save
+        from loraexp.report.figures import figures  # matplotlib: not at start
+        from loraexp.report.plots import save
 
         pictures = []
         for name, figure in figures(records, varied(records), self.beside.trials).items():

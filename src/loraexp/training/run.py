@@ -14,7 +14,7 @@ from loraexp.config.stored import plain
 from loraexp.data.datamodule import TextDataModule
 from loraexp.records.record import Record, Trial
 from loraexp.records.record_types import SPLITS
-from loraexp.results.report.plots import plot_loss
+from loraexp.report.plots import plot_loss
 from loraexp.runs.card import adapter_card
 from loraexp.runs.content import make_way, present
 from loraexp.runs.load import TRAINED

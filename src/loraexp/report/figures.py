@@ -7,12 +7,12 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from loraexp.records.record import Failure, Record, Trial
+from loraexp.report.charts import charts
+from loraexp.report.classes import classes, total
+from loraexp.report.glyphs import drawable, families
+from loraexp.report.plots import COLOURS, canvas, draw, drawing, tidy
 from loraexp.results.arm_keys import naming
 from loraexp.results.arms import Arm, arms, compare
-from loraexp.results.report.charts import charts
-from loraexp.results.report.classes import classes, total
-from loraexp.results.report.glyphs import drawable, families
-from loraexp.results.report.plots import COLOURS, canvas, draw, drawing, tidy
 from loraexp.results.tables import Table
 
 

@@ -8,12 +8,12 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from loraexp.report.pages import MISTAKES, SCORES
+from loraexp.report.report import Report
+from loraexp.report.sections import KEPT
+from loraexp.report.svg import STYLE, drawings
 from loraexp.results.explained import explained
 from loraexp.results.folded import folded
-from loraexp.results.report.pages import MISTAKES, SCORES
-from loraexp.results.report.report import Report
-from loraexp.results.report.sections import KEPT
-from loraexp.results.report.svg import STYLE, drawings
 from loraexp.results.tables import Cell, Table
 from loraexp.runtime.escape import printable
 

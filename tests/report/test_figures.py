@@ -12,10 +12,10 @@ from matplotlib.figure import Figure
 from matplotlib.image import imread
 
 from loraexp.records.record import Record
+from loraexp.report.chart import MOST, MOST_PANELS, label_places
+from loraexp.report.figures import confusion_figure, figures
+from loraexp.report.plots import COLOURS, DASHES, MARKERS, save
 from loraexp.results.arms import arms
-from loraexp.results.report.chart import MOST, MOST_PANELS, label_places
-from loraexp.results.report.figures import confusion_figure, figures
-from loraexp.results.report.plots import COLOURS, DASHES, MARKERS, save
 
 MakeRecord = Callable[..., Record]
 

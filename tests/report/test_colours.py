@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-import loraexp.results.report.html as page
+import loraexp.report.html as page
 
 FOLDER = Path(page.__file__).parent
 HEX = re.compile(r"--(\w+): ?(#[0-9a-f]{3,6})")

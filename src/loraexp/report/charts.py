@@ -4,8 +4,7 @@ import math
 from collections.abc import Sequence
 from itertools import pairwise
 
-from loraexp.results.arms import Arm, Comparison
-from loraexp.results.report.chart import (
+from loraexp.report.chart import (
     MOST,
     Chart,
     Dot,
@@ -18,6 +17,7 @@ from loraexp.results.report.chart import (
     in_panels,
     log_axis,
 )
+from loraexp.results.arms import Arm, Comparison
 from loraexp.results.settings import spelled
 from loraexp.results.tables import Cell, Column, Ends, Table, ends, percent
 

@@ -4,9 +4,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from loraexp.records.record import Record
-from loraexp.results.report.chart import Lines
-from loraexp.results.report.html import to_html
-from loraexp.results.report.report import report
+from loraexp.report.chart import Lines
+from loraexp.report.html import to_html
+from loraexp.report.report import report
 
 MakeRecord = Callable[..., Record]
 

@@ -10,10 +10,10 @@ from xml.etree import ElementTree
 import pytest
 
 from loraexp.records.record import Record
+from loraexp.report.chart import MOST, MOST_PANELS, Axis, Chart, Dots, Lines, axis, thinned
+from loraexp.report.charts import MOST_ROWS, charts
+from loraexp.report.svg import drawings, to_file
 from loraexp.results.arms import arms, compare
-from loraexp.results.report.chart import MOST, MOST_PANELS, Axis, Chart, Dots, Lines, axis, thinned
-from loraexp.results.report.charts import MOST_ROWS, charts
-from loraexp.results.report.svg import drawings, to_file
 
 MakeRecord = Callable[..., Record]
 RATES = (1e-4, 3e-4, 1e-3, 1e-2)

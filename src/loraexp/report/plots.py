@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter, NullLocator
 from rich.cells import cell_len
 
-from loraexp.results.report.chart import (
+from loraexp.report.chart import (
     Axis,
     Chart,
     Dots,
@@ -22,8 +22,8 @@ from loraexp.results.report.chart import (
     label_places,
     thinned,
 )
-from loraexp.results.report.curves import CURVES, curve_chart
-from loraexp.results.report.glyphs import drawable, families
+from loraexp.report.curves import CURVES, curve_chart
+from loraexp.report.glyphs import drawable, families
 from loraexp.runtime.atomic import whole
 from loraexp.runtime.quiet import quieted
 

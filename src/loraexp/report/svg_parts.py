@@ -3,7 +3,7 @@
 from markupsafe import Markup, escape
 from rich.cells import cell_len
 
-from loraexp.results.report.chart import Axis, Series
+from loraexp.report.chart import Axis, Series
 from loraexp.runtime.escape import printable
 
 FONT, LETTER = 13, 0.57  # of a letter's height its width, on average

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from markupsafe import Markup
 
-from loraexp.results.report.chart import (
+from loraexp.report.chart import (
     Axis,
     Chart,
     Dot,
@@ -19,7 +19,7 @@ from loraexp.results.report.chart import (
     label_places,
     thinned,
 )
-from loraexp.results.report.svg_parts import (
+from loraexp.report.svg_parts import (
     DASHES,
     FONT,
     Frame,

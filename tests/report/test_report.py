@@ -15,15 +15,15 @@ from loraexp.commands.report import ReportConfig
 from loraexp.commands.report import run as command
 from loraexp.errors import UserError
 from loraexp.records.record import Failure, Record
+from loraexp.report.classes import OF_CLASS, PAIRS
+from loraexp.report.html import MOST_AT_ONCE, to_html
+from loraexp.report.markdown import as_markdown
+from loraexp.report.pages import MISTAKES, SCORES
+from loraexp.report.report import Report, report
 from loraexp.results.beside import Beside
 from loraexp.results.beyond_p import COLUMNS
 from loraexp.results.comparison import FIGURES
 from loraexp.results.explained import explained
-from loraexp.results.report.classes import OF_CLASS, PAIRS
-from loraexp.results.report.html import MOST_AT_ONCE, to_html
-from loraexp.results.report.markdown import as_markdown
-from loraexp.results.report.pages import MISTAKES, SCORES
-from loraexp.results.report.report import Report, report
 from loraexp.results.tables import RUN_COLUMNS
 from loraexp.stats.significance import wilson_interval
 

@@ -11,7 +11,7 @@ import pytest
 from loraexp.commands.report import ReportConfig, run
 from loraexp.errors import UserError
 from loraexp.records.record import Record
-from loraexp.results.report.sealed import is_ours, sealed
+from loraexp.report.sealed import is_ours, sealed
 
 MakeRecord = Callable[..., Record]
 Make = Callable[..., None]

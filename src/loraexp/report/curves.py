@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from loraexp.errors import UserError
-from loraexp.results.report.chart import Axis, Lines, Panel, Point, Series, axis
+from loraexp.report.chart import Axis, Lines, Panel, Point, Series, axis
 from loraexp.results.tables import Cell, Column, Table, percent
 from loraexp.runtime.atomic import read_text
 

@@ -3,13 +3,13 @@
 from collections.abc import Iterator, Mapping
 from urllib.parse import quote
 
+from loraexp.report.chart import Chart
+from loraexp.report.classes import Classes
+from loraexp.report.pages import Page
+from loraexp.report.report import Report
+from loraexp.report.sections import KEPT, Section
 from loraexp.results.explained import explained
 from loraexp.results.folded import Folded, folded
-from loraexp.results.report.chart import Chart
-from loraexp.results.report.classes import Classes
-from loraexp.results.report.pages import Page
-from loraexp.results.report.report import Report
-from loraexp.results.report.sections import KEPT, Section
 from loraexp.results.tables import to_markdown
 from loraexp.runtime.escape import markdown_notes, markdown_safe, printable
 

@@ -14,10 +14,10 @@ from matplotlib.figure import Figure
 from matplotlib.image import imread
 
 from loraexp.records.record import Record
-from loraexp.results.report import glyphs
-from loraexp.results.report.figures import figures
-from loraexp.results.report.glyphs import drawable, families, family
-from loraexp.results.report.plots import canvas, save
+from loraexp.report import glyphs
+from loraexp.report.figures import figures
+from loraexp.report.glyphs import drawable, families, family
+from loraexp.report.plots import canvas, save
 
 MakeRecord = Callable[..., Record]
 ODD = {

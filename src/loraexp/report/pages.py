@@ -13,11 +13,11 @@ import yaml
 from loraexp.config.schema import TrainConfig
 from loraexp.config.stored import plain
 from loraexp.records.record import Record
+from loraexp.report.chart import Lines
+from loraexp.report.classes import Classes, classes
+from loraexp.report.curves import CURVES, curve_chart
 from loraexp.results.arm_keys import NO_CHOICE
 from loraexp.results.notes import apart
-from loraexp.results.report.chart import Lines
-from loraexp.results.report.classes import Classes, classes
-from loraexp.results.report.curves import CURVES, curve_chart
 from loraexp.results.settings import by_name, differs, flat, spelled, uses
 from loraexp.results.short_paths import without_folders
 from loraexp.results.tables import Column, Table, percent

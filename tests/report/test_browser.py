@@ -15,9 +15,9 @@ import pytest
 from matplotlib.image import imread
 
 from loraexp.records.record import Record
-from loraexp.results.report.curves import CURVES
-from loraexp.results.report.html import to_html
-from loraexp.results.report.report import report
+from loraexp.report.curves import CURVES
+from loraexp.report.html import to_html
+from loraexp.report.report import report
 
 pytestmark = pytest.mark.skipif(
     find_spec("PyQt6") is None or find_spec("PyQt6.QtWebEngineWidgets") is None,

@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from loraexp.records.record import Failure, Record
+from loraexp.report.pages import Pages, pages
+from loraexp.report.sections import Section, alone, by_texts, section
 from loraexp.results.arm_keys import SPLIT_KEYS, naming, settings_of, varied
 from loraexp.results.beside import NOTHING, Beside
 from loraexp.results.decision import name
-from loraexp.results.report.pages import Pages, pages
-from loraexp.results.report.sections import Section, alone, by_texts, section
 from loraexp.results.settings import heading, natural
 from loraexp.results.short_paths import names_in, shortened, without_folders
 from loraexp.results.tables import Column, Table, runs_table

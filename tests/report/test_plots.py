@@ -6,9 +6,9 @@ from xml.etree import ElementTree
 import pytest
 from matplotlib.image import imread
 
-from loraexp.results.report.chart import MOST, Lines
-from loraexp.results.report.curves import DRAWN, curve_chart, read_curves, smoothed
-from loraexp.results.report.plots import plot_loss
+from loraexp.report.chart import MOST, Lines
+from loraexp.report.curves import DRAWN, curve_chart, read_curves, smoothed
+from loraexp.report.plots import plot_loss
 
 HEADER = "epoch,lr-AdamW,step,train_accuracy,train_loss,val_accuracy,val_loss\n"
 TRAIN = "0,,3,0.5,0.75,,\n,0.001,7,,,,\n0,,7,0.625,0.5,,\n1,,11,0.875,0.25,,\n"
