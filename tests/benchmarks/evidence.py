@@ -54,7 +54,7 @@ def main() -> None:
             command = [sys.executable, "-m", "loraexp", *words, f"output_dir={outputs}"]
             subprocess.run(command, check=True)
         parts += section(name, question, by, outputs, " ".join(words))
-    page.write_text("\n".join(parts), encoding="utf-8")
+    page.write_text("\n".join(parts).rstrip("\n") + "\n", encoding="utf-8")
 
 
 def written(page: Path, question: str) -> str:

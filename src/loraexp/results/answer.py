@@ -30,13 +30,19 @@ def answers(records: Sequence[Record], by: Sequence[str], beside: Beside = NOTHI
     for group in splits.values():
         if len(group) > 1:
             text = answer(*without_data(group, by), [against[arm.name] for arm in group])
-            text += " Not evidence, for the reasons above." if caveats(group, by) else ""
+            text += doubt(group, by)
             said.append(f"{data_of(group[0], by)}: {text}" if len(splits) > 1 else text)
     if len(said) > MOST_DATA:
         said[MOST_DATA:] = [f"{len(said) - MOST_DATA} more such comparisons are in the table."]
     if said and (failed := len(beside.failures)):
         said.append(f"{failed} {'job' if failed == 1 else 'jobs'} failed and cannot be compared.")
     return said
+
+
+def doubt(group: Sequence[Arm], by: Sequence[str]) -> str:
+    if all(len(arm.accuracies) == 1 for arm in group):  # the answer says so itself
+        return ""
+    return " Not evidence, for the reasons above." if caveats(group, by) else ""
 
 
 def data_of(arm: Arm, by: Sequence[str]) -> str:
@@ -102,7 +108,8 @@ def untested(found: Sequence[Arm], by: Sequence[str], first: Arm) -> str:
     """Single runs: the best of them is often a lucky one."""
     if len({arm.seeds.mean for arm in found}) == 1:
         low = smallest(found)
-        return f"No difference found; the smallest is {spelled(by, low.name)}: {score(low)}."
+        lead = f"No difference found; the smallest is {spelled(by, low.name)}: {score(low)}"
+        return f"{lead}; with one seed that may be chance."
     name = spelled(by, first.name)
     return f"Most are right with {name}: {score(first)}; with one seed that may be chance."
 

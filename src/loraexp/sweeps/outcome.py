@@ -85,12 +85,13 @@ def show(
     table and figures in `folder`, and send them to W&B."""
     summary, records = Summary.of(outcomes, beside), finished(outcomes)
     summary.write(folder)
-    print(summary.text)
+    print(summary.text.rstrip("\n"))
     pictures = summary.draw(folder)
-    for note in summary.notes():
-        print(note)
-    if said := summary.answers():
-        print("", *(fill(printable(one), Console().width) for one in said), "", sep="\n")
+    said = [fill(printable(one), Console().width) for one in summary.answers()]
+    for part in ([*summary.notes()], said):
+        if part:
+            print("", *part, sep="\n")
+    print()
     where = printable(str(folder))
     if figures := [*pictures, *(folder / name for name in [CURVES] if (folder / name).is_file())]:
         others = f" and {len(figures) - 1} more" if len(figures) > 1 else ""
