@@ -5,6 +5,7 @@ import logging
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -178,6 +179,31 @@ def test_who_waited_for_a_refused_run_holds_it_alone(small: TrainConfig) -> None
         for turn in [pool.submit(take_turns, name) for name in "ab"]:
             turn.result(timeout=60)
     assert not folder.exists()
+
+
+def test_a_folder_that_goes_while_it_is_made_is_made_again(
+    small: TrainConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """mkdir finds one, and looks what it is when its holder has removed it."""
+    made, turns = Path.mkdir, iter([True])
+
+    def mkdir(path: Path, *given: Any, **more: Any) -> None:
+        if next(turns, False):
+            raise FileExistsError(path)
+        made(path, *given, **more)
+
+    monkeypatch.setattr(Path, "mkdir", mkdir)
+    with RunFolder(run_folder(small)).held():
+        assert run_folder(small).is_dir()
+
+
+@pytest.mark.parametrize("link", [False, True])
+def test_what_stands_where_the_folder_should_is_said(small: TrainConfig, link: bool) -> None:
+    folder = run_folder(small)
+    folder.parent.mkdir(parents=True)
+    folder.symlink_to("nowhere") if link else folder.touch()
+    with pytest.raises(FileExistsError), RunFolder(folder).held(patient=True):
+        pass
 
 
 def test_run_folder_differs_whenever_the_result_may(small: TrainConfig) -> None:

@@ -7,6 +7,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from hashlib import sha256
 from pathlib import Path
+from stat import S_ISDIR
 
 from filelock import FileLock, Timeout
 
@@ -129,14 +130,18 @@ class RunFolder:
         """The lock on the folder, which is made where there is none."""
         lock = FileLock(self.path / LOCK)
         while True:
-            self.path.mkdir(parents=True, exist_ok=True)
             try:
+                self.path.mkdir(parents=True, exist_ok=True)
                 lock.acquire(timeout=-1 if patient else 0)
                 return lock
             except Timeout:
                 raise Busy(f"{self.path} is being trained by another process") from None
             except FileNotFoundError:
                 continue  # who held it before has just removed the folder
+            except FileExistsError:  # while mkdir looked whether it is one
+                with suppress(FileNotFoundError):
+                    if not S_ISDIR(self.path.lstat().st_mode):
+                        raise
 
     @property
     def busy(self) -> bool:
