@@ -142,14 +142,18 @@ def facts_of_texts(records: Sequence[Record]) -> dict[str, str]:
     sizes = dict.fromkeys(
         " + ".join(f"{record.data['n'].get(split, 0):,}" for split in SPLITS) for record in records
     )
-    bases = dict.fromkeys(base(record) for record in records)
+    bases: dict[str, list[int]] = {}
+    for record in records:
+        model = record.config["model"]
+        words = f"{model['name']}, weights: {model['weights']}"
+        bases.setdefault(words, []).append(int(record.counts["total"]))
     return {
         "data": " | ".join(data),
         "texts": f"{' | '.join(sizes)} (train + validation + test)",
-        "base": " | ".join(bases),
+        "base": " | ".join(f"{words}, {sized(totals)}" for words, totals in bases.items()),
     }
 
 
-def base(record: Record) -> str:
-    model, size = record.config["model"], short(record.counts["total"])
-    return f"{model['name']}, weights: {model['weights']}, {size} parameters with the adapter"
+def sized(totals: Sequence[int]) -> str:
+    sizes = dict.fromkeys(map(short, (min(totals), max(totals))))
+    return f"{' to '.join(sizes)} parameters with the adapter"
