@@ -12,7 +12,8 @@ from pages import BLOCKS, ROOT, shorter, why_not_run, with_names
 
 from loraexp.data.demo import demo_messages
 
-COPIED = ("src", "conf", "tests", "docs", "Makefile", "pyproject.toml", "requirements.lock")
+FILES = ("Makefile", "README.md", "pyproject.toml", "requirements.lock")
+COPIED = ("src", "conf", "tests", "docs", *FILES)
 
 
 def checkout(folder: Path) -> Path:
