@@ -54,7 +54,7 @@ def test_what_is_no_comparison_is_to_be_used(
 ) -> None:
     records = [make_record({"seed": seed, "output_dir": "out"}) for seed in seeds]
     verb, run, text = typed_after(next_step(records, Path("sweep")), "Next, to use it: ")
-    assert (verb, text) == ("predict", "text=Is this spam?")
+    assert (verb, text) == ("predict", "text=a text of yours")
     assert run.startswith("run=out/train/")
 
 

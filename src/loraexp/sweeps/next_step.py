@@ -25,7 +25,7 @@ def next_step(records: Sequence[Record], folder: Path, typed: Sequence[str] = ()
         return None
     if len({str({**record.config, "seed": None}) for record in records}) == 1:
         run = RunFolder.of(from_dict(TrainConfig, records[0].config)).path
-        return "Next, to use it: " + command("predict", f"run={run}", "text=Is this spam?")
+        return "Next, to use it: " + command("predict", f"run={run}", "text=a text of yours")
     if typed and len({record.config["seed"] for record in records}) == 1:
         others = [word for word in typed if not word.startswith("seed=")]
         return "Next, for a verdict: " + command("train", *others, SEEDS, "-m")
