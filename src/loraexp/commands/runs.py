@@ -16,6 +16,7 @@ from loraexp.runs.removal import finish, remove
 from loraexp.runs.run_folder import distinct_names
 from loraexp.runtime.escape import printable
 from loraexp.sweeps.listing import STATES, Listed, leftovers, listing, named_alone
+from loraexp.sweeps.live.screen import head
 
 log = logging.getLogger("loraexp")
 NARROW, WHEN, TOLD = 72, 16, 14  # columns: of a terminal that gets two lines a run, and of a cell
@@ -72,14 +73,11 @@ def rows(runs: Sequence[Listed], width: int | None) -> Iterator[str]:
     for run, name, texts, words in zip(runs, names, data, told, strict=True):
         when = f"{run.when:%Y-%m-%d %H:%M}"
         if width is not None and width < NARROW:  # the name begins with the data's
-            yield f"{name}\n{cut(f'  {when}  {words}', width)}"
+            yield f"{name}\n{head(f'  {when}  {words}', width)}"
         else:
             texts = f"{middle(texts, of_data):<{of_data}}"
-            yield cut(f"{name:<{of_name}}  {when}  {texts}  {words}", width)
-
-
-def cut(text: str, most: int | None) -> str:
-    return text if most is None or len(text) <= most else f"{text[: most - 3]}..."
+            line = f"{name:<{of_name}}  {when}  {texts}  {words}"
+            yield line if width is None else head(line, width)
 
 
 def middle(text: str, most: int) -> str:

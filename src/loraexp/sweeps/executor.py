@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from loraexp.config.compose import conf_dir, readable
 from loraexp.config.schema import TrainConfig
@@ -18,6 +18,9 @@ from loraexp.sweeps.live.watch import Watch, watching
 from loraexp.sweeps.outcome import show_search, show_sweep
 from loraexp.sweeps.plan import TRAIN, Plan, typed
 from loraexp.sweeps.sweep_folder import TRIALS, Sweep
+
+if TYPE_CHECKING:
+    from loraexp.sweeps.workers import Doing
 
 
 def run_sweep(planned: Plan) -> bool:
@@ -46,7 +49,7 @@ def run_sweep(planned: Plan) -> bool:
     return show_sweep(sweep, planned.overrides if plain else ())
 
 
-def do_all(planned: Plan, sweep: Sweep, watch: Watch, doing: Any) -> None:
+def do_all(planned: Plan, sweep: Sweep, watch: Watch, doing: "Doing") -> None:
     jobs: Sequence[TrainConfig] = planned.jobs
     if planned.by_hydra:
         watch.know(jobs)
@@ -63,7 +66,7 @@ def do_all(planned: Plan, sweep: Sweep, watch: Watch, doing: Any) -> None:
         train_all(jobs, sweep, watch, doing)
 
 
-def tuned(planned: Plan, sweep: Sweep, watch: Watch, doing: Any) -> list[TrainConfig]:
+def tuned(planned: Plan, sweep: Sweep, watch: Watch, doing: "Doing") -> list[TrainConfig]:
     """Try learning rates until every arm has its own; returns the final runs with theirs."""
     from loraexp.sweeps.jobs import Job
     from loraexp.sweeps.tuning import Tuning
@@ -82,7 +85,7 @@ def tuned(planned: Plan, sweep: Sweep, watch: Watch, doing: Any) -> list[TrainCo
     return tuning.finals(begun)
 
 
-def train_all(configs: Sequence[TrainConfig], sweep: Sweep, watch: Watch, doing: Any) -> None:
+def train_all(configs: Sequence[TrainConfig], sweep: Sweep, watch: Watch, doing: "Doing") -> None:
     from loraexp.sweeps.jobs import Job
 
     watch.know(configs)
