@@ -5,7 +5,7 @@ from pathlib import Path
 
 from loraexp.config.schema import TrainConfig
 from loraexp.errors import UserError
-from loraexp.model.gpt2 import GPT2Classifier
+from loraexp.model.classifier import GPT2Classifier
 from loraexp.model.weights import load_classifier
 from loraexp.runs.run_folder import RunFolder
 from loraexp.sweeps.plan import TRAIN, plan

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from loraexp.adapters.adapter_files import save_adapter
 from loraexp.config.schema import Adaptation, Head, Model
-from loraexp.model.gpt2 import GPT2Classifier
+from loraexp.model.classifier import GPT2Classifier
 from loraexp.model.weights import load_classifier
 
 

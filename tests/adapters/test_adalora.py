@@ -16,7 +16,7 @@ from loraexp.adapters.inject import inject
 from loraexp.adapters.targets import Target
 from loraexp.config.schema import AdaLora as Settings
 from loraexp.config.schema import Adaptation, Lora
-from loraexp.model.gpt2 import GPT2Classifier
+from loraexp.model.classifier import GPT2Classifier
 
 WIDTH, RANK, STEPS = 6, 4, 12
 SETTINGS = Settings(budget=0.5, warmup=0.25, final=0.25, beta1=0.8, beta2=0.6)

@@ -24,7 +24,7 @@ from loraexp.adapters.inject import adapter_tensors, count, inject, saved_tensor
 from loraexp.adapters.methods import METHODS, as_method
 from loraexp.config.schema import Adaptation, Head, Lora, Model
 from loraexp.errors import UserError
-from loraexp.model.gpt2 import GPT2Classifier
+from loraexp.model.classifier import GPT2Classifier
 from loraexp.model.weights import load_classifier
 
 

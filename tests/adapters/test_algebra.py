@@ -16,7 +16,7 @@ from loraexp.adapters.methods import METHODS, as_method
 from loraexp.adapters.targets import Target
 from loraexp.config.schema import Adaptation, Lora
 from loraexp.errors import UserError
-from loraexp.model.gpt2 import GPT2Classifier
+from loraexp.model.classifier import GPT2Classifier
 
 BRANCHED = [name for name, method in METHODS.items() if method.branch is not None]
 ADDITIVE = [name for name in BRANCHED if BRANCHES[METHODS[name].branch or ""].additive]

@@ -13,7 +13,7 @@ from loraexp.adapters.inject import count, inject
 from loraexp.adapters.methods import METHODS, as_method
 from loraexp.commands.params import read_model
 from loraexp.config.schema import Adaptation, Head, LastBlock, Lora, Model
-from loraexp.model.gpt2 import empty_classifier
+from loraexp.model.classifier import empty_classifier
 from loraexp.model.shapes import linear_shapes, shapes
 
 # Features in and out of each linear layer, in units of the width.

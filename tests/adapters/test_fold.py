@@ -11,7 +11,7 @@ from loraexp.adapters.branches.base import Folded
 from loraexp.adapters.inject import adapter_tensors, fold, inject, merge, unfold
 from loraexp.adapters.methods import as_method
 from loraexp.config.schema import Adaptation, Lora
-from loraexp.model.gpt2 import GPT2Classifier
+from loraexp.model.classifier import GPT2Classifier
 
 CYCLES = 1000
 

@@ -11,7 +11,7 @@ from loraexp.adapters.counts import count_shapes
 from loraexp.adapters.inject import adapter_tensors, count, inject, linear_names, merge
 from loraexp.adapters.methods import METHODS, as_method
 from loraexp.config.schema import Adaptation, Head, Lora, Model
-from loraexp.model.gpt2 import GPT2Classifier
+from loraexp.model.classifier import GPT2Classifier
 from loraexp.model.weights import load_classifier
 
 CONFIG = Adaptation(lora=Lora(rank=2, target_modules=["q_proj", "score"]))

@@ -16,7 +16,7 @@ from loraexp.adapters.targets import Target
 from loraexp.api import configure
 from loraexp.config.schema import Adaptation, Lora, TrainConfig
 from loraexp.errors import UserError
-from loraexp.model.gpt2 import GPT2Classifier
+from loraexp.model.classifier import GPT2Classifier
 from loraexp.runs.run_folder import config_hash, run_name
 
 CONFIG = Adaptation("ia3", lora=Lora(target_modules=["k_proj", "v_proj", "fc2"]))

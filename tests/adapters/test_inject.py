@@ -13,7 +13,7 @@ from loraexp.adapters.inject import adapter_tensors, inject, merge, saved_tensor
 from loraexp.adapters.methods import METHODS, as_method
 from loraexp.config.schema import Adaptation, LastBlock, Lora
 from loraexp.errors import UserError
-from loraexp.model.gpt2 import GPT2Classifier
+from loraexp.model.classifier import GPT2Classifier
 from loraexp.sweeps.plan import conf_dir
 
 WITH_BRANCH = [name for name, method in METHODS.items() if method.branch is not None]

@@ -14,7 +14,7 @@ from torch import Tensor
 from loraexp.adapters.branches.base import adapted_layers
 from loraexp.adapters.inject import adapter_tensors, inject
 from loraexp.config.schema import Adaptation, Head, Lora
-from loraexp.model.gpt2 import GPT2Classifier
+from loraexp.model.classifier import GPT2Classifier
 from loraexp.model.weights import load_classifier
 
 TOKENS = torch.randint(0, 256, (6, 12), generator=torch.Generator().manual_seed(5))

@@ -6,7 +6,7 @@ from transformers import GPT2Config, GPT2ForSequenceClassification
 
 from loraexp.adapters.inject import adapter_tensors, inject
 from loraexp.config.schema import Adaptation
-from loraexp.model.gpt2 import GPT2Classifier
+from loraexp.model.classifier import GPT2Classifier
 
 
 @pytest.mark.filterwarnings("ignore:Unsupported layer type")  # of peft, to its own adapter

@@ -18,7 +18,7 @@ from loraexp.adapters.methods import METHODS, as_method, check_method
 from loraexp.api import configure
 from loraexp.config.schema import Adaptation, LastBlock, Lora, TrainConfig
 from loraexp.errors import UserError
-from loraexp.model.gpt2 import GPT2Classifier
+from loraexp.model.classifier import GPT2Classifier
 
 
 @pytest.mark.parametrize("method", METHODS)

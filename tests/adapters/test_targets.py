@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from loraexp.adapters.inject import linear_names
 from loraexp.adapters.targets import ALIASES, check_pattern, lookup, matches, resolve
 from loraexp.errors import UserError
-from loraexp.model.gpt2 import GPT2Classifier
+from loraexp.model.classifier import GPT2Classifier
 
 KINDS = ["attn.q_proj", "attn.k_proj", "attn.v_proj", "attn.out_proj", "mlp.fc1", "mlp.fc2"]
 LINEARS = [f"h.{block}.{kind}" for block in range(12) for kind in KINDS]

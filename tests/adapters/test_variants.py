@@ -30,7 +30,7 @@ from loraexp.adapters.branches.vera import endless
 from loraexp.adapters.inject import adapter_tensors, inject, saved_tensors
 from loraexp.adapters.methods import METHODS, as_method
 from loraexp.config.schema import Adaptation, LastBlock
-from loraexp.model.gpt2 import GPT2Classifier
+from loraexp.model.classifier import GPT2Classifier
 
 
 def test_dora_under_dropout_equals_pefts() -> None:

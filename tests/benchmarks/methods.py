@@ -26,7 +26,7 @@ from loraexp.config.schema import Adaptation, Head, Lora, Model
 from loraexp.errors import UserError
 from loraexp.inference.multi_adapter import MultiAdapter
 from loraexp.model.checkpoint import save_classifier
-from loraexp.model.gpt2 import GPT2Classifier
+from loraexp.model.classifier import GPT2Classifier
 from loraexp.model.shapes import linear_shapes, shapes
 from loraexp.model.tokenizer import from_bytes
 from loraexp.model.weights import load_classifier

@@ -19,7 +19,7 @@ from loraexp.adapters.inject import fold, inject, merge, new_branches
 from loraexp.api import configure
 from loraexp.config.schema import Adaptation, Head, Lora
 from loraexp.inference.multi_adapter import MultiAdapter
-from loraexp.model.gpt2 import GPT2Classifier
+from loraexp.model.classifier import GPT2Classifier
 from loraexp.model.weights import load_classifier
 from loraexp.results.tables import to_terminal
 from loraexp.runtime.hardware import DTYPES, device_name, pick_precision, versions

@@ -13,7 +13,7 @@ from loraexp.adapters.methods import METHODS, as_method
 from loraexp.config.schema import Adaptation, Head, Lora, Model
 from loraexp.errors import UserError
 from loraexp.inference.multi_adapter import MultiAdapter
-from loraexp.model.gpt2 import GPT2Classifier
+from loraexp.model.classifier import GPT2Classifier
 from loraexp.model.weights import load_classifier
 
 BRANCHED = [name for name, method in METHODS.items() if method.branch is not None]

@@ -13,7 +13,8 @@ from transformers import GPT2Config, GPT2ForSequenceClassification
 
 from loraexp.commands.params import read_model
 from loraexp.config.schema import Head, Model
-from loraexp.model.gpt2 import GPT2, GPT2Classifier, empty_classifier
+from loraexp.model.classifier import GPT2Classifier, empty_classifier
+from loraexp.model.gpt2 import GPT2
 from loraexp.model.weights import load_classifier
 
 POOLINGS: tuple[str, ...] = next(f for f in fields(Head) if f.name == "pooling").metadata["choices"]

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from loraexp.config.schema import Head, Model
-from loraexp.model.gpt2 import GPT2Classifier
+from loraexp.model.classifier import GPT2Classifier
 from loraexp.model.weights import load_classifier
 
 

@@ -11,7 +11,8 @@ from torch import Tensor
 from loraexp.adapters.inject import fold, inject, unfold
 from loraexp.config.schema import Adaptation, Head, Lora, Model
 from loraexp.model import reordered
-from loraexp.model.gpt2 import GPT2Classifier, Linear
+from loraexp.model.classifier import GPT2Classifier
+from loraexp.model.gpt2 import Linear
 from loraexp.model.reordered import Gelu
 from loraexp.model.weights import load_classifier
 

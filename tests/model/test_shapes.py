@@ -6,7 +6,7 @@ import pytest
 
 from loraexp.adapters.inject import linear_names
 from loraexp.config.schema import Head, Model
-from loraexp.model.gpt2 import empty_classifier
+from loraexp.model.classifier import empty_classifier
 from loraexp.model.shapes import linear_shapes, shapes
 
 

@@ -22,7 +22,7 @@ from loraexp.commands.export import run as export_command
 from loraexp.config.schema import Adaptation, Head, Lora, Model, TrainConfig
 from loraexp.errors import UserError
 from loraexp.model.checkpoint import save_classifier
-from loraexp.model.gpt2 import GPT2Classifier
+from loraexp.model.classifier import GPT2Classifier
 from loraexp.model.tokenizer import from_bytes
 from loraexp.model.weights import load_classifier
 from loraexp.runs.load import build_model

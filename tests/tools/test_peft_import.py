@@ -21,7 +21,7 @@ from loraexp.commands.import_ import ImportConfig
 from loraexp.commands.import_ import run as import_command
 from loraexp.config.schema import Adaptation, Head, Model, TrainConfig
 from loraexp.inference.predictor import Predictor
-from loraexp.model.gpt2 import GPT2Classifier
+from loraexp.model.classifier import GPT2Classifier
 from loraexp.model.weights import load_classifier
 from loraexp.tools.peft.from_peft import from_peft, read
 from loraexp.tools.verification import verify

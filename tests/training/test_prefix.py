@@ -10,7 +10,8 @@ from torch import Tensor
 from loraexp.adapters.inject import inject
 from loraexp.api import run_folder
 from loraexp.config.schema import Adaptation, Head, LastBlock, Lora, Model, TrainConfig
-from loraexp.model.gpt2 import Block, GPT2Classifier
+from loraexp.model.classifier import GPT2Classifier
+from loraexp.model.gpt2 import Block
 from loraexp.model.prefix_states import Prefix
 from loraexp.model.weights import load_classifier
 from loraexp.training import fit as fitting

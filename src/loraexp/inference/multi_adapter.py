@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from loraexp.adapters.branches.base import Branch
 from loraexp.adapters.targets import HEAD
 from loraexp.errors import UserError
-from loraexp.model.gpt2 import GPT2Classifier
+from loraexp.model.classifier import GPT2Classifier
 from loraexp.model.packing import Packing
 
 # Which rows of the packed tokens go through which adapter: None is all of them.

@@ -18,7 +18,8 @@ from loraexp.config.schema import TrainConfig
 from loraexp.errors import UserError
 from loraexp.inference.multi_adapter import MultiAdapter
 from loraexp.inference.writers import Prediction, Verdict
-from loraexp.model.gpt2 import GPT2Classifier, Linear
+from loraexp.model.classifier import GPT2Classifier
+from loraexp.model.gpt2 import Linear
 from loraexp.model.weights import base_hash, load_classifier, load_tokenizer
 from loraexp.runs.load import LoadedModel, load_run, read_config
 from loraexp.runs.run_folder import RunFolder, distinct_names

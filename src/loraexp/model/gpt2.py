@@ -1,4 +1,4 @@
-"""GPT-2 (Radford et al. 2019) with a classification head, in reading order.
+"""GPT-2 (Radford et al. 2019), in reading order.
 
 Module names are the checkpoint's (wte, wpe, h, ln_1, attn, ln_2, mlp, ln_f), but every projection
 is its own linear layer, so each can be adapted alone. B texts of at most T tokens, N tokens in all
@@ -18,11 +18,14 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from loraexp.config.schema import Head, Model
+from loraexp.config.schema import Model
 from loraexp.model.attention import attention
-from loraexp.model.packing import WIDTHS, Packing
+from loraexp.model.packing import Packing
+from loraexp.model.packings import Packings
 from loraexp.model.prefix_states import Prefix
 from loraexp.model.reordered import FrozenLinearFunction, Gelu, ReorderedWeight, can_reorder
+
+Rows = Packing | Packings  # of one network's batch, or of several networks'
 
 
 class Linear(nn.Linear):
@@ -67,20 +70,26 @@ class Attention(nn.Module):
         self.q_proj, self.k_proj, self.v_proj = Linear(d, d), Linear(d, d), Linear(d, d)
         self.out_proj = Linear(d, d)
 
-    def forward(self, x: Tensor, packing: Packing, last: Tensor | None) -> Tensor:
+    def forward(self, x: Tensor, packing: Rows, last: Tensor | None) -> Tensor:
         """Attend within each text: (N, d) -> (N, d), or (B, d) if only `last` (B,) asks."""
+        k, v = self.k_proj(x), self.v_proj(x)
+        q = self.q_proj(x if last is None else x[last])
+        return self.out_proj(packing.each(self.attended, q, k, v, last=last))
+
+    def attended(
+        self, packing: Packing, q: Tensor, k: Tensor, v: Tensor, last: Tensor | None
+    ) -> Tensor:
+        """(N, d) each, q (B, d) if only `last` asks -> as q."""
         B, T, H = packing.texts, packing.width, self.n_head
         dropout = self.dropout if self.training else 0.0
-        k, v = (packing.unpack(proj(x)).view(B, T, H, -1) for proj in (self.k_proj, self.v_proj))
-        k, v = k.transpose(1, 2), v.transpose(1, 2)  # (B, H, T, D)
-        if last is None:
-            q = packing.unpack(self.q_proj(x)).view(B, T, H, -1).transpose(1, 2)  # (B, H, T, D)
+        k, v = (packing.unpack(rows).view(B, T, H, -1).transpose(1, 2) for rows in (k, v))
+        if last is None:  # k, v: (B, H, T, D)
+            q = packing.unpack(q).view(B, T, H, -1).transpose(1, 2)  # (B, H, T, D)
             y = attention(q, k, v, None if self.causal else packing.real(), dropout)
-            return self.out_proj(packing.pack(y.transpose(1, 2).reshape(B, T, -1)))
-        q = self.q_proj(x[last]).view(B, H, 1, -1)  # (B, H, 1, D)
+            return packing.pack(y.transpose(1, 2).reshape(B, T, -1))
+        q = q.view(B, H, 1, -1)  # (B, H, 1, D)
         seen = packing.seen_by(last) if self.causal else packing.real()
-        y = F.scaled_dot_product_attention(q, k, v, seen, dropout)
-        return self.out_proj(y.reshape(B, -1))
+        return F.scaled_dot_product_attention(q, k, v, seen, dropout).reshape(B, -1)
 
 
 class MLP(nn.Module):
@@ -103,13 +112,18 @@ class Block(nn.Module):
         self.drop = nn.Dropout(config.dropout)
 
     def forward(
-        self, x: Tensor, packing: Packing, dtype: torch.dtype, last: Tensor | None = None
+        self, x: Tensor, packing: Rows, dtype: torch.dtype, last: Tensor | None = None
     ) -> Tensor:
         """(N, d) -> (N, d); with `last` (B,), only those rows come out: (B, d)."""
-        y = self.drop(self.attn(self.ln_1(x).to(dtype), packing, last))
+        y = self.dropped(self.attn(self.ln_1(x).to(dtype), packing, last), packing)
         # Cast first: a sum of two dtypes takes twice as long.
         x = (x if last is None else x[last]) + y.to(x.dtype)
-        return x + self.drop(self.mlp(self.ln_2(x).to(dtype))).to(x.dtype)
+        return x + self.dropped(self.mlp(self.ln_2(x).to(dtype)), packing).to(x.dtype)
+
+    def dropped(self, y: Tensor, packing: Rows) -> Tensor:
+        if not (self.training and self.drop.p):
+            return y
+        return packing.each(lambda part, own, last: self.drop(own), y)
 
 
 @dataclass
@@ -149,17 +163,27 @@ class GPT2(nn.Module):
             last: (B,) the one packed token a text whose state is wanted: (B, d) comes out, and the
                 last block computes nothing else.
         """
+        first, x = self.begun(tokens, packing, last)
+        return self.ended(first, x, packing, last)
+
+    def begun(self, tokens: Tensor, packing: Packing, last: Tensor | None) -> tuple[int, Tensor]:
+        """What comes before the first block that is not kept: its number, and the states (N, d)
+        that enter it; (B, d) where no block is left."""
         full, prefix = self.ln_f.weight.dtype, self.execution.prefix
-        dtype = self.execution.dtype or full
-        first = 0 if prefix is None else prefix.blocks
-        pooled = last is not None and first == len(self.h)
-        x = None if prefix is None else prefix.get(tokens, packing, pooled)
+        if prefix is None:
+            return 0, self.embed(tokens, packing, full)
+        pooled = last is not None and prefix.blocks == len(self.h)
+        x = prefix.get(tokens, packing, pooled)
         if x is None:
             x = self.embed(tokens, packing, full)
-            x = self.through(range(first), x, packing, dtype, last)
-            if prefix is not None and prefix.filling:
+            x = self.through(range(prefix.blocks), x, packing, last)
+            if prefix.filling:
                 prefix.put(tokens, packing, x, pooled)
-        return self.ln_f(self.through(range(first, len(self.h)), x, packing, dtype, last))
+        return prefix.blocks, x
+
+    def ended(self, first: int, x: Tensor, packing: Rows, last: Tensor | None) -> Tensor:
+        """Through all blocks from `first` on, and the last layer norm."""
+        return self.ln_f(self.through(range(first, len(self.h)), x, packing, last))
 
     def embed(self, tokens: Tensor, packing: Packing, dtype: torch.dtype) -> Tensor:
         """(B, T) -> (N, d)."""
@@ -167,15 +191,9 @@ class GPT2(nn.Module):
         words, places = packing.pack(tokens[..., None]), packing.pack(positions[..., None])
         return self.drop(self.wte(words[:, 0]).to(dtype) + self.wpe(places[:, 0]).to(dtype))
 
-    def through(
-        self,
-        blocks: range,
-        x: Tensor,
-        packing: Packing,
-        dtype: torch.dtype,
-        last: Tensor | None,
-    ) -> Tensor:
+    def through(self, blocks: range, x: Tensor, packing: Rows, last: Tensor | None) -> Tensor:
         """Through these blocks; the network's last one gives only the rows `last`, if asked."""
+        dtype = self.execution.dtype or self.ln_f.weight.dtype
         for number in blocks:
             wanted = last if number == len(self.h) - 1 else None
             x = self.run(self.h[number], x, packing, dtype, wanted)
@@ -213,37 +231,3 @@ def run_block(block: nn.Module, *given: Any) -> Tensor:
 def compiled() -> Callable[..., Tensor]:
     """`run_block` through torch.compile: once for all blocks of a kind and all lengths."""
     return torch.compile(run_block, dynamic=True)
-
-
-class GPT2Classifier(GPT2):
-    """GPT-2 and a linear head on one pooled vector a text: (B, T) and (B,) to logits (B, C)."""
-
-    def __init__(self, config: Model, head: Head, n_classes: int) -> None:
-        super().__init__(config)
-        self.pooling = head.pooling
-        self.score = Linear(config.d_model, n_classes, bias=head.bias)
-
-    def forward(self, tokens: Tensor, lengths: Tensor | None = None) -> Tensor:
-        """Logits (B, C) for token ids (B, T) of which the first `lengths` (B,) a row are real.
-
-        Padding is left out of all that follows, unless pooling asks for its state. Texts without a
-        token count as one token long: they are pooled at their first padding.
-        """
-        return self.score(self.pooled(tokens, lengths, self.pooling))
-
-    def pooled(self, tokens: Tensor, lengths: Tensor | None, pooling: str) -> Tensor:
-        """One vector a text (B, d)."""
-        T = tokens.shape[1]
-        if lengths is None or pooling == "last_position":
-            lengths = torch.full_like(tokens[:, 0], T)
-        tokens = F.pad(tokens, (0, min(-T % WIDTHS, self.config.context - T)))
-        packing = Packing.of(lengths.clamp(min=1), tokens.shape[1])
-        if pooling == "mean":
-            return packing.mean(self.hidden(tokens, packing))
-        return self.hidden(tokens, packing, packing.pooled_at(pooling))
-
-
-def empty_classifier(config: Model, head: Head, n_classes: int) -> GPT2Classifier:
-    """Shapes only, on the meta device: enough to count, no memory taken."""
-    with torch.device("meta"):
-        return GPT2Classifier(config, head, n_classes)

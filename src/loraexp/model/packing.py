@@ -3,7 +3,7 @@
 Only attention needs texts apart; for it, rows are spread out to (B, T, ...) and taken back.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -48,6 +48,19 @@ class Packing:
     @property
     def texts(self) -> int:
         return len(self.lengths)
+
+    @property
+    def rows(self) -> int:
+        """N, rows of zeros at the end included."""
+        if self.index is None:
+            return self.texts * self.width
+        return len(self.index) + -len(self.index) % MULTIPLE
+
+    def each(
+        self, work: Callable[..., Tensor], *rows: Tensor, last: Tensor | None = None
+    ) -> Tensor:
+        """work(packing, *rows, last): of one batch, at once."""
+        return work(self, *rows, last)
 
     @property
     def firsts(self) -> Tensor:

@@ -10,7 +10,8 @@ from torch import Tensor
 
 from loraexp.config.schema import Head, Model
 from loraexp.errors import UserError
-from loraexp.model.gpt2 import GPT2, GPT2Classifier, empty_classifier
+from loraexp.model.classifier import GPT2Classifier, empty_classifier
+from loraexp.model.gpt2 import GPT2
 from loraexp.model.hub import check_sha256
 from loraexp.model.huggingface import check_geometry, our_paths
 from loraexp.model.locate import config_file, embedded, in_folder, tokenizer_folder, weights_file

@@ -17,7 +17,7 @@ from loraexp.config.stored import completed, from_dict
 from loraexp.data.batching import LengthGrouped, collate
 from loraexp.data.splits import TextData, load_data
 from loraexp.errors import UserError, unknown
-from loraexp.model.gpt2 import GPT2Classifier
+from loraexp.model.classifier import GPT2Classifier
 from loraexp.model.locate import RUN
 from loraexp.model.tokenizer import Tokenizer
 from loraexp.model.weights import base_hash, load_classifier, load_tokenizer

@@ -17,7 +17,7 @@ from loraexp.config.schema import TrainConfig
 from loraexp.config.stored import from_dict, plain
 from loraexp.data.splits import load_data
 from loraexp.errors import UserError
-from loraexp.model.gpt2 import empty_classifier
+from loraexp.model.classifier import empty_classifier
 from loraexp.model.weights import load_tokenizer
 from loraexp.records.record import (
     Failure,

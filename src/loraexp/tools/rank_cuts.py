@@ -10,7 +10,7 @@ import torch
 from loraexp.adapters.algebra import LowRankChange, change_of, truncate
 from loraexp.adapters.branches.base import Adapted
 from loraexp.adapters.branches.lora import LowRank
-from loraexp.model.gpt2 import GPT2Classifier
+from loraexp.model.classifier import GPT2Classifier
 from loraexp.runs.load import load_run, own_data
 from loraexp.training.measure import Evaluator
 

@@ -6,8 +6,11 @@ A branch owns the tensors that train and never the base's. Shapes: lora_A (r, in
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
-from typing import Any, ClassVar, Protocol, Self
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any, ClassVar, Generic, Protocol, Self, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -54,6 +57,30 @@ class Controller(Protocol):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None: ...
 
 
+Span = tuple[int, int]  # the first row, and the one after the last
+B = TypeVar("B", bound="Branch", covariant=True)
+
+
+@dataclass(frozen=True)
+class Own(Generic[B]):
+    """A branch of one of several networks whose rows stand one after another, and its rows.
+
+    Args:
+        drawing: where random numbers come from in the meantime.
+    """
+
+    branch: B
+    span: Span
+    drawing: AbstractContextManager[None]
+
+
+def apart(owners: Sequence[Own[Any]], rows: Tensor) -> list[Tensor]:
+    """What stands before the first owner's rows, these, what stands between them and the next
+    one's, and so on."""
+    bounds = [0, *(end for own in owners for end in own.span), len(rows)]
+    return list(torch.split(rows, [end - start for start, end in pairwise(bounds)]))
+
+
 class Branch(nn.Module, ABC):
     """What one adapted linear layer adds to its base. Its tensors are its own attributes.
 
@@ -92,6 +119,16 @@ class Branch(nn.Module, ABC):
     @abstractmethod
     def forward(self, x: Tensor, y: Tensor, base: nn.Linear) -> Tensor:
         """The adapted output (..., out) for input x (..., in) and y = base(x)."""
+
+    @staticmethod
+    def together(owners: Sequence[Own[Any]], x: Tensor, y: Tensor, base: nn.Linear) -> Tensor:
+        """y (n, out), of x (n, in), with the rows of each owner adapted by its branch alone."""
+        xs, ys = apart(owners, x), apart(owners, y)
+        for number, own in enumerate(owners):
+            at = 2 * number + 1
+            with own.drawing:
+                ys[at] = own.branch(xs[at], ys[at], base)
+        return torch.cat(ys)
 
     def delta(self, weight: Tensor) -> Tensor:
         """What merging adds to the base's weight (out, in), in float64."""

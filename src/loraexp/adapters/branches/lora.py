@@ -1,11 +1,12 @@
 """Low-rank adaptation, and its sum and gradient written out."""
 
+from collections.abc import Sequence
 from typing import Any, ClassVar, Self
 
 import torch
 from torch import Tensor, nn
 
-from loraexp.adapters.branches.base import INITS, SCALINGS, Branch
+from loraexp.adapters.branches.base import INITS, SCALINGS, Branch, Own, Span, apart
 from loraexp.adapters.targets import Target
 from loraexp.config.schema import Adaptation
 
@@ -52,6 +53,22 @@ class LowRank(Branch):
         )
         return out.view(y.shape)
 
+    @staticmethod
+    def together(
+        owners: "Sequence[Own[LowRank]]", x: Tensor, y: Tensor, base: nn.Linear
+    ) -> Tensor:
+        if any(own.branch.dropout.p and own.branch.training for own in owners):
+            xs = apart(owners, x)
+            for number, own in enumerate(owners):
+                with own.drawing:
+                    xs[2 * number + 1] = own.branch.dropout(xs[2 * number + 1])
+            x = torch.cat(xs)
+        spans = tuple(own.span for own in owners)
+        scalings = tuple(own.branch.scaling for own in owners)
+        factors = [f for own in owners for f in (own.branch.down(), own.branch.lora_B)]
+        out: Tensor = LowRankSums.apply(y, x, spans, scalings, *factors)  # type: ignore[no-untyped-call]
+        return out
+
     def factors(self) -> tuple[Tensor, Tensor, float]:
         return self.lora_A.detach().double(), self.lora_B.detach().double(), self.scaling
 
@@ -80,3 +97,49 @@ class LowRankSum(torch.autograd.Function):
         g_A = (g_low.t() @ x).to(ctx.dtype) if ctx.needs_input_grad[2] else None  # (r, in)
         g_B = (g.t() @ low).to(ctx.dtype).mul_(ctx.scaling)  # (out, r)
         return g if ctx.needs_input_grad[0] else None, g_x, g_A, g_B, None
+
+
+class LowRankSums(torch.autograd.Function):
+    """LowRankSum of several branches, each over its own span of rows.
+
+    Args:
+        factors: A and B of the first, A and B of the second, ...
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        y: Tensor,
+        x: Tensor,
+        spans: tuple[Span, ...],
+        scalings: tuple[float, ...],
+        *factors: Tensor,
+    ) -> Tensor:
+        cast = [factor.to(x.dtype) for factor in factors]
+        lows = []
+        for (start, end), s, a, b in zip(spans, scalings, cast[::2], cast[1::2], strict=True):
+            low = x[start:end] @ a.t()  # (n, r)
+            y[start:end].addmm_(low, b.t(), alpha=s)
+            lows.append(low)
+        ctx.save_for_backward(x, *lows, *cast)
+        ctx.spans, ctx.scalings, ctx.dtype = spans, scalings, factors[0].dtype
+        ctx.mark_dirty(y)
+        return y
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Any, ...]:
+        (g,), (x, *saved) = gradients, ctx.saved_tensors  # (n, out), (n, in)
+        n, wanted = len(ctx.spans), ctx.needs_input_grad
+        lows, cast = saved[:n], saved[n:]
+        whole = sum(end - start for start, end in ctx.spans) == len(x)
+        g_x = (torch.empty_like if whole else torch.zeros_like)(x) if wanted[1] else None
+        g_factors: list[Tensor | None] = []
+        own = zip(ctx.spans, ctx.scalings, lows, cast[::2], cast[1::2], strict=True)
+        for number, ((start, end), s, low, a, b) in enumerate(own):
+            g_own, of_A, of_B = g[start:end], *wanted[4 + 2 * number : 6 + 2 * number]
+            g_low = (g_own @ b).mul_(s)  # (n, r)
+            if g_x is not None:
+                torch.mm(g_low, a, out=g_x[start:end])
+            g_factors.append((g_low.t() @ x[start:end]).to(ctx.dtype) if of_A else None)
+            g_factors.append((g_own.t() @ low).to(ctx.dtype).mul_(s) if of_B else None)
+        return g if wanted[0] else None, g_x, None, None, *g_factors

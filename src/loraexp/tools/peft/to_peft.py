@@ -19,7 +19,7 @@ from loraexp.adapters.methods import find_method
 from loraexp.adapters.targets import HEAD
 from loraexp.errors import UserError
 from loraexp.model.checkpoint import save_base, save_tokenizer
-from loraexp.model.gpt2 import GPT2Classifier
+from loraexp.model.classifier import GPT2Classifier
 from loraexp.model.huggingface import our_paths, their_path
 from loraexp.model.weights import base_state
 from loraexp.runs.load import load_run

@@ -5,7 +5,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 
 from loraexp.data.batching import LengthGrouped, collate
 from loraexp.data.datamodule import TextDataModule
-from loraexp.model.gpt2 import GPT2Classifier
+from loraexp.model.classifier import GPT2Classifier
 from loraexp.model.prefix_states import Prefix
 
 BATCH = 32
