@@ -52,6 +52,17 @@ class Seeds:
 
 
 @dataclass
+class Pack:
+    """Runs on one base that a process trains in step, each as if it were alone."""
+
+    width: str = key(
+        "1",
+        "runs of a sweep that share a base and are trained in step: a number, or auto (as many as "
+        "pay and fit into memory)",
+    )
+
+
+@dataclass
 class SweepConfig(TrainConfig):
     """loraexp train"""
 
@@ -62,6 +73,7 @@ class SweepConfig(TrainConfig):
         None, "auto: more seeds, seed, seed + 1, ..., until every two arms are told apart"
     )
     search: Search = key(Search(), "")
+    pack: Pack = key(Pack(), "")
     workers: str = key(
         "1",
         "processes that do a sweep's jobs side by side, cores or GPUs shared out: a number, or "

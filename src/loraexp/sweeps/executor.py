@@ -43,7 +43,7 @@ def run_sweep(planned: Plan) -> bool:
     sweep.plan([RunFolder.of(config).path for config in planned.jobs])
     from loraexp.sweeps.workers import crew
 
-    with watching(planned, sweep.folder) as watch, crew(planned.protocol.workers, watch) as doing:
+    with watching(planned, sweep.folder) as watch, crew(planned.protocol, watch) as doing:
         do_all(planned, sweep, watch, doing)
     plain = not (planned.by_hydra or planned.protocol.tune or planned.protocol.seeds)
     return show_sweep(sweep, planned.overrides if plain else ())

@@ -22,6 +22,7 @@ from loraexp.sweeps.space import check_space, ends
 if TYPE_CHECKING:
     from loraexp.stats.looks import Looks
 
+AUTO_WIDTH = 16
 RATE, FACTOR, SEED = "optim.lr", "optim.lr_factor", "seed"
 
 
@@ -37,6 +38,7 @@ class Protocol:
         space: what a search draws from.
         fixed: what all settings of a search share, as typed.
         workers: processes that do the jobs.
+        width: jobs that one of them does in step.
     """
 
     tune: Tune | None = None
@@ -46,6 +48,7 @@ class Protocol:
     space: Sequence[Override] = ()
     fixed: Sequence[str] = ()
     workers: int = 1
+    width: int = 1
 
     @property
     def asked(self) -> str | None:
@@ -68,7 +71,8 @@ def protocol_of(verb: Verb, config: DictConfig) -> Protocol:
     search: Search = to_typed(config.search)
     workers = workers_of(str(config.workers))
     if search.trials is None:
-        return Protocol(tune, seeds=looks_of(seeds) if seeds else None, workers=workers)
+        looks = looks_of(seeds) if seeds else None
+        return Protocol(tune, seeds=looks, workers=workers, width=width_of(config.pack.width))
     if workers > 1:
         raise UserError(
             f"workers={config.workers}: a search has one; the same command, started several times, "
@@ -90,6 +94,19 @@ def workers_of(typed: str) -> int:
         return len(visible_gpus(os.environ)) or cores()
     if not re.fullmatch("[0-9]{1,4}", typed) or int(typed) < 1:
         raise UserError(f"workers must be auto or a number from 1 to 9999, got {typed}")
+    return int(typed)
+
+
+def width_of(typed: str) -> int:
+    """How many runs a pack has at most.
+
+    Raises:
+        UserError: no number from 1 on, and not auto.
+    """
+    if typed == "auto":
+        return AUTO_WIDTH
+    if not re.fullmatch("[0-9]{1,4}", typed) or int(typed) < 1:
+        raise UserError(f"pack.width must be auto or a number from 1 to 9999, got {typed}")
     return int(typed)
 
 

@@ -33,6 +33,7 @@ from loraexp.runtime.ranks import is_main_process
 from loraexp.sweeps.live.watch import Watch, there
 from loraexp.sweeps.sweep_folder import JOBS, TRIALS, Sweep
 from loraexp.training.callbacks.pruning import Pruned
+from loraexp.training.packs.lockstep import Apart, Member
 from loraexp.training.run import now, score, train
 
 log = logging.getLogger("loraexp")
@@ -139,20 +140,27 @@ def outcome_of(job: Job) -> Record | Trial | Failure:
     return folder.record() if folder.finished else folder.failure()
 
 
-def do(job: Job, progress: Any = None, pruning: Any = None) -> Record | Trial | Failure:
+def do(
+    job: Job, progress: Any = None, pruning: Any = None, member: Member | None = None
+) -> Record | Trial | Failure:
     """Train the run of a job, or score it; a failure is kept, and ends nothing else.
+
+    Args:
+        member: of the pack that it is done in.
 
     Raises:
         Pruned: a trial was ended early.
+        Apart, Busy: it cannot be done in this pack.
     """
     config, sweep, folder = job.config, job.sweep, RunFolder.of(job.config)
     if is_main_process():
         with disk_full_guard(sweep):
             sweep.begin(job.number, folder.path, job.kind)
     work: Callable[..., Record | Trial] = partial(score, pruning=pruning) if job.trial else train
+    # A pack waits for nobody: who it waited for may wait for one of its runs.
     try:
-        return work(config, sweep.folder.name, progress, patient=True)
-    except (Busy, OtherContent, Pruned):
+        return work(config, sweep.folder.name, progress, patient=member is None, member=member)
+    except (Apart, Busy, OtherContent, Pruned):
         raise
     except Exception as error:  # whatever it is: the other jobs can still be trained
         if not is_main_process():

@@ -1,5 +1,6 @@
 """python -m loraexp.sweeps.worker [JOB.json]: one job of a sweep in a process of its own, set up as
-that of a single run; without a file, the jobs that are named on stdin, one after another."""
+that of a single run; without a file, the packs of jobs that are named on stdin, one after another.
+"""
 
 import json
 import logging
@@ -32,7 +33,14 @@ def work() -> None:
 def serve() -> None:
     """Do the jobs that are named on stdin; say on stdout, as JSON lines, how far they are."""
     from loraexp.sweeps.jobs import Job, do
+    from loraexp.sweeps.packs import do_together
     from loraexp.training.callbacks.progress import Steps
+
+    def steps(job: Job) -> Steps | None:
+        return Steps(lambda *now: say(channel, step=[job.place, *now])) if asked["steps"] else None
+
+    def ended(job: Job, outcome: object = None) -> None:
+        say(channel, ended=job.place)
 
     with os.fdopen(os.dup(1), "w", encoding="utf-8") as channel:
         os.dup2(2, 1)  # whatever else is printed is no message
@@ -40,13 +48,15 @@ def serve() -> None:
         say(channel, ready=True)
         for line in sys.stdin:
             asked = json.loads(line)
-            watching = Steps(lambda *now: say(channel, step=now)) if asked["steps"] else None
+            jobs = [Job.read(Path(file)) for file in asked["jobs"]]
             try:
-                do(Job.read(Path(asked["job"])), watching)
-            except UserError as error:  # none of this job alone
+                for job in do_together(jobs, steps, ended) if len(jobs) > 1 else jobs:
+                    do(job, steps(job))
+                    ended(job)
+            except UserError as error:  # none of these jobs alone
                 say(channel, stopped=str(error))
             else:
-                say(channel, ended=True)
+                say(channel, free=True)
 
 
 def say(channel: TextIO, **message: Any) -> None:

@@ -1,5 +1,6 @@
 """Processes of this machine that do the jobs of a sweep side by side: each has its share of the
-cores, or a GPU, and does one job after another. What they leave is what one process leaves."""
+cores, or a GPU, and does one pack of jobs after another. What they leave is what one process does.
+"""
 
 import json
 import logging
@@ -17,9 +18,11 @@ from typing import Any
 
 from loraexp.errors import UserError
 from loraexp.runtime.shares import share
+from loraexp.sweeps.grid import Protocol
 from loraexp.sweeps.jobs import Job, failed, launch, outcome_of
 from loraexp.sweeps.live.board import Stepped, Task
 from loraexp.sweeps.live.watch import Watch, there
+from loraexp.sweeps.packs import do_together, packs
 
 log = logging.getLogger("loraexp")
 Doing = Callable[[Sequence[Job]], None]  # does jobs, in any order, and comes back when all are done
@@ -28,12 +31,12 @@ PATIENCE = 30  # seconds for a process to tidy up before it is killed
 
 
 @contextmanager
-def crew(workers: int, watch: Watch) -> Iterator[Doing]:
-    """Who does a sweep's jobs: this process, or several of its own."""
-    if workers == 1:
-        yield partial(one_by_one, watch)
+def crew(protocol: Protocol, watch: Watch) -> Iterator[Doing]:
+    """Who does a sweep's jobs, pack by pack: this process, or several of its own."""
+    if protocol.workers == 1:
+        yield partial(here, protocol.width, watch)
         return
-    several = Workers(workers, watch)
+    several = Workers(protocol.workers, protocol.width, watch)
     try:
         yield several.do
     except BaseException:
@@ -42,25 +45,44 @@ def crew(workers: int, watch: Watch) -> Iterator[Doing]:
     several.dismiss()
 
 
-def one_by_one(watch: Watch, jobs: Sequence[Job]) -> None:
-    for job in jobs:
-        launch(job, watch)
+def here(width: int, watch: Watch, jobs: Sequence[Job]) -> None:
+    """One pack after another."""
+    for pack in packs(jobs, width):
+        for job in in_step(pack, watch) if len(pack) > 1 else pack:
+            launch(job, watch)
+
+
+def in_step(pack: Sequence[Job], watch: Watch) -> list[Job]:
+    """Returns those that are to be done alone."""
+    tasks = {job.place: watch.began(job.number, job.config, job.trial) for job in pack}
+    return do_together(
+        pack,
+        lambda job: watch.steps(tasks[job.place]),
+        lambda job, outcome: watch.ended(tasks[job.place], outcome, found=False),
+    )
+
+
+@dataclass(frozen=True)
+class InHand:
+    """A job that a worker does, and whether its result was there before."""
+
+    job: Job
+    task: Task
+    found: bool
 
 
 @dataclass
 class Worker:
-    """One process, and the job it has in hand.
+    """One process, and the jobs it has in hand, by their places.
 
     Args:
-        ready: it has read its libraries.
+        ready: it has read its libraries, and waits for jobs.
     """
 
     number: int
     process: "subprocess.Popen[str]"
     ready: bool = False
-    job: Job | None = None
-    task: Task | None = None
-    found: bool = False
+    jobs: dict[tuple[bool, int], InHand] = field(default_factory=dict)
 
     def say(self, content: Any) -> None:
         assert self.process.stdin is not None
@@ -74,9 +96,11 @@ class Workers:
 
     Args:
         most: how many at most.
+        width: jobs of a pack, at most.
     """
 
     most: int
+    width: int
     watch: Watch
     crew: dict[int, Worker] = field(default_factory=dict)
     inbox: "SimpleQueue[tuple[Worker, Any]]" = field(default_factory=SimpleQueue)
@@ -87,32 +111,34 @@ class Workers:
         Raises:
             UserError: what ends a sweep, as a full disk.
         """
-        waiting, tries = deque(jobs), dict.fromkeys((job.place for job in jobs), 0)
-        while waiting or any(worker.job for worker in self.crew.values()):
+        waiting = deque(packs(jobs, self.width, self.most))
+        tries = dict.fromkeys((job.place for job in jobs), 0)
+        while waiting or any(worker.jobs for worker in self.crew.values()):
             for number in range(min(self.most, len(waiting))):
                 if number not in self.crew:
                     self.start(number)
             for worker in self.crew.values():
-                if waiting and worker.ready and worker.job is None:
+                if waiting and worker.ready:
                     self.give(worker, waiting.popleft())
             worker, message = self.inbox.get()
             if message is not None:
                 self.heard(worker, message)
-            elif (job := self.lost(worker)) is not None:
-                tries[job.place] += 1
-                if tries[job.place] < TRIES:
-                    log.warning(f"warning: a worker {ended(worker.process)}: its job begins again")
-                    waiting.appendleft(job)
-                else:
-                    failed(job, f"its process {ended(worker.process)}")
-                    self.over(worker)
+            else:
+                waiting.extendleft([job] for job in self.lost(worker, tries))
 
-    def lost(self, worker: Worker) -> Job | None:
-        """The job of a worker that is gone."""
+    def lost(self, worker: Worker, tries: dict[tuple[bool, int], int]) -> Iterator[Job]:
+        """The jobs of a worker that is gone which have a try left: each is then done alone."""
         del self.crew[worker.number]
-        if not worker.ready:
+        if not worker.ready and not worker.jobs:
             raise UserError(f"workers: one could not start, its process {ended(worker.process)}")
-        return worker.job
+        for place, in_hand in [*worker.jobs.items()][::-1]:
+            tries[place] += 1
+            if tries[place] < TRIES:
+                log.warning(f"warning: a worker {ended(worker.process)}: its job begins again")
+                yield in_hand.job
+            else:
+                failed(in_hand.job, f"its process {ended(worker.process)}")
+                self.over(worker, place)
 
     def start(self, number: int) -> None:
         process = subprocess.Popen(
@@ -127,30 +153,32 @@ class Workers:
         worker = self.crew[number] = Worker(number, process)
         Thread(target=listen, args=(worker, self.inbox), daemon=True).start()
 
-    def give(self, worker: Worker, job: Job) -> None:
-        worker.job, worker.found = job, there(job.config, job.trial)
-        worker.task = self.watch.began(job.number, job.config, job.trial)
+    def give(self, worker: Worker, pack: Sequence[Job]) -> None:
+        worker.ready = False
+        for job in pack:
+            found = there(job.config, job.trial)
+            task = self.watch.began(job.number, job.config, job.trial)
+            worker.jobs[job.place] = InHand(job, task, found)
         with suppress(BrokenPipeError):  # it is dead: `listen` says so
-            worker.say({"job": str(job.write()), "steps": self.watch.on_screen})
+            files = [str(job.write()) for job in pack]
+            worker.say({"jobs": files, "steps": self.watch.on_screen})
 
     def heard(self, worker: Worker, message: Mapping[str, Any]) -> None:
         match message:
-            case {"ready": _}:
+            case {"ready": _} | {"free": _}:
                 worker.ready = True
             case {"log": [level, text]}:
                 log.log(level, text)
-            case {"step": now} if worker.task:
-                self.watch.tell(Stepped(worker.task.place, *now))
+            case {"step": [place, *now]}:
+                self.watch.tell(Stepped((place[0], place[1]), *now))
             case {"stopped": reason}:
                 raise UserError(reason)
-            case {"ended": _}:
-                self.over(worker)
+            case {"ended": [trial, number]}:
+                self.over(worker, (trial, number))
 
-    def over(self, worker: Worker) -> None:
-        assert worker.task is not None
-        assert worker.job is not None
-        self.watch.ended(worker.task, outcome_of(worker.job), worker.found)
-        worker.job = worker.task = None
+    def over(self, worker: Worker, place: tuple[bool, int]) -> None:
+        done = worker.jobs.pop(place)
+        self.watch.ended(done.task, outcome_of(done.job), done.found)
 
     def dismiss(self) -> None:
         """They end by themselves, having nothing to do."""

@@ -3,6 +3,7 @@
 import io
 import logging
 import signal
+from collections.abc import Callable
 from os.path import lexists
 from pathlib import Path
 from pickle import UnpicklingError
@@ -153,12 +154,13 @@ class Resumption(Callback):
 
     Args:
         fingerprint: all that decides the result: a checkpoint of another one is of no use.
+        keep_threads: told how many threads the run began with.
     """
 
     KEY = "loraexp"
 
-    def __init__(self, fingerprint: dict[str, Any]) -> None:
-        self.fingerprint = fingerprint
+    def __init__(self, fingerprint: dict[str, Any], keep_threads: Callable[[int], None]) -> None:
+        self.fingerprint, self.keep_threads = fingerprint, keep_threads
 
     def on_save_checkpoint(
         self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]
@@ -173,7 +175,7 @@ class Resumption(Callback):
     def on_load_checkpoint(
         self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]
     ) -> None:
-        torch.set_num_threads(checkpoint.get("threads", torch.get_num_threads()))
+        self.keep_threads(checkpoint.get("threads", torch.get_num_threads()))
         # Rows after the checkpoint are dropped: their epoch is trained again.
         if checkpoint["curves"] is not None and (logger := csv_logger(trainer)):
             write_whole(curves_file(logger), checkpoint["curves"])

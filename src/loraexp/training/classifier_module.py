@@ -16,6 +16,7 @@ from loraexp.adapters.learning import optimizer_groups, penalty
 from loraexp.config.schema import TrainConfig
 from loraexp.data.batching import Batch
 from loraexp.errors import UserError
+from loraexp.training.packs.lockstep import Alone
 from loraexp.training.schedule import schedule
 
 
@@ -24,21 +25,31 @@ class ClassifierModule(LightningModule):
 
     Args:
         network: token ids (B, T) and lengths (B,) to logits (B, C).
+        member: computes them with those of other runs; None: alone.
         config: optimizer, schedule, and what the method asks of them.
         n_classes: C; with two, precision, recall, F1 and AUROC are those of the second class, with
             more their means over the classes that have a text among those measured.
     """
 
-    def __init__(self, network: nn.Module, config: TrainConfig, n_classes: int) -> None:
+    def __init__(
+        self,
+        network: nn.Module,
+        config: TrainConfig,
+        n_classes: int,
+        member: Alone | None = None,
+    ) -> None:
         super().__init__()
+        self.member = member or Alone(network)
         self.network, self.config, self.n_classes = network, config, n_classes
         self.loss, self.scores = MeanMetric(), classification_metrics(n_classes)
         self.tested: list[Tensor] = []  # probabilities (B, C) of the test batches of this process
         self.measuring = "validation"  # the split, for messages
 
     def forward(self, tokens: Tensor, lengths: Tensor) -> Tensor:  # -> (B, C)
-        logits: Tensor = self.network(tokens, lengths)
-        return logits
+        return self.member.logits(tokens, lengths)
+
+    def backward(self, loss: Tensor, *_: Any, **__: Any) -> None:
+        self.member.backward(loss)
 
     def training_step(self, batch: Batch, index: int) -> Tensor:
         logits = self(batch.tokens, batch.lengths)

@@ -1,7 +1,6 @@
 """From a config to a trained adapter: data, network, trainer, fit, the epoch that is kept."""
 
 import logging
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import ceil
@@ -15,7 +14,6 @@ from lightning.pytorch.callbacks import (
     LearningRateMonitor,
     ModelCheckpoint,
     ProgressBar,
-    Timer,
 )
 from lightning.pytorch.loggers import Logger
 
@@ -33,7 +31,7 @@ from loraexp.runtime import hardware
 from loraexp.runtime.ranks import is_main_process
 from loraexp.training.callbacks.method_hooks import MethodHooks
 from loraexp.training.callbacks.prefix_cache import PrefixCaching
-from loraexp.training.callbacks.progress import Throughput
+from loraexp.training.callbacks.progress import Seconds, Throughput
 from loraexp.training.callbacks.sanity import SanityChecks
 from loraexp.training.checkpoints import (
     EpochSeeds,
@@ -46,6 +44,7 @@ from loraexp.training.checkpoints import (
 )
 from loraexp.training.classifier_module import ClassifierModule
 from loraexp.training.lightning_environment import NOWHERE, Together, cluster_environment
+from loraexp.training.packs.lockstep import Alone
 from loraexp.training.schedule import warmup_steps
 
 log = logging.getLogger("loraexp")
@@ -61,16 +60,24 @@ class Fitted:
     module: ClassifierModule
     trainer: Trainer
     meter: Throughput
-    timer: Timer
+    timer: Seconds
     best_epoch: int
     load_seconds: float
 
 
 def fit_adapter(
-    config: TrainConfig, folder: RunFolder, loggers: list[Logger], watching: Sequence[Callback]
+    config: TrainConfig,
+    folder: RunFolder,
+    loggers: list[Logger],
+    watching: Sequence[Callback],
+    member: Alone,
 ) -> Fitted:
-    """From data to the adapter of the epoch that is kept."""
-    started = time.perf_counter()
+    """From data to the adapter of the epoch that is kept.
+
+    Raises:
+        Apart: a member of a pack that cannot share.
+    """
+    started = member.clock()
     hardware.check_gpus(config.trainer.accelerator, config.trainer.devices)
     if config.trainer.compile:
         hardware.prepare_compiler()
@@ -80,16 +87,19 @@ def fit_adapter(
     model = build_model(config, data.labels)
     texts = datamodule(config, data, model)
     announce(config, model, texts)
-    module = ClassifierModule(model.network, config, len(data.labels))
+    member.join(model.network, model.base_sha256)
+    module = ClassifierModule(model.network, config, len(data.labels), member)
     marks = fingerprint(model, data, folder)
-    meter, timer, keepers = Throughput(), Timer(), checkpoints(config, folder)
-    callbacks = [SanityChecks(), meter, timer, EpochSeeds(config.seed), Resumption(marks), *keepers]
+    keepers = checkpoints(config, folder)
+    meter, timer = Throughput(member.clock), Seconds(member.clock)
+    resumption = Resumption(marks, member.keep_threads)
+    callbacks = [SanityChecks(), meter, timer, EpochSeeds(config.seed), resumption, *keepers]
     callbacks += [PrefixCaching(texts), Together()]
     between = controller(module, config)
     callbacks += [MethodHooks(between)] if between else []
     callbacks += watching
     trainer = build_trainer(config, texts, loggers, callbacks)
-    loaded = time.perf_counter()
+    loaded = member.clock()
     fit(trainer, module, texts, resumable(folder, marks))
     # weights_only: a checkpoint is data and never unpickled into code.
     kept = torch.load(keepers[0].best_model_path, weights_only=True, map_location="cpu")

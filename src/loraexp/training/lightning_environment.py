@@ -82,6 +82,25 @@ def quiet() -> Iterator[None]:
         yield
 
 
+inside = False  # of `settled`
+
+
+@contextmanager
+def settled() -> Iterator[None]:
+    """What one run, or all runs of a pack, may change of the process, changed back at the end. Of
+    several that are within each other the first does it."""
+    global inside
+    if inside:
+        yield
+        return
+    inside = True
+    try:
+        with quiet(), restored_environment():
+            yield
+    finally:
+        inside = False
+
+
 @contextmanager
 def restored_environment() -> Iterator[None]:
     """Undo what DDP leaves in the process, so that a sweep's next job starts its own group, and

@@ -1,7 +1,6 @@
 """One run: its adapter is fitted, measured, saved, and told of in a record."""
 
 import logging
-import time
 from datetime import UTC, datetime
 from typing import Any
 
@@ -23,9 +22,10 @@ from loraexp.runtime import hardware
 from loraexp.runtime.ranks import is_main_process
 from loraexp.training.checkpoints import remove_last
 from loraexp.training.fit import Fitted, fit_adapter
-from loraexp.training.lightning_environment import quiet, restored_environment
+from loraexp.training.lightning_environment import settled
 from loraexp.training.loggers import curve_loggers, publish
 from loraexp.training.measure import evaluate
+from loraexp.training.packs.lockstep import Alone
 
 log = logging.getLogger("loraexp")
 
@@ -35,6 +35,7 @@ def train(
     group: str | None = None,
     progress: Callback | None = None,
     patient: bool = False,
+    member: Alone | None = None,
 ) -> Record:
     """Train one adapter and leave its folder; a finished run is shown, never trained again, and
     one that was cut short goes on from its last epoch.
@@ -44,6 +45,7 @@ def train(
         group: name of the sweep this run belongs to.
         progress: shows how far the training is.
         patient: wait for another process that trains the same run, and take its result.
+        member: of a pack, whose runs share one base.
 
     Raises:
         OtherContent: the finished run is of other data, another base or tokenizer than now.
@@ -54,13 +56,15 @@ def train(
     if present(config, folder, folder.finished):
         log.info(f"{folder.path} is finished already: its record is shown")
         return folder.record()
-    with folder.held(patient), quiet(), restored_environment():
+    with folder.held(patient), settled():
         if present(config, folder, folder.finished):  # while this one waited
             return folder.record()
         begin(config, folder)
         with curve_loggers(config, folder.path, group) as loggers:
             watching = [progress] if progress else []
-            record = record_of(fit_adapter(config, folder, loggers, watching), folder)
+            own = member or Alone()
+            fitted = fit_adapter(config, folder, loggers, watching, own)
+            record = record_of(fitted, folder, own)
             if is_main_process():
                 if loggers:
                     plot_loss(folder.path)
@@ -76,6 +80,7 @@ def score(
     progress: Callback | None = None,
     patient: bool = False,
     pruning: Callback | None = None,
+    member: Alone | None = None,
 ) -> Trial:
     """Train one adapter as `train` does, and measure it on the validation texts alone: `train`
     goes on from there, and only then are the test texts read.
@@ -86,13 +91,13 @@ def score(
     folder = RunFolder.of(config)
     if present(config, folder, folder.scored):
         return folder.trial()
-    with folder.held(patient), quiet(), restored_environment():
+    with folder.held(patient), settled():
         if present(config, folder, folder.scored):
             return folder.trial()
         begin(config, folder)
         with curve_loggers(config, folder.path, group) as loggers:
             watching = [one for one in (progress, pruning) if one]
-            fitted = fit_adapter(config, folder, loggers, watching)
+            fitted = fit_adapter(config, folder, loggers, watching, member or Alone())
             metrics = evaluate(fitted, "validation").metrics
             trial = Trial(folder.name, plain(config), metrics, now(), hashes_of(fitted))
             if is_main_process():
@@ -107,14 +112,14 @@ def begin(config: TrainConfig, folder: RunFolder) -> None:
         folder.write_config(config)
 
 
-def record_of(fitted: Fitted, folder: RunFolder) -> Record:
+def record_of(fitted: Fitted, folder: RunFolder, member: Alone) -> Record:
     """Measure and save the adapter; what it returns is the record, not yet written."""
     model, data = fitted.model, fitted.texts.data
     config, trainer = model.config, model.config.trainer
-    fit_seconds, started = fitted.timer.time_elapsed(), time.perf_counter()
+    fit_seconds, started = fitted.timer.elapsed, member.clock()
     evaluations = {name: evaluate(fitted, name) for name in SPLITS}
     adapter_sha256 = save(folder, fitted) if fitted.trainer.is_global_zero else ""
-    evaluate_seconds = time.perf_counter() - started
+    evaluate_seconds = member.clock() - started
     return Record(
         name=folder.name,
         config=plain(config),
@@ -134,7 +139,7 @@ def record_of(fitted: Fitted, folder: RunFolder) -> Record:
             "total": fitted.load_seconds + fit_seconds + evaluate_seconds,
         },
         texts_per_second=fitted.meter.texts_per_second,
-        peak_memory_bytes=hardware.peak_memory_bytes(trainer.accelerator),
+        peak_memory_bytes=hardware.peak_memory_bytes(trainer.accelerator) // member.width,
         precision=model.precision,
         device=hardware.device_name(trainer.accelerator, trainer.devices),
         versions=hardware.versions(),

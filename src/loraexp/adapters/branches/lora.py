@@ -54,9 +54,7 @@ class LowRank(Branch):
         return out.view(y.shape)
 
     @staticmethod
-    def together(
-        owners: "Sequence[Own[LowRank]]", x: Tensor, y: Tensor, base: nn.Linear
-    ) -> Tensor:
+    def together(owners: "Sequence[Own[LowRank]]", x: Tensor, y: Tensor, base: nn.Linear) -> Tensor:
         if any(own.branch.dropout.p and own.branch.training for own in owners):
             xs = apart(owners, x)
             for number, own in enumerate(owners):
@@ -136,7 +134,8 @@ class LowRankSums(torch.autograd.Function):
         g_factors: list[Tensor | None] = []
         own = zip(ctx.spans, ctx.scalings, lows, cast[::2], cast[1::2], strict=True)
         for number, ((start, end), s, low, a, b) in enumerate(own):
-            g_own, of_A, of_B = g[start:end], *wanted[4 + 2 * number : 6 + 2 * number]
+            g_own = g[start:end]  # (n, out)
+            of_A, of_B = wanted[4 + 2 * number], wanted[5 + 2 * number]
             g_low = (g_own @ b).mul_(s)  # (n, r)
             if g_x is not None:
                 torch.mm(g_low, a, out=g_x[start:end])

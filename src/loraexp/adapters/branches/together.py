@@ -1,6 +1,6 @@
 """A frozen linear layer that several networks share, each with a branch of its own or none."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol
@@ -36,24 +36,25 @@ class AdaptedTogether(nn.Module):
     number of one network meets another's, not even times zero.
 
     Args:
-        branches: by the number of their network, which owns them.
         turn: the same of all layers.
     """
 
-    def __init__(self, base: nn.Linear, branches: Mapping[int, Branch], turn: Turn) -> None:
+    def __init__(self, base: nn.Module, turn: Turn) -> None:
         super().__init__()
         self.base, self.turn = base, turn
-        self.branches = dict(branches)  # not submodules: their networks say whether they train
+        # By the number of their network. No submodules: their networks say whether they train.
+        self.branches: dict[int, Branch] = {}
 
     def forward(self, x: Tensor) -> Tensor:  # (n, in) -> (n, out)
-        y: Tensor = self.base(x)
+        base, y = self.base, self.base(x)
+        assert isinstance(base, nn.Linear)
         shares = self.turn.shares
         assert shares is not None
-        kinds: dict[type[Branch], list[Own]] = {}
+        kinds: dict[type[Branch], list[Own[Branch]]] = {}
         for part, (member, span) in enumerate(zip(self.turn.members, shares.spans(x), strict=True)):
             if branch := self.branches.get(member):
                 own = Own(branch, span, shares.drawing(part))
                 kinds.setdefault(type(branch), []).append(own)
         for kind, owners in kinds.items():
-            y = kind.together(owners, x, y, self.base)
+            y = kind.together(owners, x, y, base)
         return y

@@ -1,7 +1,6 @@
 """How fast and how far it trains: the bar that shows it, one line of 80 columns with loss and
 accuracy, or what tells it to whoever shows a whole sweep."""
 
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -38,10 +37,48 @@ class Progress(RichProgressBar):
         return [text, BarColumn(bar_width=16), completed, TimeRemainingColumn()]
 
 
-class Throughput(Callback):
-    """Training speed in texts a second, without validation; the first step is warm-up."""
+class Seconds(Callback):
+    """How long a run has trained, what it did before it was cut short included.
 
-    def __init__(self) -> None:
+    Args:
+        clock: of the run.
+    """
+
+    state_key = "Timer"  # Lightning's own, of which checkpoints of before have the state
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self.clock, self.before = clock, 0.0
+        self.began: float | None = None
+        self.ended: float | None = None
+
+    @property
+    def elapsed(self) -> float:
+        if self.began is None:
+            return self.before
+        return self.before + (self.clock() if self.ended is None else self.ended) - self.began
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"time_elapsed": {"train": self.elapsed}}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.before = state_dict["time_elapsed"]["train"]
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self.began = self.clock()
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self.ended = self.clock()
+
+
+class Throughput(Callback):
+    """Training speed in texts a second, without validation; the first step is warm-up.
+
+    Args:
+        clock: of the run.
+    """
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self.clock = clock
         self.texts, self.seconds, self.last = 0, 0.0, 0.0
 
     @property
@@ -57,14 +94,14 @@ class Throughput(Callback):
     def on_train_batch_start(
         self, trainer: Trainer, pl_module: LightningModule, batch: Batch, index: int
     ) -> None:
-        self.last = time.perf_counter()
+        self.last = self.clock()
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Batch, index: int
     ) -> None:
         if trainer.global_step > 1:
             self.texts += len(batch.classes) * trainer.world_size
-            self.seconds += time.perf_counter() - self.last
+            self.seconds += self.clock() - self.last
             pl_module.log("texts_per_second", self.texts / self.seconds, prog_bar=True)
 
 

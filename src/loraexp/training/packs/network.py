@@ -18,33 +18,47 @@ Texts = tuple[Tensor, Tensor]  # tokens (B, T) and lengths (B,)
 
 
 class PackNetwork:
-    """Adapted networks on one base.
+    """Adapted networks of one pooling on one base.
 
     Args:
-        networks: by number, all of one pooling. The base of the first becomes that of all, and
-            what the others hold of their own is let go: it must be the same.
+        first: whose base becomes that of all.
     """
 
-    def __init__(self, networks: Mapping[int, GPT2Classifier]) -> None:
-        self.networks, self.turn = networks, Turn()
-        first = next(iter(networks.values()))
-        base = base_layers(first)
-        for network in networks.values():
-            take(network, base)
+    def __init__(self, first: GPT2Classifier) -> None:
+        self.networks, self.turn = dict[int, GPT2Classifier](), Turn()
+        self.base = base_layers(first)
         with torch.device("meta"):
             self.trunk = GPT2(first.config)
         self.trunk.execution.dtype = first.execution.dtype
-        adapted = {number: adapted_layers(network) for number, network in networks.items()}
-        for path, layer in base.items():
-            own = {n: layers[path].branch for n, layers in adapted.items() if path in layers}
-            if own:
-                assert isinstance(layer, nn.Linear)
-                layer = AdaptedTogether(layer, own, self.turn)
+        for path, layer in self.base.items():
             self.trunk.set_submodule(path, layer)
 
-    def logits(
-        self, texts: Mapping[int, Texts], stream: Stream | None = None
-    ) -> dict[int, Tensor]:
+    def add(self, number: int, network: GPT2Classifier) -> None:
+        """Take one in; what it holds of a base of its own, which must be the same, is let go."""
+        self.networks[number] = network
+        for path, adapted in adapted_layers(network).items():
+            if in_head(path):
+                continue
+            layer = self.trunk.get_submodule(path)
+            if not isinstance(layer, AdaptedTogether):
+                layer = AdaptedTogether(self.base[path], self.turn)
+                self.trunk.set_submodule(path, layer)
+            layer.branches[number] = adapted.branch
+        for path, base in self.base.items():
+            place = network.get_submodule(path)
+            if isinstance(place, Adapted):
+                assert isinstance(base, nn.Linear)
+                place.base = base
+            else:
+                network.set_submodule(path, base)
+
+    def leave(self, number: int) -> None:
+        self.networks.pop(number, None)
+        for layer in self.trunk.modules():
+            if isinstance(layer, AdaptedTogether):
+                layer.branches.pop(number, None)
+
+    def logits(self, texts: Mapping[int, Texts], stream: Stream | None = None) -> dict[int, Tensor]:
         """(B, C) of each network's batch, by its number.
 
         Args:
@@ -98,13 +112,3 @@ def base_layers(network: nn.Module) -> dict[str, nn.Module]:
         if isinstance(module, (nn.Linear, nn.Embedding, nn.LayerNorm)) and not in_head(name):
             layers[path if inside else name] = module
     return layers
-
-
-def take(network: nn.Module, base: Mapping[str, nn.Module]) -> None:
-    """Put these layers in the place of the network's own."""
-    for path, layer in base.items():
-        place = network.get_submodule(path)
-        if isinstance(place, Adapted):
-            place.base = layer
-        else:
-            network.set_submodule(path, layer)
