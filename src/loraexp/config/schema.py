@@ -176,7 +176,7 @@ class Trainer:
     train_metrics: str = one_of(
         "sample",
         "sample (5 % of the run's cost, at least 200)",
-        "all (a third more time for one epoch, a tenth for three)",
+        "all (a run takes 10 to 50 % longer)",
         "capped (all, or 10,000 of more: runs of before)",
         lead="train texts that are measured at the end: ",
     )
