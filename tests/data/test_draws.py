@@ -6,10 +6,9 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from split_texts import named, texts_of
+from split_texts import texts_of
 
 from loraexp.config.schema import Data
-from loraexp.data import draws
 from loraexp.data.draws import drawn
 from loraexp.data.splits import load_data, load_whole
 from loraexp.errors import UserError
@@ -127,19 +126,3 @@ def test_a_split_of_less_than_half_its_share_is_warned_of(tmp_path: Path) -> Non
     told = "validation has only 1 of 406 texts: most classes are too small for one"
     assert told in load_data(config).warnings()
     assert "has only" not in "".join(load_data(Data()).warnings())
-
-
-def test_a_large_training_set_is_measured_on_a_sample(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    labels = [f"c{at}" for at in range(4) for _ in range(25)]
-    config = folder_of(tmp_path, train=labels, validation=labels, test=labels)
-    assert load_data(config).sample is None
-    monkeypatch.setattr(draws, "MEASURED", 20)
-    data = load_data(config)
-    assert data.sample is not None
-    assert Counter(data.train.classes[at] for at in data.sample) == dict.fromkeys(range(4), 5)
-    assert data.note.endswith("; train metrics are of 20 texts, drawn, classes in proportion")
-    config.limit_by = "first"  # as runs of before
-    assert load_data(config).sample == [*range(20)]
-    assert named(load_data(config), "train") == named(data, "train")

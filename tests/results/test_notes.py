@@ -10,11 +10,12 @@ from scipy.stats import fisher_exact
 
 from loraexp.records.record import Record, read_record
 from loraexp.report.markdown import as_markdown
+from loraexp.report.pages import scores
 from loraexp.report.report import report
 from loraexp.results.comparison import findings
-from loraexp.results.notes import score_notes
+from loraexp.results.notes import score_notes, train_notes
 from loraexp.runtime.escape import markdown_safe
-from loraexp.stats.significance import p_of_two_shares
+from loraexp.stats.significance import p_of_two_shares, wilson_interval
 from loraexp.sweeps.summary import Summary
 
 APART = "validation and test differ by more than chance"
@@ -131,3 +132,34 @@ def test_warnings_of_the_data_are_facts_of_a_report(make_record: Any, tmp_path: 
     warned = replace(record, data=record.data | {"warnings": ["no test text has the label 'c'"]})
     assert "no test text has the label 'c'" in all_outputs([warned], tmp_path)["report"]
     assert "warning" not in all_outputs([record], tmp_path)["report"].lower()
+
+
+def of_train(record: Record, accuracy: float, n: int, all_of_them: int = 1680) -> Record:
+    metrics = {**record.metrics, "train": {**record.metrics["train"], "accuracy": accuracy, "n": n}}
+    sizes = {**record.data["n"], "train": all_of_them}
+    return replace(record, metrics=metrics, data={**record.data, "n": sizes})
+
+
+def test_train_accuracy_of_a_sample_says_of_how_many_and_how_far_off(make_record: Any) -> None:
+    whole, some = of_train(make_record(), 0.95, 1680), of_train(make_record(), 0.95, 300)
+    assert [*train_notes([])] == [*train_notes([whole])] == []
+    low, high = wilson_interval(0.95, 300).ends or (0, 0)
+    (line,) = train_notes([some])
+    assert line == (
+        "Train accuracy is of 300 of 1,680 train texts "
+        f"(95 % over the texts: {low:.1%} to {high:.1%})."
+    )
+    points = f"at most {50 * (high - low):.1f} points either way"
+    better = of_train(make_record(), 0.99, 300)
+    (line,) = train_notes([better, some, whole])
+    assert line == f"Train accuracy is of 300 of 1,680 train texts (95 % over the texts: {points})."
+    (line,) = train_notes([some, of_train(make_record(), 0.95, 800, 10_000)])
+    assert line.startswith("Train accuracy is of 300 to 800, not of all train texts (")
+    assert line in Summary.of([some, of_train(make_record(), 0.95, 800, 10_000)]).notes()
+
+
+def test_a_page_has_an_interval_beside_each_accuracy(make_record: Any) -> None:
+    table = scores(of_train(make_record(), 0.95, 200))
+    at, n = (table.header.index(name) for name in ("accuracy_95", "n"))
+    assert [row[n] for row in table.rows] == [200, 300, 300]
+    assert table.rows[0][at] == wilson_interval(0.95, 200).ends

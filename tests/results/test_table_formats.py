@@ -150,7 +150,7 @@ def test_latex_escapes_what_latex_would_obey() -> None:
 def test_latex_has_a_column_a_letter(make_record: MakeRecord) -> None:
     first, heading, rule, row, last = to_latex(runs_table([make_record()])).splitlines()
     assert (first, rule, last) == (
-        r"\begin{tabular}{lrrlrrrrrrrr}",
+        r"\begin{tabular}{lrrlrrrrrrrrr}",
         r"\hline",
         r"\end{tabular}",
     )

@@ -1,6 +1,7 @@
 """What a record keeps of each test text is what the adapter predicts, in the split's order."""
 
 from dataclasses import replace
+from fractions import Fraction
 
 import pytest
 import torch
@@ -8,11 +9,11 @@ from small import trained
 
 from loraexp.api import run_folder
 from loraexp.config.schema import TrainConfig
-from loraexp.data import draws
 from loraexp.data.splits import load_data
 from loraexp.inference.predictor import Predictor
 from loraexp.runs.load import load_run
-from loraexp.training.measure import MISTAKES, Evaluation, Evaluator
+from loraexp.training import train_sample
+from loraexp.training.measure import MISTAKES, Evaluation, Evaluator, measure_again
 from loraexp.training.run import train
 
 
@@ -67,24 +68,24 @@ def test_limited_batches_keep_the_texts_that_were_measured(uneven: TrainConfig) 
 def test_train_metrics_of_a_sample_are_of_its_texts(
     uneven: TrainConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(draws, "MEASURED", 10)
+    monkeypatch.setattr(train_sample, "LEAST", 1)
     uneven.trainer.max_epochs = 1
     record = train(uneven)
     data = load_data(uneven.data)
-    assert data.sample is not None
-    train_texts = data.train.only(data.sample)
+    sample = train_sample.train_sample(uneven, data, Fraction(0))
+    assert sample is not None
+    train_texts = data.train.only(sample)
     probabilities = Predictor(run_folder(uneven)).probabilities(train_texts.texts)
     confusion = [[0, 0], [0, 0]]
     for true, predicted in zip(train_texts.classes, probabilities.argmax(-1).tolist(), strict=True):
         confusion[true][predicted] += 1
-    assert record.metrics["train"]["n"] == 10
+    assert record.metrics["train"]["n"] == len(sample) < len(data.train)
     assert record.metrics["train"]["confusion"] == confusion
-    assert "train metrics are of 10 texts, drawn, classes in proportion" in record.data["note"]
     made = load_run(run_folder(uneven))
     found = Evaluator(made, data).measure("train")
-    assert found.places == data.sample
+    assert found.places == sample
     assert found.true == train_texts.classes
-    assert found.metrics == record.metrics["train"]
+    assert found.metrics == record.metrics["train"] == measure_again(run_folder(uneven), "train")
 
 
 def test_mistakes_come_most_confident_first_and_no_more_than_twenty() -> None:

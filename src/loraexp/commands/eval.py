@@ -20,12 +20,15 @@ class EvalConfig:
         "train | validation | test | all (every text of data=, none split off)",
         choices=("train", "validation", "test", "all"),
     )
+    whole: bool = key(False, "split=train: every text, not those alone that the record is of")
 
 
 def run(config: EvalConfig) -> None:
     if config.split == "all" and config.data is None:
         raise UserError("split=all needs data=...: most of its own texts the run has learnt from")
+    if config.whole and config.split != "train":
+        raise UserError(f"whole=true belongs to split=train, got split={config.split}")
     from loraexp.training.measure import measure_again
 
-    metrics = measure_again(Path(config.run), config.split, config.data)
+    metrics = measure_again(Path(config.run), config.split, config.data, config.whole)
     print(json.dumps({"run": config.run, "split": config.split, **metrics}, indent=2))

@@ -14,7 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 from loraexp.config.compose import conf_dir, readable
 from loraexp.config.keys import Verb, group_in, keys
 from loraexp.config.quoting import escaped_keys, literal, quoted
-from loraexp.errors import UserError, unknown
+from loraexp.errors import UserError, listed, unknown
 
 MOST_JOBS = 100_000  # of a sweep: each is checked before the first begins
 TEXT = "text"
@@ -83,7 +83,7 @@ def kind_of(verb: Verb, key: str) -> Any:
             return dict
     inside = [name for name in leaves if name.startswith(f"{key}.")]
     if inside:
-        raise UserError(f"{key} is a group of keys: set one of {', '.join(inside)}")
+        raise UserError(f"{key} is a group of keys: set one of {listed(inside)}")
     error = str(unknown("key", key, [*leaves, *groups_of(verb)])).partition(" known:")[0]
     raise UserError(f"{error.rstrip(';')}; python -m loraexp {verb.name} --help lists the keys")
 

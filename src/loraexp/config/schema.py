@@ -173,6 +173,13 @@ class Trainer:
     patience: int | None = key(None, "stop after so many epochs without a better one", least=1)
     keep: str = one_of("best", "best (epoch, by validation loss)", "last")
     limit_batches: int | None = key(None, "batches of each split an epoch", least=1)
+    train_metrics: str = one_of(
+        "sample",
+        "sample (5 % of the run's cost, at least 200)",
+        "all (a run takes 10 to 50 % longer)",
+        "capped (all, or 10,000 of more: runs of before)",
+        lead="train texts that are measured at the end: ",
+    )
 
 
 @dataclass

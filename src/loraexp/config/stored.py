@@ -42,7 +42,12 @@ FIRST = {
     for name in names.split()
 }
 # What runs of before meant by the lack of a key, where that is not its default of today.
-BEFORE: dict[str, Any] = {"data.quoting": "double", "data.strip": False, "data.limit_by": "first"}
+BEFORE: dict[str, Any] = {
+    "data.quoting": "double",
+    "data.strip": False,
+    "data.limit_by": "first",
+    "trainer.train_metrics": "capped",
+}
 
 
 def later() -> dict[str, Any]:

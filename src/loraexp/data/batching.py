@@ -12,6 +12,8 @@ from torch.utils.data import Dataset, Sampler
 # Batches are cut from windows of this many batches, sorted by length: enough to leave almost no
 # padding, few enough that the order stays random.
 WINDOW = 64
+# Without a backward pass a batch may be this much larger: it takes less memory than in training.
+EVALUATION = 4
 
 
 class Batch(NamedTuple):

@@ -8,13 +8,11 @@ from lightning.pytorch import LightningDataModule
 from torch.utils.data import DataLoader
 
 from loraexp.config.schema import Data
-from loraexp.data.batching import Batch, EncodedTexts, LengthGrouped, collate
+from loraexp.data.batching import EVALUATION, Batch, EncodedTexts, LengthGrouped, collate
 from loraexp.data.splits import TextData
 
 # Texts to lists of at most `max_length` token ids; the model's tokenizer brings one.
 Encode = Callable[[Sequence[str], int], list[list[int]]]
-# Without a backward pass a batch may be this much larger: it takes less memory than in training.
-EVALUATION = 4
 
 
 class TextDataModule(LightningDataModule):

@@ -7,8 +7,6 @@ from numpy.typing import NDArray
 
 from loraexp.config.schema import Data
 
-# Of a larger training set so many texts are measured: it takes as long as training on them.
-MEASURED = 10_000
 WHICH = {"first": "the first", "stratified": "drawn, classes in proportion"}  # data.limit_by
 
 
@@ -19,13 +17,13 @@ def within_limit(classes: Sequence[int], config: Data, split: int) -> list[int] 
     return some(classes, config.limit, config, split)
 
 
-def train_sample(classes: Sequence[int], config: Data) -> list[int] | None:
-    """Places of the train texts whose metrics stand for all; None where all are measured."""
-    return some(classes, MEASURED, config, 3) if len(classes) > MEASURED else None
-
-
 def some(classes: Sequence[int], n: int, config: Data, number: int) -> list[int]:
-    # limit_by=first is also what runs of before did, so that these measure as they did.
+    """Places of n of the texts, as data.limit_by says: the first ones is what runs of before did,
+    so that these measure as they did.
+
+    Args:
+        number: of the draw, so that no two are of the same chance.
+    """
     first = config.limit_by == "first"
     return [*range(n)] if first else drawn(classes, n, (config.split_seed, number))
 

@@ -11,7 +11,7 @@ import pandas as pd
 
 from loraexp.config.schema import Data
 from loraexp.data.cutting import ALL, SPLITTERS, with_validation
-from loraexp.data.draws import WHICH, small_shares, train_sample, within_limit
+from loraexp.data.draws import WHICH, small_shares, within_limit
 from loraexp.data.labels import absent, alike, in_words, listed, repeated_texts, short
 from loraexp.data.shortcuts import shortcuts
 from loraexp.data.sources import Source, find_source
@@ -43,7 +43,6 @@ class TextData:
         note: where the texts come from and what became of them.
         source_sha256: names the labelled texts as they were before the split.
         cautions: warnings of what was read, beside those that the splits give.
-        sample: places of the train texts that stand for all when metrics are taken; None is all.
     """
 
     train: Split
@@ -54,7 +53,6 @@ class TextData:
     synthetic: bool
     source_sha256: str = ""
     cautions: tuple[str, ...] = ()
-    sample: list[int] | None = None
 
     def __getitem__(self, name: str) -> Split:
         if name not in SPLITS:
@@ -138,8 +136,6 @@ def load_data(config: Data) -> TextData:
         splits[name] = numbered(frame, source.labels, config, name)
     if any(len(splits[name]) < len(frame) for name, frame in frames.items()):
         remarks.append(f"data.limit={config.limit} of each split, {WHICH[config.limit_by]}")
-    if sample := train_sample(splits["train"].classes, config):
-        remarks.append(f"train metrics are of {len(sample):,} texts, {WHICH[config.limit_by]}")
     sizes = {name: len(frame) for name, frame in frames.items()}
     uneven = [] if "split" in source.frame else small_shares(sizes)
     if config.split == ALL:
@@ -151,7 +147,6 @@ def load_data(config: Data) -> TextData:
         synthetic=source.synthetic,
         source_sha256=source_hash(source),
         cautions=(*contradicting, *uneven),
-        sample=sample,
     )
 
 

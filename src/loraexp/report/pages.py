@@ -18,9 +18,10 @@ from loraexp.report.classes import Classes, classes
 from loraexp.report.curves import CURVES, curve_chart
 from loraexp.results.arm_keys import NO_CHOICE
 from loraexp.results.notes import apart
-from loraexp.results.settings import by_name, differs, flat, spelled, uses
+from loraexp.results.settings import NO_RESULT, by_name, differs, flat, spelled, uses
 from loraexp.results.short_paths import without_folders
-from loraexp.results.tables import Column, Table, percent
+from loraexp.results.tables import Column, Table, ends, percent
+from loraexp.stats.significance import wilson_interval
 
 RATES = ("optim.lr", "optim.lr_factor")
 DEFAULTS = flat(plain(TrainConfig()))
@@ -34,7 +35,9 @@ SCORES = [
     Column("texts", "split", words=True),
     Column("n", "n"),
     Column("loss", "loss", lambda loss: f"{loss:.4f}"),
-    *(Column(s, s, percent(1)) for s in ("accuracy", "f1", "precision", "recall", "auroc")),
+    Column("accuracy", "accuracy", percent(1)),
+    Column("accuracy_95", "95 % texts", ends, ends=True),
+    *(Column(s, s, percent(1)) for s in ("f1", "precision", "recall", "auroc")),
 ]
 
 
@@ -121,7 +124,7 @@ def unusual(config: Mapping[str, Any]) -> dict[str, str]:
     return {
         key: str(value)
         for key, value in config.items()
-        if not key.startswith(NO_CHOICE[:3])
+        if not key.startswith(NO_RESULT)
         and (not key.startswith("model.") or key in ("model.name", "model.weights"))
         and value != DEFAULTS.get(key)
     }
@@ -159,10 +162,11 @@ def summary(record: Record) -> dict[str, str]:
 
 
 def scores(record: Record) -> Table:
-    rows = [
-        [split, *(metrics[column.name] for column in SCORES[1:])]
-        for split, metrics in record.metrics.items()
-    ]
+    rows = []
+    for split, metrics in record.metrics.items():
+        interval = wilson_interval(metrics["accuracy"], metrics["n"]).ends
+        cells = {**metrics, "accuracy_95": interval}
+        rows.append([split, *(cells[column.name] for column in SCORES[1:])])
     return Table(SCORES, rows)
 
 

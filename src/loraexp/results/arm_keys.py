@@ -5,10 +5,9 @@ from typing import Any
 
 from loraexp.errors import unknown
 from loraexp.records.record import Record
-from loraexp.results.settings import by_name, differs, flat, uses
+from loraexp.results.settings import NO_RESULT, by_name, differs, flat, uses
 
-# Settings that are no choice between arms: where results go, and what is repeated over.
-NO_CHOICE = ("output_dir", "logger.", "name", "seed")
+NO_CHOICE = (*NO_RESULT, "seed")  # settings that are no choice between arms
 # What decides which texts are tested on, the plainest first.
 SPLIT_KEYS = (
     "data.name",

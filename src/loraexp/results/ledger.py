@@ -10,6 +10,7 @@ from statistics import mean
 
 from loraexp.records.record import Record
 from loraexp.records.record_types import SPLITS
+from loraexp.results.notes import train_notes
 from loraexp.results.tables import Column, Table
 from loraexp.stats.significance import Interval, next_run
 
@@ -107,6 +108,7 @@ def ledger_table(records: Mapping[str, Sequence[Record]], reasons: Mapping[str, 
 
 def notes(kept: Mapping[str, Sequence[Record]], reasons: Mapping[str, str]) -> Iterator[str]:
     yield "Test accuracy in percent. A row agrees if one more run of ours might well give it."
+    yield from train_notes([record for own in kept.values() for record in own])
     missing = {name: reason for name, reason in reasons.items() if not kept[name]}
     for reason in dict.fromkeys(missing.values()):
         names = ", ".join(name for name, own in missing.items() if own == reason)

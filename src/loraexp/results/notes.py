@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 
 from loraexp.records.record import Failure, Record
 from loraexp.runtime.escape import printable
-from loraexp.stats.significance import LEVEL, holm, p_of_two_shares
+from loraexp.stats.significance import LEVEL, holm, p_of_two_shares, wilson_interval
 
 
 def score_notes(records: Sequence[Record]) -> Iterator[str]:
@@ -15,6 +15,23 @@ def score_notes(records: Sequence[Record]) -> Iterator[str]:
         several = ", by the data" if len(labels) > 1 else ""
         yield f"F1, precision, recall are {' or '.join(labels)}{several}."
     yield from apart(records)
+
+
+def train_notes(records: Sequence[Record]) -> Iterator[str]:
+    """Of how many texts train accuracy is where they are not all, and how far off that may be."""
+    found = [(record.metrics["train"], int(record.data["n"]["train"])) for record in records]
+    sampled = [(int(own["n"]), n, own["accuracy"]) for own, n in found if own["n"] < n]
+    if not sampled:
+        return
+    kinds = sorted({(of, n) for of, n, _ in sampled})
+    (least, n), (most, _) = kinds[0], kinds[-1]
+    texts = f"{least:,} of {n:,}" if len(kinds) == 1 else f"{least:,} to {most:,}, not of all"
+    intervals = [wilson_interval(share, of).ends or (0.0, 1.0) for of, _, share in sampled]
+    low, high = max(intervals, key=lambda ends: ends[1] - ends[0])
+    off = f"{low:.1%} to {high:.1%}"
+    if len(sampled) > 1:
+        off = f"at most {50 * (high - low):.1f} points either way"
+    yield f"Train accuracy is of {texts} train texts (95 % over the texts: {off})."
 
 
 def of_label(labels: Sequence[str]) -> str:

@@ -10,6 +10,8 @@ from loraexp.errors import UserError
 from loraexp.records.record import Record
 
 DIGITS = "0123456789"
+# Where results go, and how many train texts are measured: no result of training hangs on it.
+NO_RESULT = ("output_dir", "logger.", "name", "trainer.train_metrics")
 
 
 def flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

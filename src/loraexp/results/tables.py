@@ -12,8 +12,7 @@ from rich.table import Table as RichTable
 from rich.text import Text
 
 from loraexp.records.record import Failure, Record
-from loraexp.records.record_types import SPLITS
-from loraexp.results.settings import by_name, differs, flat, heading, uses
+from loraexp.results.settings import NO_RESULT, by_name, differs, flat, heading, uses
 from loraexp.runtime.escape import latex_safe, markdown_safe, printable, spreadsheet_safe
 
 Ends = tuple[float, float]  # of an interval, shares of 1
@@ -192,6 +191,7 @@ RUN_COLUMNS = (
     Column("percent", "%", lambda value: f"{value:.2f}"),
     Column("adapter_bytes", "adapter", size),
     Column("train_accuracy", "train", percent(1)),
+    Column("train_texts", "n"),
     Column("validation_accuracy", "val", percent(1)),
     Column("test_accuracy", "test", percent(1)),
     Column("test_f1", "F1", percent(1)),
@@ -199,7 +199,7 @@ RUN_COLUMNS = (
 )
 METHOD_KEYS = ("method", "lora.rank", "lora.alpha", "lora.target_modules")  # of the first columns
 # Settings that are in the columns above already, or that change no result.
-SHOWN = (*METHOD_KEYS, "output_dir", "logger.", "name")
+SHOWN = (*METHOD_KEYS, *NO_RESULT)
 
 
 def runs_table(outcomes: Sequence[Record | Failure]) -> Table:
@@ -233,12 +233,16 @@ def run_cells(record: Record | Failure) -> list[Cell]:
     ]
     if isinstance(record, Failure):
         return [*known, *[None] * (len(RUN_COLUMNS) - len(known))]
+    metrics = record.metrics
     return [
         *known,
         record.counts["trainable"],
         record.counts["percent"],
         record.counts["adapter_bytes"],
-        *(record.metrics[split]["accuracy"] for split in SPLITS),
-        record.metrics["test"]["f1"],
+        metrics["train"]["accuracy"],
+        metrics["train"]["n"],
+        metrics["validation"]["accuracy"],
+        metrics["test"]["accuracy"],
+        metrics["test"]["f1"],
         record.seconds["total"],
     ]

@@ -194,12 +194,14 @@ def distinct_names(folders: Sequence[Path]) -> list[str]:
 
 
 def config_hash(config: TrainConfig) -> str:
-    """Eight hex digits over every key but those that only say where results go, and those of
-    `lora` that mean nothing to the method: a sweep over ranks trains method=head once."""
+    """Eight hex digits over every key but those that only say where results go or how much of what
+    was trained is measured, and those of `lora` that mean nothing to the method: a sweep over
+    ranks trains method=head once."""
     content, method = asdict(config), find_method(config.method)
     unused = () if method.has_rank else ("lora", "adalora")
     for key in ("output_dir", "rerun", "logger", "name", *unused):
         del content[key]
+    del content["trainer"]["train_metrics"]
     if method.branch and not method.has_rank:
         content["lora"] = {"target_modules": config.lora.target_modules}
     # Keys that came later are silent at their default: earlier runs keep their names.

@@ -13,7 +13,7 @@ from loraexp.config.stored import from_dict
 from loraexp.records.record import Failure, Record, Trial, by_loss
 from loraexp.results.beside import NOTHING, Beside
 from loraexp.results.tables import FORMATS
-from loraexp.runs.run_folder import RunFolder
+from loraexp.runs.run_folder import RunFolder, config_hash
 from loraexp.runtime.atomic import write_whole
 from loraexp.runtime.escape import printable
 from loraexp.sweeps.next_step import next_step
@@ -48,7 +48,8 @@ def show_search(sweep: Sweep) -> bool:
     settings: dict[str, list[Trial]] = {}
     for trial in trials:
         if isinstance(trial, Trial):
-            settings.setdefault(str({**trial.config, "seed": None}), []).append(trial)
+            own = from_dict(TrainConfig, {**trial.config, "seed": 0})
+            settings.setdefault(config_hash(own), []).append(trial)
     whole = max(map(len, settings.values()), default=0)  # a setting that lost a seed is not chosen
     tried = [runs for runs in settings.values() if len(runs) == whole]
     if not tried:

@@ -9,14 +9,22 @@ from loraexp.results.answer import answers
 from loraexp.results.arm_keys import varied
 from loraexp.results.beside import NOTHING, Beside
 from loraexp.results.comparison import findings
-from loraexp.results.notes import score_notes
+from loraexp.results.notes import score_notes, train_notes
 from loraexp.results.tables import FORMATS, Table, narrowed, runs_table
 from loraexp.runtime.atomic import write_whole
 from loraexp.runtime.escape import printable
 from loraexp.sweeps.sweep_folder import describe_job
 
 # Of the table of runs, where a terminal is narrow.
-EXPENDABLE = ("percent", "adapter_bytes", "alpha", "test_f1", "train_accuracy", "targets")
+EXPENDABLE = (
+    "train_texts",
+    "percent",
+    "adapter_bytes",
+    "alpha",
+    "test_f1",
+    "train_accuracy",
+    "targets",
+)
 
 
 @dataclass(frozen=True)
@@ -87,6 +95,7 @@ class Summary:
         yield from (printable(f"Data: {note}.") for note in sorted(synthetic))
         if "comparison" not in self.tables:  # its notes say it
             yield from map(printable, score_notes(records))
+        yield from train_notes(records)
         if any(record.config["model"]["weights"] == "random" for record in records):
             yield "The base has random weights: it has learnt nothing before."
 

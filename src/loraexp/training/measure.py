@@ -15,9 +15,11 @@ from loraexp.errors import UserError
 from loraexp.records.record_types import SPLITS
 from loraexp.results.notes import of_label
 from loraexp.runs.load import LoadedModel, load_run, own_data
+from loraexp.training.callbacks.prefix_cache import frozen_share
 from loraexp.training.classifier_module import ClassifierModule
 from loraexp.training.fit import Fitted, build_trainer, datamodule
 from loraexp.training.lightning_environment import quiet
+from loraexp.training.train_sample import train_sample
 
 log = logging.getLogger("loraexp")
 MISTAKES = 20  # kept in a record
@@ -55,13 +57,16 @@ class Evaluation:
 
 
 def evaluate(setup: "Fitted | Evaluator", split: str) -> Evaluation:
-    """Measure one split, of a large training set a sample; under DDP every process gets the whole.
+    """Measure one split, of the train split what `train_sample` says; under DDP every process gets
+    the whole.
 
     Raises:
         UserError: logits that are NaN or infinite.
     """
     trainer, module, texts = setup.trainer, setup.module, setup.texts
-    sample = texts.data.sample if split == "train" else None
+    sample = None
+    if split == "train":
+        sample = train_sample(module.config, texts.data, frozen_share(module))
     loader = texts.loader(split, only=sample)
     module.measuring = split
     trainer.test(module, loader, verbose=False)
@@ -82,18 +87,24 @@ def evaluate(setup: "Fitted | Evaluator", split: str) -> Evaluation:
     )
 
 
-def measure_again(run: Path, split: str, data: Data | None = None) -> dict[str, Any]:
+def measure_again(
+    run: Path, split: str, data: Data | None = None, whole: bool = False
+) -> dict[str, Any]:
     """The metrics of one split; on the run's own data they equal its record's, to the digit.
 
     Args:
         split: one of SPLITS, or "all": every text, none split off.
-        data: other than the run's own.
+        data: other than the run's own, measured whole.
+        whole: all train texts, not those alone that the record's metrics are of.
 
     Raises:
         UserError: a run that cannot be restored, own data that are others now, or data with labels
             it was not trained on.
     """
     model = load_run(run)
+    if whole or data is not None:
+        trainer = replace(model.config.trainer, train_metrics="all")
+        model = replace(model, config=replace(model.config, trainer=trainer))
     if data is None:
         return Evaluator(model, own_data(run, model.config)).measure(split).metrics
     # How texts become tokens belongs to the run, not to the data it is measured on.

@@ -54,8 +54,7 @@ def train(
     """
     folder = RunFolder.of(config)
     if present(config, folder, folder.finished):
-        log.info(f"{folder.path} is finished already: its record is shown")
-        return folder.record()
+        return shown(config, folder)
     with folder.held(patient), settled():
         if present(config, folder, folder.finished):  # while this one waited
             return folder.record()
@@ -103,6 +102,19 @@ def score(
             if is_main_process():
                 trial.write(folder.path)
     return trial
+
+
+def shown(config: TrainConfig, folder: RunFolder) -> Record:
+    """The record of a finished run. How much of train was measured makes no other run of it."""
+    record = folder.record()
+    log.info(f"{folder.path} is finished already: its record is shown")
+    measured, there = record.metrics["train"]["n"], record.data["n"]["train"]
+    if config.trainer.train_metrics == "all" and measured < there:
+        log.info(
+            f"its train metrics are of {measured:,} of {there:,} texts; of all of them: python -m "
+            f"loraexp eval run={folder.path} split=train whole=true"
+        )
+    return record
 
 
 def begin(config: TrainConfig, folder: RunFolder) -> None:

@@ -1,5 +1,7 @@
 """Frozen blocks below the first adapted one are computed once a text, not once an epoch."""
 
+from fractions import Fraction
+
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 
@@ -20,6 +22,12 @@ def frozen_blocks(network: GPT2Classifier) -> int:
         if any(p.requires_grad for p in block.parameters()):
             return number
     return len(network.h)
+
+
+def frozen_share(module: LightningModule) -> Fraction:
+    """Of all blocks those that are frozen."""
+    network = classifier(module)
+    return Fraction(frozen_blocks(network), len(network.h))
 
 
 class PrefixCaching(Callback):
