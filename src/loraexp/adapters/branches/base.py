@@ -97,6 +97,11 @@ class Branch(nn.Module, ABC):
     fast: ClassVar[tuple[str, ...]] = ()
     has_rank: ClassVar[bool] = True
 
+    def __init_subclass__(cls, **given: Any) -> None:
+        super().__init_subclass__(**given)
+        if "forward" in cls.__dict__ and "together" not in cls.__dict__:
+            cls.together = staticmethod(Branch.together)  # type: ignore[method-assign]
+
     @classmethod
     def create(
         cls, base: nn.Linear, config: Adaptation, target: Target, generator: torch.Generator
@@ -122,7 +127,10 @@ class Branch(nn.Module, ABC):
 
     @staticmethod
     def together(owners: Sequence[Own[Any]], x: Tensor, y: Tensor, base: nn.Linear) -> Tensor:
-        """y (n, out), of x (n, in), with the rows of each owner adapted by its branch alone."""
+        """y (n, out), of x (n, in), with the rows of each owner adapted by its branch alone.
+
+        A class with a `forward` of its own has this, not its parent's, unless it writes one.
+        """
         xs, ys = apart(owners, x), apart(owners, y)
         for number, own in enumerate(owners):
             at = 2 * number + 1

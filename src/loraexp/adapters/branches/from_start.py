@@ -6,7 +6,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from loraexp.adapters.branches.base import Branch
 from loraexp.adapters.branches.lora import LowRank
 from loraexp.adapters.targets import Target
 from loraexp.config.schema import Adaptation
@@ -44,8 +43,6 @@ class FromStart(LowRank):
         self.start_A.copy_(A)
         self.lora_B.copy_(B)
         self.start_B.copy_(B)
-
-    together = staticmethod(Branch.together)
 
     def forward(self, x: Tensor, y: Tensor, base: nn.Linear) -> Tensor:
         x = self.dropout(x)
