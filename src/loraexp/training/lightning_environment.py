@@ -14,9 +14,13 @@ from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 from lightning.fabric.plugins.environments.torchelastic import TorchElasticEnvironment
 from lightning.pytorch import Callback, LightningModule, Trainer
 
+from loraexp.config.schema import Trainer as Settings
+from loraexp.records.record import Record
+from loraexp.runtime import hardware
 from loraexp.runtime.quiet import quieted
 from loraexp.runtime.ranks import MAIN, by_torchrun, is_alone
 
+log = logging.getLogger("loraexp")
 # Lightning's advice that does not hold for small token lists in memory, or that we follow.
 KNOWN_WARNINGS = (
     ".*does not have many workers.*",
@@ -85,7 +89,8 @@ def quiet() -> Iterator[None]:
 @contextmanager
 def restored_environment() -> Iterator[None]:
     """Undo what DDP leaves in the process, so that a sweep's next job starts its own group, and
-    what a resumed run sets, its threads; no variable sets what the config does not know of."""
+    what a resumed or repeated run sets, its threads; no variable sets what the config does not
+    know of."""
     before, threads = dict(os.environ), torch.get_num_threads()
     if is_alone():
         os.environ[MAIN] = str(os.getpid())
@@ -101,3 +106,15 @@ def restored_environment() -> Iterator[None]:
             torch.distributed.destroy_process_group()
         os.environ.clear()
         os.environ.update(before)
+
+
+def take_threads(record: Record, trainer: Settings) -> None:
+    """As many as the run of a record had, which then gives the same bits again; where its device is
+    another, it would not."""
+    threads, own = record.threads, torch.get_num_threads()
+    if threads in (None, own):
+        return
+    if record.device == hardware.device_name(trainer.accelerator, trainer.devices, threads):
+        log.info(f"with {threads} threads, as the run of before: this process has {own}")
+        torch.set_num_threads(threads)
+        os.environ["OMP_NUM_THREADS"] = str(threads)  # Lightning sets its own, where there is none

@@ -5,6 +5,7 @@ import time
 from datetime import UTC, datetime
 from typing import Any
 
+import torch
 from lightning.pytorch.callbacks import Callback
 
 from loraexp.adapters.adapter_files import save_adapter
@@ -23,7 +24,7 @@ from loraexp.runtime import hardware
 from loraexp.runtime.ranks import is_main_process
 from loraexp.training.checkpoints import remove_last
 from loraexp.training.fit import Fitted, fit_adapter
-from loraexp.training.lightning_environment import quiet, restored_environment
+from loraexp.training.lightning_environment import quiet, restored_environment, take_threads
 from loraexp.training.loggers import curve_loggers, publish
 from loraexp.training.measure import evaluate
 
@@ -101,8 +102,11 @@ def score(
 
 
 def begin(config: TrainConfig, folder: RunFolder) -> None:
-    """Leave from the start what the run is of: whoever looks at one that was cut short can tell."""
+    """Leave from the start what the run is of: whoever looks at one that was cut short can tell.
+    One that was trained before has as many threads as then."""
     make_way(config, folder)
+    if before := folder.replaced():
+        take_threads(before, config.trainer)
     if is_main_process():
         folder.write_config(config)
 
@@ -141,6 +145,7 @@ def record_of(fitted: Fitted, folder: RunFolder) -> Record:
         git_commit=hardware.git_commit(),
         hashes={**hashes_of(fitted), "adapter": adapter_sha256},
         finished=now(),
+        threads=torch.get_num_threads(),
     )
 
 
