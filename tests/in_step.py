@@ -18,7 +18,6 @@ from loraexp.model.classifier import GPT2Classifier
 from loraexp.model.weights import load_classifier
 from loraexp.training.packs.lockstep import Alone, Member, Pack
 
-
 Clip = Callable[[Sequence[Tensor], float], None]
 
 

@@ -80,6 +80,7 @@ VALUES: dict[str, list[Any]] = {
     "hashes": [{}, {"split": "x"}, {"base": "x", "split": 5}],
     "git_commit": [5],
     "device": [None, 5],
+    "threads": [0, 10_000, 1.5, "2", True, LONG],
 }
 TEXTS = {
     "nested": "[" * 100_000,

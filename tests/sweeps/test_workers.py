@@ -101,7 +101,10 @@ def test_each_has_a_gpu_of_those_that_can_be_seen(monkeypatch: pytest.MonkeyPatc
         (["workers=2"], "workers=2 are for a sweep"),
         (["workers=2", "seed=0,1", "trainer=ddp_cpu", "-m"], "1 with trainer.devices=2, got 2"),
         (["workers=2", "seed=0,1", "hydra/launcher=basic", "-m"], "leave out hydra/launcher"),
-        (["workers=2", "search.trials=3", "lora.rank=1,2"], "workers=2: a search has one"),
+        (
+            ["workers=2", "search.trials=3", "lora.rank=1,2", "search.pruner=median"],
+            "search.pruner=median needs workers=1, got 2",
+        ),
     ],
 )
 def test_what_cannot_be_is_refused(typed: list[str], said: str) -> None:
@@ -111,6 +114,9 @@ def test_what_cannot_be_is_refused(typed: list[str], said: str) -> None:
 
 
 LONG = ["seed=0,1,2", "trainer.max_epochs=60", "trainer.keep=last", "workers=2", "-m"]
+
+
+DRAWN = ["lora.rank=2", "optim.lr=tag(log,interval(1e-4,1e-2))", "search.trials=4", "workers=2"]
 
 
 def workers_of(process: "subprocess.Popen[str]") -> list[int]:
@@ -136,6 +142,27 @@ def test_the_job_of_one_that_dies_is_done_by_another(tmp_path: Path, number: int
     assert process.returncode == 0, said
     assert said.count("its job begins again") == 1
     check_same(runs(tmp_path), runs(tmp_path / "one"))
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_the_job_of_one_that_dies_in_a_search_begins_again(tmp_path: Path) -> None:
+    (tmp_path / "whole").mkdir()
+    searching = [*DRAWN, "trainer.max_epochs=40"]
+    assert sweep(tmp_path / "whole", *searching).returncode == 0
+    typed = [*COMMAND, *searching, f"output_dir={tmp_path / 'outputs'}"]
+    with subprocess.Popen(typed, stderr=subprocess.PIPE, text=True, env=AS_HERE) as process:
+        os.kill(workers_of(process)[0], signal.SIGKILL)
+        _, said = process.communicate(timeout=300)
+    assert process.returncode == 0, said
+    assert said.count("its job begins again") == 1
+    several, whole = runs(tmp_path), runs(tmp_path / "whole")
+    assert len(several) == 4
+    assert {name: (run.trial().metrics, run.finished) for name, run in several.items()} == {
+        name: (run.trial().metrics, run.finished) for name, run in whole.items()
+    }
+    (best,) = [name for name, run in several.items() if run.finished]
+    check_same({best: several[best]}, {best: whole[best]})
 
 
 @pytest.mark.slow

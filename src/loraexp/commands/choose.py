@@ -5,14 +5,18 @@ import sys
 from loraexp.config.choice import ChooseConfig
 from loraexp.errors import UserError
 from loraexp.runtime.escape import printable
+from loraexp.sweeps.grid import workers_of
+from loraexp.sweeps.plan import check_devices
 
 
 def run(config: ChooseConfig) -> None:
     if (config.runs is None) == (config.minutes is None):
         raise UserError("choose needs one budget: runs=24 or minutes=10")
+    workers = workers_of(config.workers)
+    check_devices(workers, config.trainer)
     from loraexp.sweeps.choosing import choose  # torch: once a mistake would be told
 
-    decided = choose(config)
+    decided = choose(config, workers)
     print(*map(printable, decided.lines), sep="\n")
     if not decided.all_ran:
         sys.exit(1)

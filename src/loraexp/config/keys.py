@@ -40,6 +40,15 @@ def seed_key(default: int, help: str) -> Any:
     return key(default, help, least=0, most=2**32 - 1)
 
 
+def workers_key() -> Any:
+    """A key for a number of processes; text, for it may be a word."""
+    return key(
+        "1",
+        "processes that do a sweep's jobs side by side, cores or GPUs shared out: a number, or "
+        "auto (one a core, or a GPU)",
+    )
+
+
 @dataclass(frozen=True)
 class Verb:
     """A verb of the command line and the dataclass that has its keys."""

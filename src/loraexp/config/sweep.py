@@ -3,7 +3,7 @@ None of them is a key of a run: no name, record or card has it."""
 
 from dataclasses import dataclass, fields
 
-from loraexp.config.keys import FLOAT32, key, seed_key
+from loraexp.config.keys import FLOAT32, key, seed_key, workers_key
 from loraexp.config.schema import TrainConfig
 
 
@@ -74,11 +74,7 @@ class SweepConfig(TrainConfig):
     )
     search: Search = key(Search(), "")
     pack: Pack = key(Pack(), "")
-    workers: str = key(
-        "1",
-        "processes that do a sweep's jobs side by side, cores or GPUs shared out: a number, or "
-        "auto (one a core, or a GPU)",
-    )
+    workers: str = workers_key()
 
     def run(self) -> TrainConfig:
         """What is a run's of it."""

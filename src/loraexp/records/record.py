@@ -24,7 +24,7 @@ from loraexp.records.record_types import (
     ValidationScores,
     at_odds,
 )
-from loraexp.records.typed_json import checker, hints_of, parsed, printed, value_at
+from loraexp.records.typed_json import Within, checker, hints_of, parsed, printed, value_at
 from loraexp.runtime.atomic import json_hash, read_text, write_whole
 
 FILE, FAILED = "record.json", "failed.json"
@@ -42,14 +42,15 @@ class Record:
         config: the resolved configuration.
         labels: class names; of two, the second is the positive one.
         data: note, synthetic, n (texts a split), repeats (texts seen in train), warnings.
-        counts: trainable, total, percent, adapter_bytes, adapted_modules, and of these
-            low_rank_modules (older records lack it).
+        counts: trainable, total, percent, adapter_bytes, adapted_modules, low_rank_modules.
         metrics: split -> n, loss, accuracy, f1, precision, recall, auroc, confusion.
         predictions: split -> true and predicted, a class index a text, in the split's order.
         mistakes: wrong test texts, the most confident first: text, true, predicted, chance.
         seconds: load, fit, evaluate, total.
         texts_per_second: training speed (None for a run of one step).
         peak_memory_bytes: of the process, or of the GPU where there is one.
+        threads: that took part; another number gives other last bits (None in older records).
+        pack: runs of its pack: seconds and memory are the run's share (None in older records).
         versions: of Python and the libraries that compute.
         hashes: sha256 of base, tokenizer, data (older records lack it), split, adapter.
         seal: sha256 over all other fields, set as the file is written.
@@ -75,6 +76,8 @@ class Record:
     git_commit: str | None
     hashes: dict[str, str]
     finished: str
+    threads: Annotated[int, Within(1, 9999)] | None = None
+    pack: Annotated[int, Within(1, 9999)] | None = None
     format: int = FORMAT
     seal: str = field(default="", compare=False)
 
@@ -222,10 +225,10 @@ def fields_of(kind: Any, file: Path) -> dict[str, Any]:
         raise TypeError("it is no dict")
     if value_at(content, "format") not in (UNSEALED, FORMAT):
         raise UserError(f"{file} is not of format {FORMAT}")
-    hints = {**hints_of(kind)}
+    late = {"threads", "pack"} - content.keys()
     if content["format"] == UNSEALED:
-        for late in ("seal", *(("hashes",) if kind is Trial else ())):
-            del hints[late]
+        late |= {"seal", "hashes"} if kind is Trial else {"seal"}
+    hints = {name: hint for name, hint in hints_of(kind).items() if name not in late}
     check(content, hints)
     for name in content.keys() - hints.keys():
         raise ValueError(f"{printed(name)} is too much")

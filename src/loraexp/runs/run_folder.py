@@ -106,6 +106,17 @@ class RunFolder:
                 path.rename(kept / path.name)
         log.info(f"the run of before is kept in {kept}")
 
+    def replaced(self) -> Record | None:
+        """The record of the last run of this name that was set aside; None where there is none."""
+        records = []
+        for path in (self.path.parents[1] / REPLACED).glob("*"):
+            if path.name.rpartition("-")[0] == self.name and files.is_finished(path):
+                try:
+                    records.append(files.read_record(path))
+                except UserError as error:  # a damaged one does not stop another run
+                    log.warning(f"warning: {error}")
+        return max(records, key=lambda record: record.finished, default=None)
+
     @contextmanager
     def held(self, patient: bool = False) -> Iterator[None]:
         """Hold it: a second process that wants the same run is told so, or waits.

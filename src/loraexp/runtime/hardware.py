@@ -62,13 +62,17 @@ def prepare_compiler() -> None:
     torch.compiler.reset()
 
 
-def device_name(accelerator: str, devices: int) -> str:
-    """For the record, such as "AMD EPYC, 2 threads" or "2 x NVIDIA H200"."""
+def device_name(accelerator: str, devices: int, threads: int | None = None) -> str:
+    """For the record, such as "AMD EPYC, 2 threads" or "2 x NVIDIA H200".
+
+    Args:
+        threads: of this process, unless it is said.
+    """
     many = f"{devices} x " if devices > 1 else ""
     if uses_gpu(accelerator):
         return many + torch.cuda.get_device_name()
     name = torch.cpu.get_capabilities().get("cpu_name") or platform.machine()
-    return f"{many}{name}, {torch.get_num_threads()} threads"
+    return f"{many}{name}, {threads or torch.get_num_threads()} threads"
 
 
 def reset_peak_memory() -> None:

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from hydra import initialize_config_dir
 
@@ -28,8 +27,8 @@ from loraexp.sweeps.executor import run_sweep
 from loraexp.sweeps.grid import Protocol
 from loraexp.sweeps.outside_line import outside_line
 from loraexp.sweeps.plan import TRAIN, Plan, sweep_folder, typed
+from loraexp.sweeps.probing import seconds_a_run
 from loraexp.sweeps.sweep_folder import Sweep, duration
-from loraexp.training.run import train
 
 log = logging.getLogger("loraexp")
 
@@ -51,7 +50,6 @@ PORTFOLIO: Sequence[tuple[str, ...]] = (
     ("method=pissa", "lora.rank=8"),
 )
 LEAST_SEEDS, MOST_SEEDS, MOST_RATES = 3, 8, 7
-PROBE = 4  # batches by which a run's time is estimated
 
 
 @dataclass(frozen=True)
@@ -76,6 +74,17 @@ class Budget:
         rates = min(MOST_RATES, each - LEAST_SEEDS)
         return cls(count, rates, min(MOST_SEEDS, each - rates))
 
+    def rounds(self, workers: int, rates: int) -> int:
+        """How often a run's time passes where so many run at once and each arm tries so many rates:
+        an arm's first rates are known beforehand, each further one when those before are there."""
+        edges = [1] * (rates - LEAST_SEEDS)
+        waves = (LEAST_SEEDS, *edges, self.seeds)
+        return sum(math.ceil(self.arms * wave / workers) for wave in waves)
+
+    @property
+    def widest(self) -> int:
+        return self.arms * max(LEAST_SEEDS, self.seeds)
+
     @property
     def least(self) -> int:
         return self.arms * (LEAST_SEEDS + self.seeds)
@@ -98,16 +107,19 @@ class Chosen:
     all_ran: bool
 
 
-def choose(config: ChooseConfig) -> Chosen:
+def choose(config: ChooseConfig, workers: int) -> Chosen:
     """Try arms within the budget, and say which is the cheapest that is not told from the best.
+
+    Args:
+        workers: processes that do the runs.
 
     Raises:
         UserError: a budget of less than two arms, data or a base that does not work.
     """
-    runs, seconds = afforded(config)
+    runs, seconds = afforded(config, workers)
     budget = Budget.of(runs)
     tried, left = PORTFOLIO[: budget.arms], PORTFOLIO[budget.arms :]
-    for line in told(budget, tried, seconds):
+    for line in told(budget, tried, seconds, workers):
         log.info(line)
     jobs = [
         replace(arm, seed=config.seed + at)
@@ -119,7 +131,7 @@ def choose(config: ChooseConfig) -> Chosen:
         jobs,
         sweep_folder(config.output_dir),
         [],
-        protocol=Protocol(tune=rule, factors=rule.factors),
+        protocol=Protocol(tune=rule, factors=rule.factors, workers=workers),
     )
     all_ran = run_sweep(planned)
     sweep = Sweep(planned.sweep)  # type: ignore[arg-type]
@@ -139,16 +151,20 @@ def choose(config: ChooseConfig) -> Chosen:
     return Chosen(lines, all_ran)
 
 
-def afforded(config: ChooseConfig) -> tuple[int, float]:
+def afforded(config: ChooseConfig, workers: int) -> tuple[int, float]:
     """How many runs, and the seconds that each takes here. It is asked once: what was planned for a
     number of minutes stays planned, however fast the machine is when the command is typed again."""
     content = plain(config)
     del content["output_dir"]
+    if config.workers == ChooseConfig.workers:  # choices of before know of no other
+        del content["workers"]
     name = sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:8]
     file = Path(config.output_dir) / "choices" / f"{name}.json"
     if not file.is_file():
-        seconds = seconds_a_run(config)
-        runs = config.runs or math.floor(60 * (config.minutes or 0) / seconds)
+        if config.runs:  # more are never at work
+            workers = min(workers, Budget.of(config.runs).widest)
+        seconds = seconds_a_run(arm_config(config, PORTFOLIO[0]), workers)
+        runs = config.runs or within(math.floor(60 * (config.minutes or 0) / seconds), workers)
         Budget.of(runs)  # raises
         write_whole(file, json.dumps({"runs": runs, "seconds": seconds}) + "\n")
     try:
@@ -160,15 +176,27 @@ def afforded(config: ChooseConfig) -> tuple[int, float]:
         ) from None
 
 
-def told(budget: Budget, tried: Sequence[Sequence[str]], seconds: float) -> list[str]:
+def within(rounds: int, workers: int) -> int:
+    """The most runs that so many workers do while one does `rounds` of them."""
+    for runs in range(rounds * workers, 2 * ARM - 1, -1):
+        budget = Budget.of(runs)
+        if budget.rounds(workers, budget.rates) <= rounds:
+            return runs
+    return rounds
+
+
+def told(budget: Budget, tried: Sequence[Sequence[str]], seconds: float, workers: int) -> list[str]:
     """What it will do and cost, said before it begins."""
     runs = between(str(budget.least), str(budget.most))
-    cost = between(*(duration(n * seconds) for n in (budget.least, budget.most)))
+    rounds = (budget.rounds(workers, rates) for rates in (LEAST_SEEDS, budget.rates))
+    cost = between(*(duration(n * seconds) for n in rounds))
+    at_once = f", {workers} at a time" if workers > 1 else ""
     return [
         f"plan: {budget.arms} arms ({in_words(tried)})",
         f"plan: each tries {between('3', str(budget.rates))} learning rates on validation texts, "
         f"then its best trains with {budget.seeds} seeds: {runs} runs",
-        f"plan: about {seconds:.0f} s a run here, {cost}; runs that are there cost nothing",
+        f"plan: about {seconds:.0f} s a run here{at_once}, {cost}; "
+        "runs that are there cost nothing",
     ]
 
 
@@ -193,17 +221,3 @@ def arm_config(config: ChooseConfig, words: Sequence[str]) -> TrainConfig:
 def on_everything(config: TrainConfig) -> TrainConfig:
     data = replace(config.data, split="all", limit=None)
     return replace(config, data=data, logger=Logger())
-
-
-def seconds_a_run(config: ChooseConfig) -> float:
-    """What a run of the first arm takes on this machine: estimated from some batches of it."""
-    log.info("a few batches first, to know what a run costs here")
-    arm = arm_config(config, PORTFOLIO[0])
-    texts = len(load_data(config.data).train)
-    with TemporaryDirectory() as folder:
-        trainer = replace(arm.trainer, limit_batches=PROBE, max_epochs=1)
-        probe = train(replace(arm, trainer=trainer, output_dir=folder))
-    batches = math.ceil(texts / arm.data.batch_size / arm.trainer.devices)
-    share = min(1.0, PROBE / batches)
-    scale = arm.trainer.max_epochs / share
-    return probe.seconds["load"] + scale * probe.seconds["fit"] + probe.seconds["evaluate"] / share

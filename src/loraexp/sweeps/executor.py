@@ -30,20 +30,20 @@ def run_sweep(planned: Plan) -> bool:
         UserError: of the first job that could not run.
     """
     from loraexp.sweeps.jobs import check_jobs  # torch: not at start
+    from loraexp.sweeps.workers import crew
 
     assert planned.sweep is not None
     check_jobs(planned.jobs)
-    if planned.protocol.search:
+    plan = planned.protocol
+    if plan.search:
         from loraexp.sweeps.search import folder_of, search  # optuna: not at start
 
-        with watching(planned, folder_of(planned)) as watch:
-            sweep = search(planned, watch)
+        with watching(planned, folder_of(planned)) as watch, crew(plan, watch) as doing:
+            sweep = search(planned, watch, doing)
         return show_search(sweep)
     sweep = Sweep(planned.sweep)
     sweep.plan([RunFolder.of(config).path for config in planned.jobs])
-    from loraexp.sweeps.workers import crew
-
-    with watching(planned, sweep.folder) as watch, crew(planned.protocol, watch) as doing:
+    with watching(planned, sweep.folder) as watch, crew(plan, watch) as doing:
         do_all(planned, sweep, watch, doing)
     plain = not (planned.by_hydra or planned.protocol.tune or planned.protocol.seeds)
     return show_sweep(sweep, planned.overrides if plain else ())

@@ -73,15 +73,15 @@ def protocol_of(verb: Verb, config: DictConfig) -> Protocol:
     if search.trials is None:
         looks = looks_of(seeds) if seeds else None
         return Protocol(tune, seeds=looks, workers=workers, width=width_of(config.pack.width))
-    if workers > 1:
-        raise UserError(
-            f"workers={config.workers}: a search has one; the same command, started several times, "
-            "shares the work"
-        )
     if tune or seeds:
         word = "tune" if tune else "seeds"
         raise UserError(f"search.trials plans rates and seeds itself: leave out {word}")
-    return Protocol(search=search)
+    if workers > 1 and search.pruner != "none":
+        raise UserError(
+            f"search.pruner={search.pruner} needs workers=1, got {config.workers}: it compares a "
+            "run with those before it"
+        )
+    return Protocol(search=search, workers=workers)
 
 
 def workers_of(typed: str) -> int:

@@ -27,7 +27,7 @@ from loraexp.config.overrides import check_belonging, line, read, several
 from loraexp.config.pretraining import PretrainConfig
 from loraexp.config.quoting import quoted
 from loraexp.config.rules import check
-from loraexp.config.schema import Model, TrainConfig
+from loraexp.config.schema import Model, TrainConfig, Trainer
 from loraexp.config.stored import expanded
 from loraexp.config.sweep import SweepConfig
 from loraexp.errors import UserError, cut
@@ -117,8 +117,12 @@ def check_workers(
     if by_hydra:
         raise UserError(f"workers={workers}: leave out hydra/launcher, which has its own")
     for config in configs:
-        if (devices := config.trainer.devices) > 1:
-            raise UserError(f"workers must be 1 with trainer.devices={devices}, got {workers}")
+        check_devices(workers, config.trainer)
+
+
+def check_devices(workers: int, trainer: Trainer) -> None:
+    if workers > 1 and trainer.devices > 1:
+        raise UserError(f"workers must be 1 with trainer.devices={trainer.devices}, got {workers}")
 
 
 def check_flags(flags: Sequence[str]) -> list[str]:

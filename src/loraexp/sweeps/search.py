@@ -1,5 +1,6 @@
 """A search: Optuna says what to try next and is told the validation loss (ask and tell); what is
-tried is an ordinary job.
+tried is an ordinary job. Several workers have a setting each, and the next ones are drawn when all
+of these are told: what is drawn depends on how many there are, not on who is first.
 
 The study is a journal in the sweep's folder, which is named by what is searched: the same command
 finds it again after a kill, goes on in it with more trials, and shares it with others that run at
@@ -10,7 +11,7 @@ import json
 import logging
 import math
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from hashlib import sha256
 from pathlib import Path
@@ -25,12 +26,13 @@ from loraexp.config.sweep import Search
 from loraexp.errors import UserError
 from loraexp.records.record import Trial, by_loss
 from loraexp.runs.run_folder import config_hash
-from loraexp.sweeps.jobs import Job, launch
+from loraexp.sweeps.jobs import Job, launch, outcome_of
 from loraexp.sweeps.live.board import Known
 from loraexp.sweeps.live.watch import Watch
 from loraexp.sweeps.plan import TRAIN, Plan, typed
 from loraexp.sweeps.space import distributions, typed_as
 from loraexp.sweeps.sweep_folder import Sweep
+from loraexp.sweeps.workers import Doing
 from loraexp.training.callbacks.pruning import Pruned, Pruning
 
 if TYPE_CHECKING:
@@ -40,7 +42,7 @@ log = logging.getLogger("loraexp")
 JOURNAL = "study.journal"
 
 
-def search(planned: Plan, watch: Watch) -> Sweep:
+def search(planned: Plan, watch: Watch, doing: Doing) -> Sweep:
     """Try as many settings as are asked for, those of before counted; returns the sweep.
 
     Raises:
@@ -55,7 +57,7 @@ def search(planned: Plan, watch: Watch) -> Sweep:
     sweep.plan([])
     rule = rule_of(planned)
     watch.tell(Known(trial=True, costs=[""] * ((rule.trials or 0) * rule.seeds)))
-    searching = Searching(planned, sweep, study_in(sweep.folder, rule), watch)
+    searching = Searching(planned, sweep, study_in(sweep.folder, rule), watch, doing)
     searching.go_on()
     searching.draw()
     return sweep
@@ -104,39 +106,64 @@ class Searching:
     sweep: Sweep
     study: "optuna.Study"
     watch: Watch
+    doing: Doing
 
     @property
     def rule(self) -> Search:
         return rule_of(self.planned)
 
+    @property
+    def workers(self) -> int:
+        return self.planned.protocol.workers
+
     def go_on(self) -> None:
         """Do again what a killed process was doing, and show what is finished already."""
         from optuna.trial import TrialState
 
-        for known in self.study.get_trials(deepcopy=False):
-            if known.state != TrialState.PRUNED:
-                loss = self.loss(known.number, known.params)
-                if known.state == TrialState.RUNNING:
-                    self.tell(known.number, loss)
+        known = self.study.get_trials(deepcopy=False)
+        cut_short = any(one.state == TrialState.RUNNING for one in known)
+        beside = self.asked() if cut_short and len(known) % self.workers else []
+        self.measure([*(one for one in known if one.state != TrialState.PRUNED), *beside])
 
     def draw(self) -> None:
         """Ask for settings until there are enough of them."""
         from optuna.trial import TrialState
 
+        while wave := self.asked():
+            self.measure(wave)
+        pruned = len(self.study.get_trials(deepcopy=False, states=(TrialState.PRUNED,)))
+        if pruned:
+            log.info(f"{pruned} of {self.rule.trials} trials were ended early by search.pruner")
+
+    def asked(self) -> "list[optuna.Trial]":
+        """The next settings, one for each worker; fewer at the end, and where a kill has left some
+        of those that are tried together."""
         space, wanted = distributions(self.planned.protocol.space), self.rule.trials or 0
+        wave: list[optuna.Trial] = []
         while (begun := len(self.study.get_trials(deepcopy=False))) < wanted:
             self.study.sampler = self.sampler(begun)
             trial = self.study.ask(fixed_distributions=space)
             if trial.number >= wanted:  # others have asked at the same time
                 self.tell(trial.number, None)
                 continue
+            wave.append(trial)
+            if len(wave) == self.workers or (trial.number + 1) % self.workers == 0:
+                break
+        return wave
+
+    def measure(self, trials: "Sequence[optuna.Trial | optuna.trial.FrozenTrial]") -> None:
+        """Try settings, side by side if there are workers, and tell the study what came of them."""
+        import optuna
+
+        each = [(one, [*self.jobs(one.number, one.params)]) for one in trials]
+        if self.workers > 1:
+            self.doing([job for _, jobs in each for job in jobs])
+        for one, jobs in each:
+            live = one if isinstance(one, optuna.Trial) else None
             try:
-                self.tell(trial.number, self.loss(trial.number, trial.params, trial))
+                self.tell(one.number, self.loss(jobs, live))
             except Pruned:
-                self.tell(trial.number, None, TrialState.PRUNED)
-        pruned = len(self.study.get_trials(deepcopy=False, states=(TrialState.PRUNED,)))
-        if pruned:
-            log.info(f"{pruned} of {wanted} trials were ended early by search.pruner")
+                self.tell(one.number, None, optuna.trial.TrialState.PRUNED)
 
     def sampler(self, begun: int) -> "optuna.samplers.BaseSampler":
         """Seeded by how far the search is: one that was cut short draws as if it was not."""
@@ -144,9 +171,7 @@ class Searching:
 
         return TPESampler(seed=self.rule.seed + begun, constant_liar=True)
 
-    def loss(
-        self, number: int, drawn: dict[str, Any], live: "optuna.Trial | None" = None
-    ) -> float | None:
+    def loss(self, jobs: Sequence[Job], live: "optuna.Trial | None") -> float | None:
         """The mean validation loss over the seeds; None where a run failed.
 
         Args:
@@ -156,9 +181,12 @@ class Searching:
             Pruned: it was.
         """
         losses: list[float] = []
-        for at, config in enumerate(self.runs(drawn)):
-            job = Job(self.sweep, number * self.rule.seeds + at, config, trial=True)
-            outcome = launch(job, self.watch, self.pruning(live, at, config))
+        for at, job in enumerate(jobs):
+            outcome = (
+                outcome_of(job)
+                if self.workers > 1
+                else launch(job, self.watch, self.pruning(live, at, job.config))
+            )
             if not isinstance(outcome, Trial):
                 return None
             losses.append(by_loss(outcome))
@@ -180,12 +208,13 @@ class Searching:
             lambda epoch, loss: behind(live, at * config.trainer.max_epochs + epoch, loss)
         )
 
-    def runs(self, drawn: dict[str, Any]) -> Iterator[TrainConfig]:
+    def jobs(self, number: int, drawn: dict[str, Any]) -> Iterator[Job]:
         overrides = [*self.planned.protocol.fixed, *typed_as(drawn)]
         with initialize_config_dir(str(conf_dir()), version_base="1.3"):
             config = typed(TRAIN, composed(TRAIN.name, overrides), overrides)
-        for seed in range(config.seed, config.seed + self.rule.seeds):
-            yield replace(config, seed=seed)
+        for at in range(self.rule.seeds):
+            run = replace(config, seed=config.seed + at)
+            yield Job(self.sweep, number * self.rule.seeds + at, run, trial=True)
 
     def tell(
         self, number: int, loss: float | None, ended: "optuna.trial.TrialState | None" = None

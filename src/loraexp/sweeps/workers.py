@@ -202,8 +202,9 @@ class Workers:
 def listen(worker: Worker, inbox: "SimpleQueue[tuple[Worker, Any]]") -> None:
     """Hand on what a worker says; None when it is gone."""
     assert worker.process.stdout is not None
-    for line in worker.process.stdout:
-        inbox.put((worker, json.loads(line)))
+    with worker.process.stdout as said:
+        for line in said:
+            inbox.put((worker, json.loads(line)))
     worker.process.wait()
     inbox.put((worker, None))
 

@@ -14,9 +14,13 @@ from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 from lightning.fabric.plugins.environments.torchelastic import TorchElasticEnvironment
 from lightning.pytorch import Callback, LightningModule, Trainer
 
+from loraexp.config.schema import Trainer as Settings
+from loraexp.records.record import Record
+from loraexp.runtime import hardware
 from loraexp.runtime.quiet import quieted
 from loraexp.runtime.ranks import MAIN, by_torchrun, is_alone
 
+log = logging.getLogger("loraexp")
 # Lightning's advice that does not hold for small token lists in memory, or that we follow.
 KNOWN_WARNINGS = (
     ".*does not have many workers.*",
@@ -104,7 +108,8 @@ def settled() -> Iterator[None]:
 @contextmanager
 def restored_environment() -> Iterator[None]:
     """Undo what DDP leaves in the process, so that a sweep's next job starts its own group, and
-    what a resumed run sets, its threads; no variable sets what the config does not know of."""
+    what a resumed or repeated run sets, its threads; no variable sets what the config does not
+    know of."""
     before, threads = dict(os.environ), torch.get_num_threads()
     if is_alone():
         os.environ[MAIN] = str(os.getpid())
@@ -120,3 +125,13 @@ def restored_environment() -> Iterator[None]:
             torch.distributed.destroy_process_group()
         os.environ.clear()
         os.environ.update(before)
+
+
+def threads_of(record: Record, trainer: Settings) -> int | None:
+    """As many as the run of a record had, which then gives the same bits again; None where its
+    device is another, for it would not."""
+    threads = record.threads
+    if threads is None:
+        return None
+    here = hardware.device_name(trainer.accelerator, trainer.devices, threads)
+    return threads if record.device == here else None

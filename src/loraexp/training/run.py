@@ -4,6 +4,7 @@ import logging
 from datetime import UTC, datetime
 from typing import Any
 
+import torch
 from lightning.pytorch.callbacks import Callback
 
 from loraexp.adapters.adapter_files import save_adapter
@@ -22,7 +23,7 @@ from loraexp.runtime import hardware
 from loraexp.runtime.ranks import is_main_process
 from loraexp.training.checkpoints import remove_last
 from loraexp.training.fit import Fitted, fit_adapter
-from loraexp.training.lightning_environment import settled
+from loraexp.training.lightning_environment import settled, threads_of
 from loraexp.training.loggers import curve_loggers, publish
 from loraexp.training.measure import evaluate
 from loraexp.training.packs.lockstep import Alone
@@ -58,10 +59,10 @@ def train(
     with folder.held(patient), settled():
         if present(config, folder, folder.finished):  # while this one waited
             return folder.record()
-        begin(config, folder)
+        own = member or Alone()
+        begin(config, folder, own)
         with curve_loggers(config, folder.path, group) as loggers:
             watching = [progress] if progress else []
-            own = member or Alone()
             fitted = fit_adapter(config, folder, loggers, watching, own)
             record = record_of(fitted, folder, own)
             if is_main_process():
@@ -93,10 +94,11 @@ def score(
     with folder.held(patient), settled():
         if present(config, folder, folder.scored):
             return folder.trial()
-        begin(config, folder)
+        own = member or Alone()
+        begin(config, folder, own)
         with curve_loggers(config, folder.path, group) as loggers:
             watching = [one for one in (progress, pruning) if one]
-            fitted = fit_adapter(config, folder, loggers, watching, member or Alone())
+            fitted = fit_adapter(config, folder, loggers, watching, own)
             metrics = evaluate(fitted, "validation").metrics
             trial = Trial(folder.name, plain(config), metrics, now(), hashes_of(fitted))
             if is_main_process():
@@ -117,9 +119,12 @@ def shown(config: TrainConfig, folder: RunFolder) -> Record:
     return record
 
 
-def begin(config: TrainConfig, folder: RunFolder) -> None:
-    """Leave from the start what the run is of: whoever looks at one that was cut short can tell."""
+def begin(config: TrainConfig, folder: RunFolder, member: Alone) -> None:
+    """Leave from the start what the run is of: whoever looks at one that was cut short can tell.
+    One that was trained before has as many threads as then."""
     make_way(config, folder)
+    if (before := folder.replaced()) and (threads := threads_of(before, config.trainer)):
+        member.keep_threads(threads)
     if is_main_process():
         folder.write_config(config)
 
@@ -158,6 +163,8 @@ def record_of(fitted: Fitted, folder: RunFolder, member: Alone) -> Record:
         git_commit=hardware.git_commit(),
         hashes={**hashes_of(fitted), "adapter": adapter_sha256},
         finished=now(),
+        threads=torch.get_num_threads(),
+        pack=member.width,
     )
 
 

@@ -98,6 +98,16 @@ class Watch:
         )
 
 
+class Unseen(Watch):
+    """Of jobs that are no sweep's, and of which nobody is told."""
+
+    def __init__(self) -> None:
+        super().__init__("", (), tuned=False, on_screen=False)
+
+    def tell(self, event: Event) -> None:
+        pass
+
+
 def there(config: TrainConfig, trial: bool) -> bool:
     folder = RunFolder.of(config)
     return not config.rerun and (folder.scored if trial else folder.finished)

@@ -5,6 +5,8 @@ So a run needs to know nothing of the others, and what a library does for one ru
 callbacks, checkpoints, loggers) it does for each.
 """
 
+import logging
+import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -18,6 +20,7 @@ from torch import Tensor, nn
 from loraexp.model.classifier import GPT2Classifier
 from loraexp.training.packs.network import PackNetwork, Texts
 
+log = logging.getLogger("loraexp")
 RandomState = list[Tensor]
 
 
@@ -53,8 +56,12 @@ class Alone:
         return time.monotonic()
 
     def keep_threads(self, threads: int) -> None:
-        """Go on with as many as a checkpoint says."""
-        torch.set_num_threads(threads)
+        """Go on with as many as the run began with, or that of before had."""
+        if threads != torch.get_num_threads():
+            own = torch.get_num_threads()
+            log.info(f"with {threads} threads, as the run of before: this process has {own}")
+            torch.set_num_threads(threads)
+            os.environ["OMP_NUM_THREADS"] = str(threads)  # else Lightning sets its own
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,53 @@
+"""What a run costs on this machine, estimated from some batches of it."""
+
+import logging
+import math
+from dataclasses import replace
+from pathlib import Path
+from statistics import mean
+from tempfile import TemporaryDirectory
+
+from loraexp.config.schema import TrainConfig
+from loraexp.data.splits import load_data
+from loraexp.errors import UserError
+from loraexp.records.record import Failure, Record
+from loraexp.sweeps.grid import Protocol
+from loraexp.sweeps.jobs import Job, outcome_of
+from loraexp.sweeps.live.watch import Unseen
+from loraexp.sweeps.sweep_folder import Sweep
+from loraexp.sweeps.workers import crew
+from loraexp.training.run import train
+
+log = logging.getLogger("loraexp")
+PROBE = 4  # batches
+
+
+def seconds_a_run(arm: TrainConfig, workers: int) -> float:
+    """What a run takes here while all workers have one like it in hand."""
+    log.info("a few batches first, to know what a run costs here")
+    texts = len(load_data(arm.data).train)
+    batches = math.ceil(texts / arm.data.batch_size / arm.trainer.devices)
+    share = min(1.0, PROBE / batches)
+    scale = arm.trainer.max_epochs / share
+    trainer = replace(arm.trainer, limit_batches=PROBE, max_epochs=1)
+    with TemporaryDirectory() as folder:
+        probe = replace(arm, trainer=trainer, output_dir=folder)
+        took = [one.seconds for one in probed(probe, workers)]
+    return mean(one["load"] + scale * one["fit"] + one["evaluate"] / share for one in took)
+
+
+def probed(probe: TrainConfig, workers: int) -> list[Record]:
+    """A run of each of several workers, all at once: of those who have done one before, for one
+    that still starts would leave its cores to the others."""
+    if workers == 1:
+        return [train(probe)]
+    sweep = Sweep(Path(probe.output_dir) / "probe")
+    jobs = [Job(sweep, at, replace(probe, seed=at)) for at in range(2 * workers)]
+    with crew(Protocol(workers=workers), Unseen()) as doing:
+        doing(jobs[:workers])
+        doing(jobs[workers:])
+    outcomes = [outcome_of(job) for job in jobs[workers:]]
+    for outcome in outcomes:
+        if isinstance(outcome, Failure):
+            raise UserError(outcome.reason)
+    return [outcome for outcome in outcomes if isinstance(outcome, Record)]
