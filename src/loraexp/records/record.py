@@ -31,6 +31,7 @@ FILE, FAILED = "record.json", "failed.json"
 SCORED, TRIAL_FAILED = "validation.json", "validation-failed.json"
 FORMAT, UNSEALED = 3, 2  # records of before have no seal
 F = TypeVar("F")
+Few = Annotated[int, Within(1, 9999)]
 
 
 @dataclass(frozen=True)
@@ -38,19 +39,16 @@ class Record:
     """One finished run; in an annotation the last word is what a file of it must hold.
 
     Args:
-        name: the run's folder name.
+        name: of the run's folder. labels: of classes; of two, the second is the positive one.
         config: the resolved configuration.
-        labels: class names; of two, the second is the positive one.
         data: note, synthetic, n (texts a split), repeats (texts seen in train), warnings.
         counts: trainable, total, percent, adapter_bytes, adapted_modules, low_rank_modules.
         metrics: split -> n, loss, accuracy, f1, precision, recall, auroc, confusion.
         predictions: split -> true and predicted, a class index a text, in the split's order.
         mistakes: wrong test texts, the most confident first: text, true, predicted, chance.
-        seconds: load, fit, evaluate, total.
-        texts_per_second: training speed (None for a run of one step).
+        seconds: load, fit, evaluate, total. texts_per_second: in training, None for one step.
         peak_memory_bytes: of the process, or of the GPU where there is one.
-        threads: that took part; another number gives other last bits (None in older records).
-        pack: runs of its pack: seconds and memory are the run's share (None in older records).
+        threads: that took part. pack: runs in step, seconds and memory are this one's share.
         versions: of Python and the libraries that compute.
         hashes: sha256 of base, tokenizer, data (older records lack it), split, adapter.
         seal: sha256 over all other fields, set as the file is written.
@@ -76,8 +74,8 @@ class Record:
     git_commit: str | None
     hashes: dict[str, str]
     finished: str
-    threads: Annotated[int, Within(1, 9999)] | None = None
-    pack: Annotated[int, Within(1, 9999)] | None = None
+    threads: Few | None = None  # other threads give other last bits; older records lack both
+    pack: Few | None = None
     format: int = FORMAT
     seal: str = field(default="", compare=False)
 

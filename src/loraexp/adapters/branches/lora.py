@@ -98,7 +98,8 @@ class LowRankSum(torch.autograd.Function):
 
 
 class LowRankSums(torch.autograd.Function):
-    """LowRankSum of several branches, each over its own span of rows.
+    """LowRankSum of several branches, each over its own span of rows; neighbours that have equally
+    many rows are one batched product, smaller ranks filled up with zeros.
 
     Args:
         factors: A and B of the first, A and B of the second, ...
@@ -113,32 +114,64 @@ class LowRankSums(torch.autograd.Function):
         scalings: tuple[float, ...],
         *factors: Tensor,
     ) -> Tensor:
-        cast = [factor.to(x.dtype) for factor in factors]
-        lows = []
-        for (start, end), s, a, b in zip(spans, scalings, cast[::2], cast[1::2], strict=True):
-            low = x[start:end] @ a.t()  # (n, r)
-            y[start:end].addmm_(low, b.t(), alpha=s)
-            lows.append(low)
-        ctx.save_for_backward(x, *lows, *cast)
-        ctx.spans, ctx.scalings, ctx.dtype = spans, scalings, factors[0].dtype
+        ctx.groups, ctx.scalings, ctx.dtype = equal_spans(spans), scalings, factors[0].dtype
+        ctx.ranks = [len(A) for A in factors[::2]]
+        saved = [x]  # then low, A and B of each group
+        for start, end, some in ctx.groups:
+            A, B = stacked(factors, scalings, some, x.dtype)  # (G, r, in), (G, r, out)
+            x_own, y_own = (rows[start:end].view(len(some), -1, rows.shape[-1]) for rows in (x, y))
+            low = x_own @ A.transpose(1, 2)  # (G, n, r)
+            y_own.baddbmm_(low, B)  # (G, n, out)
+            saved += low, A, B
+        ctx.save_for_backward(*saved)
         ctx.mark_dirty(y)
         return y
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Any, ...]:
-        (g,), (x, *saved) = gradients, ctx.saved_tensors  # (n, out), (n, in)
-        n, wanted = len(ctx.spans), ctx.needs_input_grad
-        lows, cast = saved[:n], saved[n:]
-        whole = sum(end - start for start, end in ctx.spans) == len(x)
+        (g,), (x, *saved), wanted = gradients, ctx.saved_tensors, ctx.needs_input_grad
+        whole = sum(end - start for start, end, _ in ctx.groups) == len(x)
         g_x = (torch.empty_like if whole else torch.zeros_like)(x) if wanted[1] else None
-        g_factors: list[Tensor | None] = []
-        own = zip(ctx.spans, ctx.scalings, lows, cast[::2], cast[1::2], strict=True)
-        for number, ((start, end), s, low, a, b) in enumerate(own):
-            g_own = g[start:end]  # (n, out)
-            of_A, of_B = wanted[4 + 2 * number], wanted[5 + 2 * number]
-            g_low = (g_own @ b).mul_(s)  # (n, r)
+        g_factors: list[Tensor | None] = [None for _ in range(2 * len(ctx.ranks))]
+        own = zip(ctx.groups, saved[::3], saved[1::3], saved[2::3], strict=True)
+        for (start, end, some), low, A, B in own:
+            x_own, g_own = (rows[start:end].view(len(some), -1, rows.shape[-1]) for rows in (x, g))
+            g_low = g_own @ B.transpose(1, 2)  # (G, n, r)
             if g_x is not None:
-                torch.mm(g_low, a, out=g_x[start:end])
-            g_factors.append((g_low.t() @ x[start:end]).to(ctx.dtype) if of_A else None)
-            g_factors.append((g_own.t() @ low).to(ctx.dtype).mul_(s) if of_B else None)
+                torch.bmm(g_low, A, out=g_x[start:end].view(x_own.shape))
+            of_A = (g_low.transpose(1, 2) @ x_own).to(ctx.dtype)  # (G, r, in)
+            of_B = (low.transpose(1, 2) @ g_own).to(ctx.dtype)  # (G, r, out)
+            for place, number in enumerate(some):
+                rank = ctx.ranks[number]
+                if wanted[4 + 2 * number]:
+                    g_factors[2 * number] = of_A[place, :rank]
+                if wanted[5 + 2 * number]:
+                    g_factors[2 * number + 1] = of_B[place, :rank].t() * ctx.scalings[number]
         return g if wanted[0] else None, g_x, None, None, *g_factors
+
+
+def equal_spans(spans: Sequence[Span]) -> list[tuple[int, int, list[int]]]:
+    """First row, the one after the last, and numbers of neighbours that have equally many rows."""
+    groups: list[tuple[int, int, list[int]]] = []
+    for number, (start, end) in enumerate(spans):
+        if groups and groups[-1][1] == start:
+            first, _, some = groups[-1]
+            if (start - first) // len(some) == end - start:
+                groups[-1] = first, end, [*some, number]
+                continue
+        groups.append((start, end, [number]))
+    return groups
+
+
+def stacked(
+    factors: Sequence[Tensor], scalings: Sequence[float], some: Sequence[int], dtype: torch.dtype
+) -> tuple[Tensor, Tensor]:
+    """A (G, r, in) and s B' (G, r, out) of these branches, r the largest of their ranks."""
+    own = [(factors[2 * number], factors[2 * number + 1], scalings[number]) for number in some]
+    rank = max(len(A) for A, _, _ in own)
+    As = factors[0].new_zeros(len(own), rank, own[0][0].shape[1], dtype=dtype)
+    Bs = factors[0].new_zeros(len(own), rank, len(own[0][1]), dtype=dtype)
+    for place, (A, B, s) in enumerate(own):
+        As[place, : len(A)] = A
+        torch.mul(B.t(), s, out=Bs[place, : len(A)])
+    return As, Bs

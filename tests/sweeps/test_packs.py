@@ -1,0 +1,198 @@
+"""pack.width=N: runs of a sweep in step leave what each leaves alone, whatever cuts them short."""
+
+import csv
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from in_process import TINY, command, train
+
+from loraexp.adapters.methods import METHODS, as_method
+from loraexp.config.schema import TrainConfig
+from loraexp.runs.run_folder import RunFolder
+from loraexp.sweeps.jobs import Job
+from loraexp.sweeps.packed_check import beside
+from loraexp.sweeps.packs import packs, shared, why_apart
+from loraexp.sweeps.sweep_folder import Sweep
+from loraexp.training.packs.lockstep import Member, Pack
+
+GRID = [
+    *("lora.rank=1,3", "optim.lr=1e-3,1e30", "seed=0,1", "lora.dropout=0.1"),
+    *("trainer.max_epochs=2", "logger=csv", "-m"),
+]
+RUNS = 8
+
+
+def runs(folder: Path) -> dict[str, RunFolder]:
+    return {path.name: RunFolder(path) for path in (folder / "outputs" / "train").iterdir()}
+
+
+def curves(run: RunFolder) -> list[list[float]]:
+    """All numbers of metrics.csv but the speed."""
+    with (run.path / "metrics.csv").open() as file:
+        rows = [*csv.DictReader(file)]
+    return [[float(row[k] or 0) for k in sorted(row) if k != "texts_per_second"] for row in rows]
+
+
+def check_same(packed: dict[str, RunFolder], alone: dict[str, RunFolder]) -> None:
+    assert packed.keys() == alone.keys()
+    for name, run in packed.items():
+        if run.failed:
+            assert run.failure().reason == alone[name].failure().reason
+            continue
+        compared = beside(run, alone[name])
+        assert compared.apart <= 1e-5, compared
+        assert compared.others == 0
+        assert torch.allclose(torch.tensor(curves(run)), torch.tensor(curves(alone[name])))
+        ours, theirs = run.record(), alone[name].record()
+        assert (ours.epochs, ours.best_epoch, ours.steps) == (
+            *(theirs.epochs, theirs.best_epoch, theirs.steps),
+        )
+        assert {f.name for f in run.path.iterdir()} == {f.name for f in alone[name].path.iterdir()}
+
+
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory: pytest.TempPathFactory) -> dict[str, RunFolder]:
+    """Eight runs, four of which fail, one after another."""
+    folder = tmp_path_factory.mktemp("alone")
+    assert train(folder, *GRID)[0] == 1
+    return runs(folder)
+
+
+def test_a_sweep_in_packs_leaves_what_its_runs_leave_alone(
+    alone: dict[str, RunFolder], tmp_path: Path
+) -> None:
+    assert train(tmp_path, *GRID, "pack.width=8")[0] == 1
+    found = runs(tmp_path)
+    check_same(found, alone)
+    assert sum(run.failed for run in found.values()) == RUNS // 2
+    records = [run.record() for run in found.values() if run.finished]
+    assert {record.pack for record in records} == {RUNS}
+    assert {run.record().pack for run in alone.values() if run.finished} == {1}
+
+
+@pytest.mark.parametrize("then", ["pack.width=1", "pack.width=3"])
+def test_a_pack_that_was_cut_short_goes_on_in_any_other(
+    then: str, alone: dict[str, RunFolder], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = []
+
+    def until(self: Pack, waiting: Sequence[Member]) -> None:
+        calls.append(len(waiting))
+        if len(calls) == 12:  # in the second epoch
+            raise KeyboardInterrupt
+        serve(self, waiting)
+
+    serve = Pack.serve
+    monkeypatch.setattr(Pack, "serve", until)
+    with pytest.raises(KeyboardInterrupt):
+        train(tmp_path, *GRID, "pack.width=8")
+    monkeypatch.setattr(Pack, "serve", serve)
+    assert not any(run.finished for run in runs(tmp_path).values())
+    status, _, said = train(tmp_path, *GRID, then)
+    assert status == 1
+    assert said.count("going on after epoch 1") == RUNS // 2
+    check_same(runs(tmp_path), alone)
+
+
+def test_what_shares_no_base_is_done_alone_and_said(tmp_path: Path) -> None:
+    _, _, said = train(
+        tmp_path, "method=lora,full,head", "seed=0,1", "trainer.max_epochs=1", "-m", "pack.width=9"
+    )
+    assert "2 of 6 jobs are done alone, not in a pack: method=full trains tensors of the" in said
+    packed = {run.record().config["method"]: run.record().pack for run in runs(tmp_path).values()}
+    assert packed == {"lora": 4, "full": 1, "head": 4}
+
+
+def test_a_run_that_another_process_holds_is_done_afterwards(tmp_path: Path) -> None:
+    words, names = ["seed=0,1", "trainer.max_epochs=1"], tmp_path / "names"
+    names.mkdir()
+    code = (
+        "import sys,time; from loraexp.runs.run_folder import RunFolder; from pathlib import Path\n"
+        "with RunFolder(Path(sys.argv[1])).held(): print('held', flush=True); time.sleep(4)"
+    )
+    train(names, *words[1:], "seed=1")
+    (name,) = runs(names)
+    held = tmp_path / "outputs" / "train" / name
+    with subprocess.Popen(
+        [sys.executable, "-c", code, str(held)], stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "held\n"
+        status, _, said = train(tmp_path, *words, "-m", "pack.width=2")
+    assert status == 0
+    assert "is done alone, not in a pack" in said
+    assert all(run.finished for run in runs(tmp_path).values())
+
+
+methods = st.sampled_from([*METHODS])
+
+
+@given(
+    made=st.lists(st.tuples(methods, st.integers(0, 3), st.booleans()), max_size=30),
+    width=st.integers(1, 9),
+    workers=st.integers(1, 4),
+)
+def test_every_job_is_in_one_pack(
+    made: list[tuple[str, int, bool]], width: int, workers: int
+) -> None:
+    jobs = []
+    for number, (method, seed, other) in enumerate(made):
+        config = as_method(TrainConfig(output_dir="nowhere", seed=seed), method)
+        config.model.dropout = 0.1 * other
+        jobs.append(Job(Sweep(Path("nowhere")), number, config))
+    parts = packs(jobs, width, workers)
+    assert sorted(job.number for part in parts for job in part) == [*range(len(jobs))]
+    for part in parts:
+        assert len(part) <= width
+        assert len({shared(job.config) for job in part}) == 1
+        assert len(part) == 1 or not any(why_apart(job.config) for job in part)
+    together = [part for part in parts if not why_apart(part[0].config)]
+    several = [len(part) for part in together if shared(part[0].config) == shared(jobs[0].config)]
+    assert not several or width == 1 or max(several) - min(several) <= 1
+
+
+@pytest.mark.parametrize("width", ["0", "-1", "1.5", "all", "99999"])
+def test_a_width_is_a_number_or_auto(width: str, tmp_path: Path) -> None:
+    status, _, said = train(tmp_path, "seed=0,1", "-m", f"pack.width={width}")
+    assert status == 2
+    assert "pack.width must be auto or a number from 1 to 9999" in said
+
+
+def test_verify_packed_shows_how_far_runs_are_apart(tmp_path: Path) -> None:
+    words = [w for w in TINY if not w.startswith("logger")]
+    status, out, _ = command(
+        tmp_path, "verify_packed", *words, "trainer.max_epochs=1", "seed=0,1", "-m"
+    )
+    assert status == 0
+    rows = [line.split() for line in out.splitlines() if line.startswith("sms_demo")]
+    assert len(rows) == 2
+    assert all(row[1] == "2" and float(row[3]) <= 1e-5 and row[4] == "0" for row in rows)
+    assert not [*tmp_path.iterdir()]
+
+
+@pytest.mark.slow
+def test_kills_of_workers_with_packs_change_nothing(
+    alone: dict[str, RunFolder], tmp_path: Path
+) -> None:
+    """kill -9 of the whole command, again and again, at other times each."""
+    words = ["train", *TINY, *GRID, "workers=2", "pack.width=2", "trainer.max_epochs=2"]
+    asked = [sys.executable, "-m", "loraexp", *words]
+    environment = {**os.environ, "OMP_NUM_THREADS": str(torch.get_num_threads())}
+    for wait in (9, 11, 13, 15):
+        process = subprocess.Popen(
+            asked, cwd=tmp_path, env=environment, start_new_session=True, stderr=subprocess.DEVNULL
+        )
+        time.sleep(wait)
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+    assert train(tmp_path, *GRID, "pack.width=5")[0] == 1
+    check_same(runs(tmp_path), alone)
