@@ -169,8 +169,16 @@ MISTAKES: list[tuple[str, list[str], str]] = [
         "lora.target_modules=[fc1,fc2]",
     ),
     ("params", ["format=csv,json"], "format has several values: give one"),
-    ("eval", ["run=a", "split=test,train", "-m"], "only train makes sweeps (-m), not eval"),
-    ("params", ["experiment=rank_sweep"], "only train makes sweeps (-m), not params"),
+    (
+        "eval",
+        ["run=a", "split=test,train", "-m"],
+        "only train and verify_packed make sweeps",
+    ),
+    (
+        "params",
+        ["experiment=rank_sweep"],
+        "only train and verify_packed make sweeps",
+    ),
     ("train", ["seed=range(0)", "-m"], "the sweep is empty"),
     (
         "train",

@@ -56,7 +56,7 @@ def dispatch(arguments: list[str]) -> None:
 
 
 def overview() -> str:
-    verbs = "\n".join(f"  {verb:<12}{summary}" for verb, summary in summaries().items())
+    verbs = "\n".join(f"  {verb:<14}{summary}" for verb, summary in summaries().items())
     return (
         "LoRA experiments on GPT-2 text classifiers\n\n"
         "usage: python -m loraexp VERB [key=value ...] [-m]\n\n"

@@ -75,7 +75,7 @@ def train(base: str, splits: dict[str, Any], run: dict[str, Any]) -> float:
             kept = {k: v.clone() for k, v in get_peft_model_state_dict(model).items()}
             best = (score, kept)
     set_peft_model_state_dict(model, best[1])
-    accuracy("train")  # as our records have it
+    accuracy("sample")  # of the train texts, as our records have it
     return accuracy("test")
 
 

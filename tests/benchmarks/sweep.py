@@ -1,8 +1,9 @@
 """What a whole sweep takes from Enter to its table: `make bench-sweep`.
 
 The same runs on `nano` and the real messages, as commands of their own, in turns: one after
-another, by several workers, and by scripts of peft + transformers, which start Python for each run
-as people do, or once for all. Nothing here passes or fails.
+another, with all train texts measured and with a sample, by several workers, in packs, by both, and
+by scripts of peft + transformers, which start Python for each run as people do, or once for all.
+Nothing here passes or fails.
 """
 
 import argparse
@@ -12,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from fractions import Fraction
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -25,6 +27,7 @@ from loraexp.records.record_types import SPLITS
 from loraexp.results.tables import to_terminal
 from loraexp.runtime import hardware
 from loraexp.runtime.shares import cores
+from loraexp.training.train_sample import train_sample
 
 RANKS, RATES, SEEDS = (2, 4, 8, 16), (1e-3, 3e-3), (0, 1, 2)
 SCRIPT = Path(__file__).with_name("peft_script.py")
@@ -35,46 +38,54 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--ranks", type=int, nargs="+", default=RANKS)
+    parser.add_argument("--precision", default="auto")
+    parser.add_argument("--peft", action=argparse.BooleanOptionalAction, default=True)
     options = parser.parse_args()
     runs = [*product(options.ranks, RATES, SEEDS)]
     many = cores()
+    whole, single, alone = "trainer.train_metrics=all", "workers=1", "pack.width=1"
+    several, packs = f"workers={many}", "pack.width=auto"
+    fixed = [options.ranks, f"trainer.precision={options.precision}"]
     ways: dict[str, list[list[str]]] = {
-        "one after another": [ours(options.ranks, "workers=1")],
-        f"{many} workers": [ours(options.ranks, f"workers={many}")],
+        "one after another": [ours(*fixed, single, alone, whole)],
+        "a sample measured": [ours(*fixed, single, alone)],
+        f"{many} workers": [ours(*fixed, several, alone)],
+        "packs": [ours(*fixed, single, packs)],
+        f"{many} workers, packs": [ours(*fixed, several, packs)],
     }
+    facts = {
+        "device": hardware.device_name("cpu", 1),
+        "precision": hardware.pick_precision(options.precision, "cpu"),
+        "versions": hardware.versions(),
+        "runs": len(runs),
+    }
+    seconds: dict[str, list[float]] = {}
     with tempfile.TemporaryDirectory() as folder:
         files = [Path(folder) / f"{number}.json" for number in range(len(runs) + 1)]
         for file, some in zip(files, [*([run] for run in runs), runs], strict=True):
-            file.write_text(json.dumps(of_peft(Path(folder), some)))
+            file.write_text(json.dumps(of_peft(Path(folder), some, options.precision)))
         command = [sys.executable, str(SCRIPT)]
         out = str(Path(folder) / "scores.json")
-        ways["peft, a process a run"] = [[*command, str(file), out] for file in files[:-1]]
-        ways["peft, one process"] = [[*command, str(files[-1]), out]]
-        seconds: dict[str, list[float]] = {way: [] for way in ways}
+        if options.peft:
+            ways["peft, a process a run"] = [[*command, str(file), out] for file in files[:-1]]
+            ways["peft, one process"] = [[*command, str(files[-1]), out]]
+        seconds |= {way: [] for way in ways}
         for _ in range(options.rounds):
             for way, commands in ways.items():
                 seconds[way].append(sum(map(timed, commands)))
                 print(f"{way}: {seconds[way][-1]:.1f} s", flush=True)
-    content = {
-        "device": hardware.device_name("cpu", 1),
-        "precision": hardware.pick_precision("auto", "cpu"),
-        "versions": hardware.versions(),
-        "runs": len(runs),
-        "seconds": seconds,
-    }
-    options.out.write_text(json.dumps(content, indent=1) + "\n")
-    print(to_terminal(drawn.sweep(content)))
+                options.out.write_text(json.dumps(facts | {"seconds": seconds}, indent=1) + "\n")
+    print(to_terminal(drawn.sweep(facts | {"seconds": seconds})))
 
 
 def ours(ranks: list[int], *more: str) -> list[str]:
-    """All train texts are measured, as the script does."""
     grid = {"lora.rank": ranks, "optim.lr": RATES, "seed": SEEDS}
     words = [f"{key}={','.join(f'{value:g}' for value in values)}" for key, values in grid.items()]
-    fixed = ["data=sms_spam", "logger=none", "trainer.train_metrics=all", *words, "-m", *more]
+    fixed = ["data=sms_spam", "logger=none", *words, "-m", *more]
     return [sys.executable, "-m", "loraexp", "train", *fixed]
 
 
-def of_peft(folder: Path, runs: list[tuple[int, float, int]]) -> dict[str, Any]:
+def of_peft(folder: Path, runs: list[tuple[int, float, int]], precision: str) -> dict[str, Any]:
     """The same data, geometry and settings, for the script; what reads and cuts texts is ours."""
     config = configure("data=sms_spam")
     data, tokenizer = load_data(config.data), load_tokenizer(config.model)
@@ -102,9 +113,12 @@ def of_peft(folder: Path, runs: list[tuple[int, float, int]]) -> dict[str, Any]:
         }
         for name in SPLITS
     }
+    sample = train_sample(config, data, Fraction(0)) or range(len(data.train))
+    train = splits["train"]
+    splits["sample"] = {key: [train[key][at] for at in sample] for key in train}
     fixed = {"alpha": config.lora.alpha, "epochs": config.trainer.max_epochs}
     fixed |= {"batch": config.data.batch_size}
-    fixed |= {"bf16": hardware.pick_precision("auto", "cpu") == "bf16"}
+    fixed |= {"bf16": hardware.pick_precision(precision, "cpu") == "bf16"}
     own = [{"rank": rank, "lr": rate, "seed": seed, **fixed} for rank, rate, seed in runs]
     return {"base": str(base), "splits": splits, "runs": own}
 

@@ -98,7 +98,7 @@ def test_each_has_a_gpu_of_those_that_can_be_seen(monkeypatch: pytest.MonkeyPatc
     [
         (["workers=0", "seed=0,1", "-m"], "workers must be auto or a number from 1 to 9999, got 0"),
         (["workers=many", "seed=0,1", "-m"], "workers must be auto or a number"),
-        (["workers=2"], "workers=2 are for a sweep"),
+        (["workers=2"], "workers=2 is for a sweep"),
         (["workers=2", "seed=0,1", "trainer=ddp_cpu", "-m"], "1 with trainer.devices=2, got 2"),
         (["workers=2", "seed=0,1", "hydra/launcher=basic", "-m"], "leave out hydra/launcher"),
         (

@@ -30,7 +30,7 @@ def run_sweep(planned: Plan) -> bool:
     from loraexp.sweeps.packed_check import compared
 
     check_jobs(planned.jobs)
-    runs = [*compared(planned.jobs, planned.protocol.width)]
+    runs = [*compared(planned.jobs, planned.protocol.width or len(planned.jobs))]
     rows = [
         [one.name, one.pack, "yes" if one.bits else "no", one.apart, one.others] for one in runs
     ]

@@ -14,7 +14,7 @@ class ChooseConfig:
 
     runs: int | None = key(None, "runs it may make at most; or give minutes", least=2 * ARM)
     minutes: float | None = key(None, "minutes it may take here, as estimated", above=0)
-    workers: str = workers_key()
+    workers: str = workers_key("1")
     seed: int = seed_key(0, "first seed of the final runs")
     name: str | None = key(None, "put before the names of the runs")
     output_dir: str = key("outputs", "folder for everything that is written", path=True)

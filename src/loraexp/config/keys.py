@@ -40,12 +40,12 @@ def seed_key(default: int, help: str) -> Any:
     return key(default, help, least=0, most=2**32 - 1)
 
 
-def workers_key() -> Any:
+def workers_key(default: str) -> Any:
     """A key for a number of processes; text, for it may be a word."""
     return key(
-        "1",
+        default,
         "processes that do a sweep's jobs side by side, cores or GPUs shared out: a number, or "
-        "auto (one a core, or a GPU)",
+        "auto (one a core, or a GPU, where the jobs take longer than to start them)",
     )
 
 

@@ -56,9 +56,9 @@ class Pack:
     """Runs on one base that a process trains in step, each as if it were alone."""
 
     width: str = key(
-        "1",
-        "runs of a sweep that share a base and are trained in step: a number, or auto (as many as "
-        "pay and fit into memory)",
+        "auto",
+        "runs that share a base and are trained in step: a number, or auto (as many as pay and "
+        "fit into half of the memory)",
     )
 
 
@@ -74,7 +74,7 @@ class SweepConfig(TrainConfig):
     )
     search: Search = key(Search(), "")
     pack: Pack = key(Pack(), "")
-    workers: str = workers_key()
+    workers: str = workers_key("auto")
 
     def run(self) -> TrainConfig:
         """What is a run's of it."""

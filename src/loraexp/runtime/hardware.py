@@ -32,6 +32,13 @@ def uses_gpu(accelerator: str) -> bool:
     return accelerator != "cpu" and torch.cuda.is_available()
 
 
+def gpu_memory(accelerator: str) -> int | None:
+    """Bytes of the first GPU, where one is used."""
+    if not uses_gpu(accelerator):
+        return None
+    return int(torch.cuda.get_device_properties(0).total_memory)
+
+
 def check_gpus(accelerator: str, devices: int = 1) -> None:
     """Who asks for GPUs gets them, or is told that there are none.
 

@@ -131,7 +131,7 @@ def choose(config: ChooseConfig, workers: int) -> Chosen:
         jobs,
         sweep_folder(config.output_dir),
         [],
-        protocol=Protocol(tune=rule, factors=rule.factors, workers=workers),
+        protocol=Protocol(tune=rule, factors=rule.factors, workers=workers, width=None),
     )
     all_ran = run_sweep(planned)
     sweep = Sweep(planned.sweep)  # type: ignore[arg-type]

@@ -5,6 +5,7 @@ import math
 import os
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,11 +31,12 @@ def run_sweep(planned: Plan) -> bool:
         UserError: of the first job that could not run.
     """
     from loraexp.sweeps.jobs import check_jobs  # torch: not at start
+    from loraexp.sweeps.pace import decided
     from loraexp.sweeps.workers import crew
 
+    plan = decided(planned.protocol, planned.jobs, check_jobs(planned.jobs))
+    planned = replace(planned, protocol=plan)
     assert planned.sweep is not None
-    check_jobs(planned.jobs)
-    plan = planned.protocol
     if plan.search:
         from loraexp.sweeps.search import folder_of, search  # optuna: not at start
 

@@ -2,11 +2,10 @@
 
 import itertools
 import math
-import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from hydra.core.override_parser.types import Override
 from omegaconf import DictConfig
@@ -16,13 +15,11 @@ from loraexp.config.keys import Verb
 from loraexp.config.overrides import MOST_JOBS, cannot_read, line, parsed, values
 from loraexp.config.sweep import Search, Seeds, SweepConfig, Tune
 from loraexp.errors import UserError
-from loraexp.runtime.shares import cores, visible_gpus
 from loraexp.sweeps.space import check_space, ends
 
 if TYPE_CHECKING:
     from loraexp.stats.looks import Looks
 
-AUTO_WIDTH = 16
 RATE, FACTOR, SEED = "optim.lr", "optim.lr_factor", "seed"
 
 
@@ -37,8 +34,8 @@ class Protocol:
         search: how many settings are drawn, and how.
         space: what a search draws from.
         fixed: what all settings of a search share, as typed.
-        workers: processes that do the jobs.
-        width: jobs that one of them does in step.
+        workers: processes that do the jobs; None: as suits them.
+        width: jobs that one of them does in step; None: as suits them.
     """
 
     tune: Tune | None = None
@@ -47,8 +44,8 @@ class Protocol:
     search: Search | None = None
     space: Sequence[Override] = ()
     fixed: Sequence[str] = ()
-    workers: int = 1
-    width: int = 1
+    workers: int | None = 1
+    width: int | None = 1
 
     @property
     def asked(self) -> str | None:
@@ -69,44 +66,34 @@ def protocol_of(verb: Verb, config: DictConfig) -> Protocol:
     tune: Tune | None = to_typed(config.tune) if config.tune else None
     seeds: Seeds | None = to_typed(config.seeds) if config.seeds else None
     search: Search = to_typed(config.search)
-    workers = workers_of(str(config.workers))
+    workers = number_or_auto("workers", config.workers)
+    width = number_or_auto("pack.width", config.pack.width)
     if search.trials is None:
         looks = looks_of(seeds) if seeds else None
-        return Protocol(tune, seeds=looks, workers=workers, width=width_of(config.pack.width))
+        return Protocol(tune, seeds=looks, workers=workers, width=width)
     if tune or seeds:
         word = "tune" if tune else "seeds"
         raise UserError(f"search.trials plans rates and seeds itself: leave out {word}")
-    if workers > 1 and search.pruner != "none":
+    if (width or 1) > 1:
+        raise UserError("search.trials tries one setting after another: leave out pack.width")
+    if (workers or 1) > 1 and search.pruner != "none":
         raise UserError(
             f"search.pruner={search.pruner} needs workers=1, got {config.workers}: it compares a "
             "run with those before it"
         )
-    return Protocol(search=search, workers=workers)
+    return Protocol(search=search, workers=workers, width=width)
 
 
-def workers_of(typed: str) -> int:
-    """How many processes `workers` asks for.
-
-    Raises:
-        UserError: no number from 1 on, and not auto.
-    """
-    if typed == "auto":
-        return len(visible_gpus(os.environ)) or cores()
-    if not re.fullmatch("[0-9]{1,4}", typed) or int(typed) < 1:
-        raise UserError(f"workers must be auto or a number from 1 to 9999, got {typed}")
-    return int(typed)
-
-
-def width_of(typed: str) -> int:
-    """How many runs a pack has at most.
+def number_or_auto(key: str, typed: Any) -> int | None:
+    """What was typed of workers or pack.width; None: auto.
 
     Raises:
         UserError: no number from 1 on, and not auto.
     """
-    if typed == "auto":
-        return AUTO_WIDTH
-    if not re.fullmatch("[0-9]{1,4}", typed) or int(typed) < 1:
-        raise UserError(f"pack.width must be auto or a number from 1 to 9999, got {typed}")
+    if str(typed) == "auto":
+        return None
+    if not re.fullmatch("[0-9]{1,4}", str(typed)) or int(typed) < 1:
+        raise UserError(f"{key} must be auto or a number from 1 to 9999, got {typed}")
     return int(typed)
 
 

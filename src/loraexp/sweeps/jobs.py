@@ -39,15 +39,26 @@ from loraexp.training.run import now, score, train
 log = logging.getLogger("loraexp")
 
 
-def check_jobs(configs: Sequence[TrainConfig]) -> None:
+@dataclass(frozen=True)
+class Sizes:
+    """Of data: its train texts, and their length in characters."""
+
+    train: int
+    mean: float
+    longest: int
+
+
+def check_jobs(configs: Sequence[TrainConfig]) -> dict[str, Sizes]:
     """Find what only the data and the model can tell (no such file, no such target) before any
-    job of a sweep trains.
+    job of a sweep trains; returns the sizes of each config's data, by its repr.
 
     Raises:
         UserError: of the first job that could not run.
     """
-    for data in {repr(config.data): config.data for config in configs}.values():
-        load_data(data)
+    sizes = {}
+    for name, data in {repr(config.data): config.data for config in configs}.items():
+        lengths = [*map(len, load_data(data).train.texts)]
+        sizes[name] = Sizes(len(lengths), sum(lengths) / len(lengths), max(lengths))
     for model in {repr(config.model): config.model for config in configs}.values():
         load_tokenizer(model)
     for config in configs:
@@ -55,6 +66,7 @@ def check_jobs(configs: Sequence[TrainConfig]) -> None:
         present(config, folder, folder.finished)
     for config in configs:  # on the meta device: names and shapes only
         inject(empty_classifier(config.model, config.head, 2), config, config.seed)
+    return sizes
 
 
 @dataclass(frozen=True)

@@ -38,13 +38,13 @@ class Compared:
 
 
 def compared(configs: Sequence[TrainConfig], width: int) -> Iterator[Compared]:
-    """Each run, in packs of at most `width` (of all, if that is 1), and alone.
+    """Each run, in packs of at most `width`, and alone.
 
     Raises:
         UserError: one that cannot be trained.
     """
     with TemporaryDirectory() as folder:
-        packed = trained(configs, Path(folder) / "packed", len(configs) if width == 1 else width)
+        packed = trained(configs, Path(folder) / "packed", width)
         alone = trained(configs, Path(folder) / "alone", 1)
         for ours, theirs in zip(packed, alone, strict=True):
             yield beside(ours, theirs)

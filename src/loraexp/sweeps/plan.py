@@ -101,23 +101,21 @@ def plan(verb: Verb, arguments: list[str]) -> Plan:
     hydras = [o for o in overrides if o.key_or_group.partition("/")[0].partition(".")[0] == "hydra"]
     given = tuple(a for a in arguments if not a.startswith("-"))
     by_hydra = verb.name == "train" and (bool(hydras) or not basic)
-    if protocol.workers > 1:
-        check_workers(protocol.workers, multirun, by_hydra, configs)
+    for word, number in (("workers", protocol.workers), ("pack.width", protocol.width)):
+        check_several(word, number or 1, multirun, by_hydra)
+    for one in configs if multirun else ():
+        check_devices(protocol.workers or 1, one.trainer)
     if by_hydra and protocol.asked:
         typed_for_hydra = " ".join(map(line, hydras)) or "hydra/launcher"
         raise UserError(f"{protocol.asked} plans its own jobs: leave out {typed_for_hydra}")
     return Plan(configs, sweep, written, by_hydra, bool(shown), protocol, given)
 
 
-def check_workers(
-    workers: int, multirun: bool, by_hydra: bool, configs: Sequence[TrainConfig]
-) -> None:
-    if not multirun:
-        raise UserError(f"workers={workers} are for a sweep: several values of a key, and -m")
-    if by_hydra:
-        raise UserError(f"workers={workers}: leave out hydra/launcher, which has its own")
-    for config in configs:
-        check_devices(workers, config.trainer)
+def check_several(word: str, number: int, multirun: bool, by_hydra: bool) -> None:
+    if number > 1 and not multirun:
+        raise UserError(f"{word}={number} is for a sweep: several values of a key, and -m")
+    if number > 1 and by_hydra:
+        raise UserError(f"{word}={number}: leave out hydra/launcher, which has its own")
 
 
 def check_devices(workers: int, trainer: Trainer) -> None:

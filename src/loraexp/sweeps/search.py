@@ -114,7 +114,7 @@ class Searching:
 
     @property
     def workers(self) -> int:
-        return self.planned.protocol.workers
+        return self.planned.protocol.workers or 1
 
     def go_on(self) -> None:
         """Do again what a killed process was doing, and show what is finished already."""

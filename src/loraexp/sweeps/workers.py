@@ -33,10 +33,11 @@ PATIENCE = 30  # seconds for a process to tidy up before it is killed
 @contextmanager
 def crew(protocol: Protocol, watch: Watch) -> Iterator[Doing]:
     """Who does a sweep's jobs, pack by pack: this process, or several of its own."""
-    if protocol.workers == 1:
-        yield partial(here, protocol.width, watch)
+    workers, width = protocol.workers or 1, protocol.width or 1
+    if workers == 1:
+        yield partial(here, width, watch)
         return
-    several = Workers(protocol.workers, protocol.width, watch)
+    several = Workers(workers, width, watch)
     try:
         yield several.do
     except BaseException:

@@ -1,0 +1,83 @@
+"""How many processes do a sweep's jobs, and how many jobs each does in step, where nobody has typed
+it: from the jobs and from how large the machine is, never from how busy it is, for both decide the
+last bits of an adapter."""
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from loraexp.config.schema import TrainConfig
+from loraexp.runs.memory import base_numbers, machine_memory
+from loraexp.runtime import hardware
+from loraexp.runtime.shares import cores, visible_gpus
+from loraexp.sweeps.grid import Protocol
+from loraexp.sweeps.jobs import Sizes
+
+# Products and sums of a sweep that one core has done before a second process has started.
+LEAST = 2e12
+WIDEST = 16  # runs in step: more gain nothing measurable on a CPU
+SPARED = 0.5  # of the memory, for all that is not counted here
+CHARACTERS = 4  # of a token, in English
+
+
+def decided(
+    protocol: Protocol, configs: Sequence[TrainConfig], sizes: Mapping[str, Sizes]
+) -> Protocol:
+    """The protocol with numbers in place of `auto`. A search has one worker: what it draws depends
+    on their number.
+
+    Args:
+        sizes: of the data of each config, by its repr.
+    """
+    small = sum(work(config, sizes[repr(config.data)]) for config in configs) < LEAST
+    workers, width = protocol.workers, protocol.width
+    if workers is None:
+        single = small or protocol.search or any(config.trainer.devices > 1 for config in configs)
+        workers = 1 if single else min(machine(), len(configs))
+    if width is None:
+        fitting = (room(config, sizes[repr(config.data)], workers) for config in configs)
+        width = 1 if small or protocol.search else max(1, min(WIDEST, *fitting))
+    return replace(protocol, workers=workers, width=width)
+
+
+def machine() -> int:
+    """Processes that a machine has a core or a GPU for."""
+    return len(visible_gpus(os.environ)) or cores()
+
+
+def work(config: TrainConfig, sizes: Sizes) -> float:
+    """Products and sums of a run's training, about."""
+    texts, trainer = sizes.train, config.trainer
+    if trainer.limit_batches:
+        texts = min(texts, trainer.limit_batches * config.data.batch_size)
+    tokens = min(sizes.mean / CHARACTERS, limit(config))
+    return 4.0 * trainer.max_epochs * texts * tokens * block_numbers(config)
+
+
+def room(config: TrainConfig, sizes: Sizes, workers: int) -> int:
+    """Runs like this whose largest batches fit into a worker's part of the memory at once."""
+    whole = hardware.gpu_memory(config.trainer.accelerator)
+    own = whole or (machine_memory() or 0) // workers
+    base = 4 * base_numbers(config.model)
+    tokens = int(min(sizes.longest, limit(config)))
+    return int((SPARED * own - base) // kept(config, tokens))
+
+
+def kept(config: TrainConfig, tokens: int) -> int:
+    """Bytes that a step keeps for its gradients where every text has so many tokens, about: a
+    block's residual stream and what its norms, products, attention and gelu read again."""
+    model, texts = config.model, config.data.batch_size
+    short = hardware.pick_precision(config.trainer.precision, config.trainer.accelerator) == "bf16"
+    size = 2 if short else 4
+    a_token = model.d_model * (3 * 4 + 20 * size) + model.n_head * tokens * size
+    return texts * tokens * model.n_layer * a_token
+
+
+def limit(config: TrainConfig) -> int:
+    limits = (config.model.context, config.data.max_length, config.data.pad_to)
+    return min(limit for limit in limits if limit is not None)
+
+
+def block_numbers(config: TrainConfig) -> int:
+    """Numbers in the matrices of all blocks."""
+    return 12 * config.model.n_layer * config.model.d_model**2
