@@ -16,7 +16,8 @@ from loraexp.adapters.methods import as_method
 from loraexp.config.schema import Head, TrainConfig
 from loraexp.model.classifier import GPT2Classifier
 from loraexp.model.weights import load_classifier
-from loraexp.training.packs.lockstep import Alone, Member, Pack
+from loraexp.training.packs.alone import Alone
+from loraexp.training.packs.lockstep import Member, Pack
 
 Clip = Callable[[Sequence[Tensor], float], None]
 

@@ -16,6 +16,8 @@ from loraexp.adapters.inject import adapter_tensors, inject
 from loraexp.config.schema import Adaptation, Head, Lora
 from loraexp.model.classifier import GPT2Classifier
 from loraexp.model.weights import load_classifier
+from loraexp.training.packs.alone import Alone
+from loraexp.training.packs.lockstep import Member, Pack
 
 TOKENS = torch.randint(0, 256, (6, 12), generator=torch.Generator().manual_seed(5))
 LENGTHS, CLASSES = torch.tensor([12, 3, 7, 1, 9, 5]), torch.tensor([0, 1, 1, 0, 1, 0])
@@ -23,7 +25,11 @@ STEPS, RATE, EPS = 8, 2.0**-6, 2.0**-20
 
 
 def trained(
-    p: float, q: float, alpha: float, eps: tuple[float, float] | None = None
+    p: float,
+    q: float,
+    alpha: float,
+    eps: tuple[float, float] | None = None,
+    member: Alone | None = None,
 ) -> dict[str, Tensor]:
     """The products s B A and the head after some steps of Adam, lora_A started at p times its
     size, with rates p and q times the common one and Adam's eps divided by the same."""
@@ -31,6 +37,8 @@ def trained(
     network = inject(
         load_classifier(tiny_model(), Head(), 2, seed=0).double(), Adaptation(lora=lora), seed=1
     )
+    member = member or Alone()
+    member.join(network, "")
     tensors = adapter_tensors(network)
     of_A, of_B, head = (
         [t for name, t in tensors.items() if name.rpartition(".")[2] == kind]
@@ -48,7 +56,7 @@ def trained(
     optimizer = torch.optim.AdamW(groups, weight_decay=0.0, foreach=False)
     for _ in range(STEPS):
         optimizer.zero_grad()
-        F.cross_entropy(network(TOKENS, LENGTHS), CLASSES).backward()
+        member.backward(F.cross_entropy(member.logits(TOKENS, LENGTHS), CLASSES))
         optimizer.step()
     return products(network) | {"head": head[0].detach().clone()}
 
@@ -68,6 +76,22 @@ def test_scales_that_cancel_change_no_bit(p: float, q: float) -> None:
     for name, product in wanted.items():
         assert product.any()
         assert torch.equal(found[name], product), name
+
+
+@settings(max_examples=5, deadline=None)
+@given(scales=st.lists(st.tuples(POWERS, POWERS), min_size=2, max_size=3))
+def test_nor_do_they_in_a_pack(scales: list[tuple[float, float]]) -> None:
+    """Runs in step whose scales cancel, each by its own, beside one without any."""
+    found: dict[int, dict[str, Tensor]] = {}
+
+    def work(member: Member) -> None:
+        p, q = [(1.0, 1.0), *scales][member.number]
+        found[member.number] = trained(p, q, 8.0 / (p * q), member=member)
+
+    Pack([work] * (1 + len(scales))).run()
+    for number in range(1, 1 + len(scales)):
+        for name, product in found[0].items():
+            assert torch.equal(found[number][name], product), name
 
 
 @pytest.mark.parametrize(

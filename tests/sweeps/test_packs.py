@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -17,11 +18,13 @@ from in_process import TINY, command, train
 
 from loraexp.adapters.methods import METHODS, as_method
 from loraexp.config.schema import TrainConfig
+from loraexp.model.classifier import GPT2Classifier
 from loraexp.runs.run_folder import RunFolder
 from loraexp.sweeps.jobs import Job
 from loraexp.sweeps.packed_check import beside
 from loraexp.sweeps.packs import packs, shared, why_apart
 from loraexp.sweeps.sweep_folder import Sweep
+from loraexp.training.callbacks import prefix_cache
 from loraexp.training.packs.lockstep import Member, Pack
 
 GRID = [
@@ -110,6 +113,26 @@ def test_what_shares_no_base_is_done_alone_and_said(tmp_path: Path) -> None:
     assert "2 of 6 jobs are done alone, not in a pack: method=full trains tensors of the" in said
     packed = {run.record().config["method"]: run.record().pack for run in runs(tmp_path).values()}
     assert packed == {"lora": 4, "full": 1, "head": 4}
+
+
+def test_frozen_blocks_are_computed_once_for_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    filled = []
+
+    def counted(network: GPT2Classifier, *rest: Any) -> None:
+        filled.append(network)
+        fill(network, *rest)
+
+    fill = prefix_cache.fill
+    monkeypatch.setattr(prefix_cache, "fill", counted)
+    words = ["method=head", "seed=0,1", "optim.lr=1e-2,1e-3", "trainer.max_epochs=2", "-m"]
+    for folder, more, fills in (("packed", "pack.width=4", 2), ("alone", "pack.width=1", 8)):
+        (tmp_path / folder).mkdir()
+        filled.clear()
+        assert train(tmp_path / folder, *words, "logger=csv", more)[0] == 0
+        assert len(filled) == fills  # of train and validation texts
+    check_same(runs(tmp_path / "packed"), runs(tmp_path / "alone"))
 
 
 def test_a_run_that_another_process_holds_is_done_afterwards(tmp_path: Path) -> None:

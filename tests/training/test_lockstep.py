@@ -17,7 +17,8 @@ from loraexp.adapters.branches.base import Own
 from loraexp.adapters.branches.lora import LowRank
 from loraexp.adapters.methods import METHODS
 from loraexp.sweeps.packs import why_apart
-from loraexp.training.packs.lockstep import Apart, Member, Pack
+from loraexp.training.packs.alone import Apart
+from loraexp.training.packs.lockstep import Member, Pack
 
 SHARING = [name for name in METHODS if not why_apart(Short(method=name).config)]
 MIXED = [

@@ -3,8 +3,10 @@
 import shutil
 import tempfile
 import weakref
+from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -29,6 +31,10 @@ class Prefix:
         self.chunk = torch.empty(0, 0)
         self.used = self.held = 0
         self.folder: Path | None = None
+
+    def has(self, rows: Sequence[Sequence[int]]) -> bool:
+        """Are the states of all these texts there?"""
+        return all(np.array(row or [0], dtype=np.int64).tobytes() in self.states for row in rows)
 
     def get(self, tokens: Tensor, packing: Packing, pooled: bool) -> Tensor | None:
         """States as `hidden` has them for this batch; None if it lacks one of its texts.

@@ -34,6 +34,14 @@ def train_notes(records: Sequence[Record]) -> Iterator[str]:
     yield f"Train accuracy is of {texts} train texts (95 % over the texts: {off})."
 
 
+def share_notes(records: Sequence[Record]) -> Iterator[str]:
+    """Whose seconds are not those of a run alone."""
+    shared = sum((record.pack or 1) > 1 for record in records)
+    if shared:
+        who = "All runs" if shared == len(records) else f"{shared} of {len(records)} runs"
+        yield f"{who} were trained in step with others: s is a run's share."
+
+
 def of_label(labels: Sequence[str]) -> str:
     return f"those of {labels[1]!r}" if len(labels) == 2 else "means over the classes"
 

@@ -33,7 +33,8 @@ from loraexp.runtime.ranks import is_main_process
 from loraexp.sweeps.live.watch import Watch, there
 from loraexp.sweeps.sweep_folder import JOBS, TRIALS, Sweep
 from loraexp.training.callbacks.pruning import Pruned
-from loraexp.training.packs.lockstep import Apart, Member
+from loraexp.training.packs.alone import Apart
+from loraexp.training.packs.lockstep import Member
 from loraexp.training.run import now, score, train
 
 log = logging.getLogger("loraexp")

@@ -15,7 +15,8 @@ from loraexp.runs.run_folder import Busy, RunFolder
 from loraexp.sweeps.jobs import Job, do
 from loraexp.sweeps.live.watch import there
 from loraexp.training.lightning_environment import settled
-from loraexp.training.packs.lockstep import Apart, Member, Pack
+from loraexp.training.packs.alone import Apart
+from loraexp.training.packs.lockstep import Member, Pack
 
 log = logging.getLogger("loraexp")
 Outcome = Record | Trial | Failure

@@ -9,7 +9,7 @@ from loraexp.results.answer import answers
 from loraexp.results.arm_keys import varied
 from loraexp.results.beside import NOTHING, Beside
 from loraexp.results.comparison import findings
-from loraexp.results.notes import score_notes, train_notes
+from loraexp.results.notes import score_notes, share_notes, train_notes
 from loraexp.results.tables import FORMATS, Table, narrowed, runs_table
 from loraexp.runtime.atomic import write_whole
 from loraexp.runtime.escape import printable
@@ -96,6 +96,7 @@ class Summary:
         if "comparison" not in self.tables:  # its notes say it
             yield from map(printable, score_notes(records))
         yield from train_notes(records)
+        yield from share_notes(records)
         if any(record.config["model"]["weights"] == "random" for record in records):
             yield "The base has random weights: it has learnt nothing before."
 

@@ -16,7 +16,7 @@ from loraexp.adapters.learning import optimizer_groups, penalty
 from loraexp.config.schema import TrainConfig
 from loraexp.data.batching import Batch
 from loraexp.errors import UserError
-from loraexp.training.packs.lockstep import Alone
+from loraexp.training.packs.alone import Alone
 from loraexp.training.schedule import schedule
 
 

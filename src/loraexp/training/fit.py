@@ -44,7 +44,7 @@ from loraexp.training.checkpoints import (
 )
 from loraexp.training.classifier_module import ClassifierModule
 from loraexp.training.lightning_environment import NOWHERE, Together, cluster_environment
-from loraexp.training.packs.lockstep import Alone
+from loraexp.training.packs.alone import Alone
 from loraexp.training.schedule import warmup_steps
 
 log = logging.getLogger("loraexp")
@@ -94,7 +94,7 @@ def fit_adapter(
     meter, timer = Throughput(member.clock), Seconds(member.clock)
     resumption = Resumption(marks, member.keep_threads)
     callbacks = [SanityChecks(), meter, timer, EpochSeeds(config.seed), resumption, *keepers]
-    callbacks += [PrefixCaching(texts), Together()]
+    callbacks += [PrefixCaching(texts, member.prefixes), Together()]
     between = controller(module, config)
     callbacks += [MethodHooks(between)] if between else []
     callbacks += watching

@@ -26,7 +26,7 @@ from loraexp.training.fit import Fitted, fit_adapter
 from loraexp.training.lightning_environment import settled, threads_of
 from loraexp.training.loggers import curve_loggers, publish
 from loraexp.training.measure import evaluate
-from loraexp.training.packs.lockstep import Alone
+from loraexp.training.packs.alone import Alone
 
 log = logging.getLogger("loraexp")
 

@@ -41,6 +41,16 @@ def test_a_step_of_a_job_that_is_over_changes_nothing() -> None:
     assert board.after(Stepped((False, 0), "late", 1, 2)) == board
 
 
+def test_before_a_job_has_ended_what_it_has_done_tells_the_time_left() -> None:
+    board = after(Known(False, ["a", "a", "a"]), Began(JOBS[0], 0.0), Began(JOBS[1], 0.0))
+    board = board.after(Stepped((False, 0), "epoch 1/2", 1, 100))
+    assert board.seconds_left(10) is None
+    for number in (0, 1):
+        board = board.after(Stepped((False, number), "epoch 2/2", 50, 100))
+    # Three quarters in 30 s: 40 s each, two of which have 10 s left; both work on what is left.
+    assert board.seconds_left(30) == 30
+
+
 def test_time_left_is_that_of_jobs_of_like_cost() -> None:
     assert after(KNOWN).seconds_left(0) is None
     board = after(KNOWN, *done(JOBS[0], 0, 10), *done(JOBS[1], 10, 110))

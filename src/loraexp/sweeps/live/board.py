@@ -2,10 +2,12 @@
 event is another board. Who works is not known here, and may be any number of processes."""
 
 import math
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from statistics import mean
 
+SEEN = 0.05  # of a job, before what it takes is foreseen
 Place = tuple[bool, int]  # is it a trial, and its number among those of its kind
 
 
@@ -59,6 +61,14 @@ class Stepped:
     step: int = 0
     steps: int = 0
     texts_per_second: float | None = None
+
+    @property
+    def done(self) -> float | None:
+        """Which share of its epochs; None where it does not train."""
+        epochs = re.fullmatch(r"epoch (\d+)/(\d+)", self.doing)
+        if not epochs or not self.steps:
+            return None
+        return (int(epochs[1]) - 1 + self.step / self.steps) / int(epochs[2])
 
 
 @dataclass(frozen=True)
@@ -148,16 +158,18 @@ class Board:
         return min(scored, key=by_loss if trial else by_accuracy, default=None)
 
     def seconds_left(self, now: float) -> float | None:
-        """As long as jobs of like cost took, or those of the same kind, or any; None before one
-        has ended. Those who work share what is left."""
+        """As long as jobs of like cost took, or those of the same kind, or any; before one has
+        ended, as long as those take that train now, by what they have done; None before that.
+        Those who work share what is left."""
         ahead = [*self.ahead()]
-        if not ahead or not self.seconds:
+        seconds = self.seconds or self.foreseen(now)
+        if not ahead or not seconds:
             return None
         left = 0.0
         for place, cost in ahead:
             job = self.running.get(place)
             spent = now - job.began if job else 0.0
-            left += max(0.0, self.expected(place[0], cost) - spent)
+            left += max(0.0, self.expected(seconds, place[0], cost) - spent)
         return left / max(1, len(self.running))
 
     def ahead(self) -> Iterator[tuple[Place, str]]:
@@ -167,15 +179,25 @@ class Board:
                 if cost is not None and (trial, number) not in self.ended:
                     yield (trial, number), cost
 
-    def expected(self, trial: bool, cost: str) -> float:
-        like = {place: self.ended[place].task.cost == cost for place in self.seconds}
+    def foreseen(self, now: float) -> dict[Place, float]:
+        """What those take that have trained a twentieth of their epochs."""
+        known = {place: job.now.done for place, job in self.running.items()}
+        return {
+            place: (now - self.running[place].began) / done
+            for place, done in known.items()
+            if done and done >= SEEN
+        }
+
+    def expected(self, seconds: Mapping[Place, float], trial: bool, cost: str) -> float:
+        costs = {place: job.task.cost for place, job in self.running.items()}
+        costs |= {place: job.task.cost for place, job in self.ended.items()}
         for fits in (
-            [s for place, s in self.seconds.items() if place[0] == trial and like[place]],
-            [s for place, s in self.seconds.items() if place[0] == trial],
+            [s for place, s in seconds.items() if place[0] == trial and costs[place] == cost],
+            [s for place, s in seconds.items() if place[0] == trial],
         ):
             if fits:
                 return mean(fits)
-        return mean(self.seconds.values())
+        return mean(seconds.values())
 
 
 def by_loss(job: Ended) -> float:

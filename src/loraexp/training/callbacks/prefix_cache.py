@@ -35,20 +35,24 @@ class PrefixCaching(Callback):
 
     So a run that goes on has the states of one that was not cut short, to the bit. Only training
     and its validation use them: what is measured at the end is computed from the texts.
+
+    Args:
+        prefixes: of runs in step, by their frozen blocks: the first that needs one fills it.
     """
 
-    def __init__(self, texts: TextDataModule) -> None:
-        self.texts = texts
+    def __init__(self, texts: TextDataModule, prefixes: dict[int, Prefix]) -> None:
+        self.texts, self.prefixes = texts, prefixes
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         network = classifier(pl_module)
         blocks = frozen_blocks(network)
         if not blocks or trainer.max_epochs == 1:
             return
-        prefix = network.execution.prefix = Prefix(blocks)
+        prefix = network.execution.prefix = self.prefixes.setdefault(blocks, Prefix(blocks))
         prefix.filling = True
         for split in ("train", "validation"):
-            fill(network, self.texts, split, pl_module.device)
+            if not prefix.has(self.texts.split(split).rows):
+                fill(network, self.texts, split, pl_module.device)
         prefix.filling = False
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:

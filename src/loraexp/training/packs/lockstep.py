@@ -5,8 +5,6 @@ So a run needs to know nothing of the others, and what a library does for one ru
 callbacks, checkpoints, loggers) it does for each.
 """
 
-import logging
-import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -18,50 +16,15 @@ import torch
 from torch import Tensor, nn
 
 from loraexp.model.classifier import GPT2Classifier
+from loraexp.model.prefix_states import Prefix
+from loraexp.training.packs.alone import Alone, Apart
 from loraexp.training.packs.network import PackNetwork, Texts
 
-log = logging.getLogger("loraexp")
 RandomState = list[Tensor]
-
-
-class Apart(Exception):
-    """A run cannot share what its pack shares: it is to be made alone."""
 
 
 class Left(BaseException):
     """Ends a run whose pack is stopped. No Exception: it is no failure of the run."""
-
-
-class Alone:
-    """A run that shares with none: its network, and its clock."""
-
-    width = 1
-
-    def __init__(self, network: nn.Module | None = None) -> None:
-        self.network = network
-
-    def join(self, network: GPT2Classifier, base_sha256: str) -> None:
-        self.network = network
-
-    def logits(self, tokens: Tensor, lengths: Tensor) -> Tensor:  # (B, T), (B,) -> (B, C)
-        assert self.network is not None
-        logits: Tensor = self.network(tokens, lengths)
-        return logits
-
-    def backward(self, loss: Tensor) -> None:
-        loss.backward()  # type: ignore[no-untyped-call]
-
-    def clock(self) -> float:
-        """Seconds, of which only differences mean anything."""
-        return time.monotonic()
-
-    def keep_threads(self, threads: int) -> None:
-        """Go on with as many as the run began with, or that of before had."""
-        if threads != torch.get_num_threads():
-            own = torch.get_num_threads()
-            log.info(f"with {threads} threads, as the run of before: this process has {own}")
-            torch.set_num_threads(threads)
-            os.environ["OMP_NUM_THREADS"] = str(threads)  # else Lightning sets its own
 
 
 @dataclass(frozen=True)
@@ -105,6 +68,10 @@ class Member(Alone):
     @property
     def width(self) -> int:  # type: ignore[override]
         return len(self.pack.members)
+
+    @property
+    def prefixes(self) -> dict[int, Prefix]:
+        return self.pack.prefixes
 
     def join(self, network: GPT2Classifier, base_sha256: str) -> None:
         """Raises:
@@ -155,6 +122,7 @@ class Pack:
         self.works = works
         self.network: PackNetwork | None = None
         self.base_sha256 = ""
+        self.prefixes: dict[int, Prefix] = {}
         self.stopping = False
 
     def run(self) -> None:
