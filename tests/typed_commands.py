@@ -50,8 +50,8 @@ def check_typed(words: list[str]) -> None:
 
 def rows_of(verb: str, typed: list[str]) -> list[list[str]]:
     """Single runs that use each value of a sweep once, not each combination."""
-    # Launchers are not installed here, and a single run has no workers.
-    typed = [one for one in typed if not one.startswith(("hydra/launcher=", "workers="))]
+    # Launchers are not installed here, and a single run has no workers and no pack.
+    typed = [one for one in typed if not one.startswith(("hydra/launcher=", "workers=", "pack."))]
     for experiment in {*typed} & EXPERIMENTS.keys():
         return [[*typed, *ONE, EXPERIMENTS[experiment]]]
     register(find_verb(verb))

@@ -34,10 +34,10 @@ def numbers(
 
 @pytest.fixture(autouse=True)
 def machine(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Four cores and 8 GB, no GPU."""
+    """Four cores and 32 GB, no GPU."""
     monkeypatch.setattr(pace, "cores", lambda: 4)
     monkeypatch.setattr(pace, "visible_gpus", lambda environment: [])
-    monkeypatch.setattr(pace, "machine_memory", lambda: 8 * 10**9)
+    monkeypatch.setattr(pace, "machine_memory", lambda: 32 * 10**9)
 
 
 def test_a_large_sweep_has_all_cores_and_wide_packs() -> None:
@@ -67,12 +67,12 @@ def test_jobs_of_several_processes_each_have_no_others_beside_them() -> None:
 
 def test_little_memory_makes_packs_narrow(monkeypatch: pytest.MonkeyPatch) -> None:
     widths = []
-    for memory in (10**8, 10**9, 2 * 10**9, 10**11):
+    for memory in (10**8, 4 * 10**9, 10**11):
         monkeypatch.setattr(pace, "machine_memory", lambda memory=memory: memory)
         widths.append(numbers(nano(8), LARGE)[1])
     assert widths == sorted(widths)
     assert (widths[0], widths[-1]) == (1, WIDEST)
-    assert 1 < widths[1] < WIDEST or 1 < widths[2] < WIDEST
+    assert 1 < (widths[1] or 0) < WIDEST
 
 
 @pytest.mark.slow

@@ -59,7 +59,7 @@ def room(config: TrainConfig, sizes: Sizes, workers: int) -> int:
     whole = hardware.gpu_memory(config.trainer.accelerator)
     own = whole or (machine_memory() or 0) // workers
     base = 4 * base_numbers(config.model)
-    tokens = int(min(sizes.longest, limit(config)))
+    tokens = int(min(sizes.longest / CHARACTERS, limit(config)))
     return int((SPARED * own - base) // kept(config, tokens))
 
 
@@ -69,7 +69,7 @@ def kept(config: TrainConfig, tokens: int) -> int:
     model, texts = config.model, config.data.batch_size
     short = hardware.pick_precision(config.trainer.precision, config.trainer.accelerator) == "bf16"
     size = 2 if short else 4
-    a_token = model.d_model * (3 * 4 + 20 * size) + model.n_head * tokens * size
+    a_token = model.d_model * (4 * 4 + 12 * size) + model.n_head * tokens * size
     return texts * tokens * model.n_layer * a_token
 
 

@@ -169,7 +169,7 @@ class Board:
         for place, cost in ahead:
             job = self.running.get(place)
             spent = now - job.began if job else 0.0
-            left += max(0.0, self.expected(seconds, place[0], cost) - spent)
+            left += max(0.0, self.expected(place[0], cost, seconds) - spent)
         return left / max(1, len(self.running))
 
     def ahead(self) -> Iterator[tuple[Place, str]]:
@@ -188,7 +188,10 @@ class Board:
             if done and done >= SEEN
         }
 
-    def expected(self, seconds: Mapping[Place, float], trial: bool, cost: str) -> float:
+    def expected(
+        self, trial: bool, cost: str, seconds: Mapping[Place, float] | None = None
+    ) -> float:
+        seconds = seconds or self.seconds
         costs = {place: job.task.cost for place, job in self.running.items()}
         costs |= {place: job.task.cost for place, job in self.ended.items()}
         for fits in (
