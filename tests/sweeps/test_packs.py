@@ -203,6 +203,15 @@ def test_verify_packed_shows_how_far_runs_are_apart(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+def test_each_run_of_a_pack_has_a_run_of_weights_and_biases(tmp_path: Path) -> None:
+    words = ["seed=0,1", "trainer.max_epochs=1", "logger=wandb", "-m", "pack.width=2"]
+    assert train(tmp_path, *words)[0] == 0
+    for run in runs(tmp_path).values():
+        assert run.record().pack == 2
+        assert len([*run.path.glob("wandb/offline-run-*")]) == 1
+
+
+@pytest.mark.slow
 def test_kills_of_workers_with_packs_change_nothing(
     alone: dict[str, RunFolder], tmp_path: Path
 ) -> None:

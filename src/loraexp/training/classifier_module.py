@@ -16,6 +16,7 @@ from loraexp.adapters.learning import optimizer_groups, penalty
 from loraexp.config.schema import TrainConfig
 from loraexp.data.batching import Batch
 from loraexp.errors import UserError
+from loraexp.training.callbacks.progress import is_shown
 from loraexp.training.packs.alone import Alone
 from loraexp.training.schedule import schedule
 
@@ -54,9 +55,10 @@ class ClassifierModule(LightningModule):
     def training_step(self, batch: Batch, index: int) -> Tensor:
         logits = self(batch.tokens, batch.lengths)
         loss = F.cross_entropy(logits, batch.classes)
-        accuracy = (logits.argmax(-1) == batch.classes).float().mean()
-        self.log("train_loss", loss, prog_bar=True, batch_size=len(batch.classes))
-        self.log("train_accuracy", accuracy, prog_bar=True, batch_size=len(batch.classes))
+        if is_shown(self.trainer, self.global_step + 1):
+            accuracy = (logits.argmax(-1) == batch.classes).float().mean()
+            self.log("train_loss", loss, prog_bar=True, batch_size=len(batch.classes))
+            self.log("train_accuracy", accuracy, prog_bar=True, batch_size=len(batch.classes))
         return loss + penalty(self.network)
 
     def validation_step(self, batch: Batch, index: int) -> None:

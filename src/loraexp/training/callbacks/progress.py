@@ -102,7 +102,15 @@ class Throughput(Callback):
         if trainer.global_step > 1:
             self.texts += len(batch.classes) * trainer.world_size
             self.seconds += self.clock() - self.last
-            pl_module.log("texts_per_second", self.texts / self.seconds, prog_bar=True)
+            if is_shown(trainer, trainer.global_step):
+                pl_module.log("texts_per_second", self.texts / self.seconds, prog_bar=True)
+
+
+def is_shown(trainer: Trainer, step: int) -> bool:
+    """Whether anybody reads what is logged of a step, counted from 1: the curves do of some, a bar
+    of each. Lightning takes as long to log a number as a small layer to compute."""
+    every: int = trainer.log_every_n_steps  # type: ignore[attr-defined]
+    return trainer.progress_bar_callback is not None or step % every == 0
 
 
 class Steps(Callback):
