@@ -26,6 +26,7 @@ from loraexp.sweeps.packs import packs, shared, why_apart
 from loraexp.sweeps.sweep_folder import Sweep
 from loraexp.training.callbacks import prefix_cache
 from loraexp.training.packs.lockstep import Member, Pack
+from loraexp.training.packs.network import PackNetwork
 
 GRID = [
     *("lora.rank=1,3", "optim.lr=1e-3,1e30", "seed=0,1", "lora.dropout=0.1"),
@@ -133,6 +134,31 @@ def test_frozen_blocks_are_computed_once_for_all(
         assert train(tmp_path / folder, *words, "logger=csv", more)[0] == 0
         assert len(filled) == fills  # of train and validation texts
     check_same(runs(tmp_path / "packed"), runs(tmp_path / "alone"))
+
+
+def test_a_tuned_sweep_finds_the_same_rates_in_packs(tmp_path: Path) -> None:
+    words = ["lora.rank=1,2", "seed=0,1", "tune=lr", "tune.most=3", "trainer.max_epochs=1", "-m"]
+    found = []
+    for folder, more in (("packed", "pack.width=4"), ("alone", "pack.width=1")):
+        (tmp_path / folder).mkdir()
+        assert train(tmp_path / folder, *words, more)[0] == 0
+        found.append({name for name, run in runs(tmp_path / folder).items() if run.finished})
+    assert found[0] == found[1]
+    trials = [RunFolder(p) for p in (tmp_path / "packed" / "outputs" / "train").iterdir()]
+    assert sum(run.tried for run in trials) >= 6
+
+
+def test_what_does_not_fit_into_memory_at_once_is_done_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def short(self: PackNetwork, texts: dict[int, Any], stream: Any = None) -> Any:
+        raise MemoryError
+
+    monkeypatch.setattr(PackNetwork, "logits", short)
+    status, _, said = train(tmp_path, "seed=0,1", "trainer.max_epochs=1", "-m", "pack.width=2")
+    assert status == 0
+    assert said.count("not in a pack: all of them do not fit into memory at once") == 2
+    assert {run.record().pack for run in runs(tmp_path).values()} == {1}
 
 
 def test_a_run_that_another_process_holds_is_done_afterwards(tmp_path: Path) -> None:

@@ -185,7 +185,10 @@ class Pack:
             began = time.monotonic()
             try:
                 self.backward(some) if backward else self.logits(some, *modes)
-            except (RuntimeError, MemoryError) as error:  # as when memory is short
+            except (torch.OutOfMemoryError, MemoryError):
+                for member in some:
+                    member.answer = Apart("all of them do not fit into memory at once")
+            except RuntimeError as error:  # of one or of all: each run says it
                 for member in some:
                     member.answer = error
             share = (time.monotonic() - began) / sum(member.places for member in some)
