@@ -39,7 +39,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--ranks", type=int, nargs="+", default=RANKS)
     parser.add_argument("--precision", default="auto")
-    parser.add_argument("--peft", action=argparse.BooleanOptionalAction, default=True)
+    parser.add_argument("--without", nargs="*", default=(), help="ways that are left out")
     options = parser.parse_args()
     runs = [*product(options.ranks, RATES, SEEDS)]
     many = cores()
@@ -66,9 +66,9 @@ def main() -> None:
             file.write_text(json.dumps(of_peft(Path(folder), some, options.precision)))
         command = [sys.executable, str(SCRIPT)]
         out = str(Path(folder) / "scores.json")
-        if options.peft:
-            ways["peft, a process a run"] = [[*command, str(file), out] for file in files[:-1]]
-            ways["peft, one process"] = [[*command, str(files[-1]), out]]
+        ways["peft, a process a run"] = [[*command, str(file), out] for file in files[:-1]]
+        ways["peft, one process"] = [[*command, str(files[-1]), out]]
+        ways = {way: ways[way] for way in ways if way not in options.without}
         seconds |= {way: [] for way in ways}
         for _ in range(options.rounds):
             for way, commands in ways.items():
