@@ -90,7 +90,8 @@ def evaluate(setup: "Fitted | Evaluator", split: str) -> Evaluation:
 def measure_again(
     run: Path, split: str, data: Data | None = None, whole: bool = False
 ) -> dict[str, Any]:
-    """The metrics of one split; on the run's own data they equal its record's, to the digit.
+    """The metrics of one split; on the run's own data they equal its record's, to the digit, or of
+    one that was made in a pack to rounding.
 
     Args:
         split: one of SPLITS, or "all": every text, none split off.
