@@ -43,6 +43,18 @@ def demo() -> str:
     return f"{table}\n\nThat took {found['seconds']:.0f} seconds ({found['device']})."
 
 
+def whole_sweep() -> str:
+    parts = []
+    for found in map(stored, ("sweep", "sweep-fp32")):
+        what = f"{found['runs']} runs of `nano` on the real messages, {found['precision']}"
+        parts.append(f"{what} ({found['device']}; `make bench-sweep`):")
+        parts.append(text(drawn.sweep(found)))
+    parts.append(
+        "One after another, all train texts are measured at the end, as before; else a sample."
+    )
+    return "\n\n".join(parts)
+
+
 def rank_sweep() -> str:
     found = stored("tuning")["tuned"]
     return listing(*found["table"], *found["notes"])
@@ -115,7 +127,7 @@ def scale(part: str, keys: tuple[str, ...]) -> Callable[[], str]:
 
 TABLES: dict[str, Callable[[], str]] = {
     "demo": demo,
-    "whole_sweep": lambda: text(drawn.sweep(stored("sweep"))),
+    "whole_sweep": whole_sweep,
     "rank_sweep": rank_sweep,
     "tuned_beside_grid": tuned_beside_grid,
     "kinds": kinds,

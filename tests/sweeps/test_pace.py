@@ -21,8 +21,9 @@ AUTO = Protocol(workers=None, width=None)
 LARGE, FEW = Sizes(20_000, 200.0, 800), Sizes(20, 200.0, 800)
 
 
-def nano(seeds: int) -> list[TrainConfig]:
-    return plan(TRAIN, [f"seed=range({seeds})", "trainer.precision=fp32", "-m"]).jobs
+def nano(seeds: int, precision: str = "bf16") -> list[TrainConfig]:
+    typed = [f"trainer.precision={precision}", "trainer.accelerator=cpu"]
+    return plan(TRAIN, [f"seed=range({seeds})", *typed, "-m"]).jobs
 
 
 def numbers(
@@ -45,6 +46,10 @@ def test_a_large_sweep_has_all_cores_and_wide_packs() -> None:
     assert numbers(nano(3), LARGE) == (3, WIDEST)
 
 
+def test_packs_that_gain_nothing_are_not_made() -> None:
+    assert numbers(nano(8, "fp32"), LARGE) == (4, 1)
+
+
 def test_jobs_of_a_moment_stay_in_one_process() -> None:
     assert numbers(nano(8), FEW) == (1, 1)
 
@@ -65,14 +70,17 @@ def test_jobs_of_several_processes_each_have_no_others_beside_them() -> None:
     assert numbers(configs, LARGE)[0] == 1
 
 
-def test_little_memory_makes_packs_narrow(monkeypatch: pytest.MonkeyPatch) -> None:
-    widths = []
-    for memory in (10**8, 4 * 10**9, 10**11):
+def test_little_memory_makes_fewer_workers_and_narrow_packs(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    found = []
+    for memory in (10**8, 2 * 10**9, 8 * 10**9, 10**11):
         monkeypatch.setattr(pace, "machine_memory", lambda memory=memory: memory)
-        widths.append(numbers(nano(8), LARGE)[1])
-    assert widths == sorted(widths)
-    assert (widths[0], widths[-1]) == (1, WIDEST)
-    assert 1 < (widths[1] or 0) < WIDEST
+        found.append(numbers(nano(8), LARGE))
+    workers, widths = zip(*found, strict=True)
+    assert (workers[0], workers[-1], widths[0], widths[-1]) == (1, 4, 1, WIDEST)
+    assert 1 < workers[1] < 4
+    assert 1 < widths[2] < WIDEST
 
 
 @pytest.mark.slow
@@ -85,7 +93,7 @@ def test_what_a_step_keeps_is_not_underestimated(tokens: int) -> None:
     from loraexp.training.packs.network import PackNetwork
 
     width = 6
-    networks = [build_model(config, ("a", "b")).network for config in nano(width)]
+    networks = [build_model(config, ("a", "b")).network for config in nano(width, "fp32")]
     pack = PackNetwork(networks[0])
     for number, network in enumerate(networks):
         pack.add(number, network)
@@ -97,7 +105,7 @@ def test_what_a_step_keeps_is_not_underestimated(tokens: int) -> None:
         [F.cross_entropy(own, torch.zeros(8).long()) for own in logits.values()]
     )
     measured = (peak_memory_bytes("cpu") - before) / width
-    foretold = kept(nano(1)[0], tokens)
+    foretold = kept(nano(1, "fp32")[0], tokens)
     assert measured <= foretold <= 6 * measured
 
 

@@ -17,6 +17,7 @@ from loraexp.sweeps.jobs import Sizes
 LEAST = 2e12
 WIDEST = 16  # runs in step: more gain nothing measurable on a CPU
 SPARED = 0.5  # of the memory, for all that is not counted here
+PROCESS = 4e8  # bytes of a worker before it reads a base
 CHARACTERS = 4  # of a token, in English
 
 
@@ -29,15 +30,33 @@ def decided(
     Args:
         sizes: of the data of each config, by its repr.
     """
+
+    def fitting(workers: int) -> int:
+        """Runs of a worker, where there are so many."""
+        return min(room(config, sizes[repr(config.data)], workers) for config in configs)
+
     small = sum(work(config, sizes[repr(config.data)]) for config in configs) < LEAST
     workers, width = protocol.workers, protocol.width
     if workers is None:
         single = small or protocol.search or any(config.trainer.devices > 1 for config in configs)
-        workers = 1 if single else min(machine(), len(configs))
+        most = 1 if single else min(machine(), len(configs))
+        workers = next((n for n in range(most, 1, -1) if fitting(n) >= 1), 1)
     if width is None:
-        fitting = (room(config, sizes[repr(config.data)], workers) for config in configs)
-        width = 1 if small or protocol.search else max(1, min(WIDEST, *fitting))
+        pays = all(map(is_bound_by_steps, configs)) and not (small or protocol.search)
+        width = max(1, min(WIDEST, fitting(workers))) if pays else 1
     return replace(protocol, workers=workers, width=width)
+
+
+def is_bound_by_steps(config: TrainConfig) -> bool:
+    """Whether a step costs by its operations more than by their size, as in bf16 or on a GPU. On a
+    CPU in float32 it does not: packs were no faster there, and runs alone are the same to the bit.
+    """
+    return hardware.uses_gpu(config.trainer.accelerator) or is_short(config)
+
+
+def is_short(config: TrainConfig) -> bool:
+    wanted, accelerator = config.trainer.precision, config.trainer.accelerator
+    return hardware.pick_precision(wanted, accelerator) == "bf16"
 
 
 def machine() -> int:
@@ -58,7 +77,7 @@ def room(config: TrainConfig, sizes: Sizes, workers: int) -> int:
     """Runs like this whose largest batches fit into a worker's part of the memory at once."""
     whole = hardware.gpu_memory(config.trainer.accelerator)
     own = whole or (machine_memory() or 0) // workers
-    base = 4 * base_numbers(config.model)
+    base = PROCESS + 4 * base_numbers(config.model)
     tokens = int(min(sizes.longest / CHARACTERS, limit(config)))
     return int((SPARED * own - base) // kept(config, tokens))
 
@@ -67,8 +86,7 @@ def kept(config: TrainConfig, tokens: int) -> int:
     """Bytes that a step keeps for its gradients where every text has so many tokens, about: a
     block's residual stream and what its norms, products, attention and gelu read again."""
     model, texts = config.model, config.data.batch_size
-    short = hardware.pick_precision(config.trainer.precision, config.trainer.accelerator) == "bf16"
-    size = 2 if short else 4
+    size = 2 if is_short(config) else 4
     a_token = model.d_model * (4 * 4 + 12 * size) + model.n_head * tokens * size
     return texts * tokens * model.n_layer * a_token
 
