@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from loraexp.config.schema import TrainConfig
+from loraexp.sweeps.packed_check import compared
 from loraexp.training.run import train
 
 
@@ -26,3 +27,19 @@ def test_gpu_run_agrees_with_the_cpu_run(
     for split in ("train", "validation", "test"):
         left, right = on_cpu.metrics[split]["loss"], on_gpu.metrics[split]["loss"]
         assert left == pytest.approx(right, abs=tolerance)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here; make test-gpu where one is")
+def test_runs_in_step_on_a_gpu_are_those_alone(small: TrainConfig) -> None:
+    settings = replace(small.trainer, accelerator="gpu")
+    lora = replace(small.lora, dropout=0.1)
+    configs = [
+        replace(small, trainer=settings, lora=replace(lora, rank=rank), seed=seed)
+        for rank in (2, 4)
+        for seed in (0, 1)
+    ]
+    for run in compared(configs, len(configs)):
+        assert run.pack == len(configs)
+        assert run.apart <= 1e-3
+        assert run.others == 0
