@@ -36,8 +36,7 @@ def numbers(
 @pytest.fixture(autouse=True)
 def machine(monkeypatch: pytest.MonkeyPatch) -> None:
     """Four cores and 32 GB, no GPU."""
-    monkeypatch.setattr(pace, "cores", lambda: 4)
-    monkeypatch.setattr(pace, "visible_gpus", lambda environment: [])
+    monkeypatch.setattr(pace, "machine", lambda: 4)
     monkeypatch.setattr(pace, "machine_memory", lambda: 32 * 10**9)
 
 

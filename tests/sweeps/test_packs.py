@@ -1,6 +1,7 @@
 """pack.width=N: runs of a sweep in step leave what each leaves alone, whatever cuts them short."""
 
 import csv
+import logging
 import os
 import signal
 import subprocess
@@ -8,7 +9,7 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import pytest
 import torch
@@ -161,22 +162,41 @@ def test_what_does_not_fit_into_memory_at_once_is_done_alone(
     assert {run.record().pack for run in runs(tmp_path).values()} == {1}
 
 
+class Release(logging.Handler):
+    """Lets a process go on when it is said that its run is not done in the pack."""
+
+    def __init__(self, stdin: IO[str]) -> None:
+        super().__init__()
+        self.stdin = stdin
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if "not in a pack" in record.getMessage():
+            self.stdin.close()
+
+
 def test_a_run_that_another_process_holds_is_done_afterwards(tmp_path: Path) -> None:
     words, names = ["seed=0,1", "trainer.max_epochs=1"], tmp_path / "names"
     names.mkdir()
     code = (
-        "import sys,time; from loraexp.runs.run_folder import RunFolder; from pathlib import Path\n"
-        "with RunFolder(Path(sys.argv[1])).held(): print('held', flush=True); time.sleep(4)"
+        "import select,sys; from loraexp.runs.run_folder import RunFolder; from pathlib import Path\n"
+        "with RunFolder(Path(sys.argv[1])).held(): print('held', flush=True); select.select([sys.stdin], [], [], 60)"
     )
     train(names, *words[1:], "seed=1")
     (name,) = runs(names)
     held = tmp_path / "outputs" / "train" / name
     with subprocess.Popen(
-        [sys.executable, "-c", code, str(held)], stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", code, str(held)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
     ) as process:
+        assert process.stdin is not None
         assert process.stdout is not None
         assert process.stdout.readline() == "held\n"
+        release = Release(process.stdin)
+        logging.getLogger("loraexp").addHandler(release)
         status, _, said = train(tmp_path, *words, "-m", "pack.width=2")
+        logging.getLogger("loraexp").removeHandler(release)
     assert status == 0
     assert "is done alone, not in a pack" in said
     assert all(run.finished for run in runs(tmp_path).values())
@@ -226,6 +246,10 @@ def test_verify_packed_shows_how_far_runs_are_apart(tmp_path: Path) -> None:
     assert len(rows) == 2
     assert all(row[1] == "2" and float(row[3]) <= 1e-5 and row[4] == "0" for row in rows)
     assert not [*tmp_path.iterdir()]
+    status, _, said = command(
+        tmp_path, "verify_packed", *words, "search.trials=2", "lora.rank=1,2", "-m"
+    )
+    assert (status, "takes a plain sweep: leave out search.trials" in said) == (2, True)
 
 
 @pytest.mark.slow

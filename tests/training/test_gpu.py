@@ -9,11 +9,15 @@ from loraexp.config.schema import TrainConfig
 from loraexp.sweeps.packed_check import compared
 from loraexp.training.run import train
 
+pytestmark = [
+    pytest.mark.gpu,
+    pytest.mark.skipif(
+        not torch.cuda.is_available(),
+        reason="no GPU here; on a machine that has one: make test-gpu",
+    ),
+]
 
-@pytest.mark.gpu
-@pytest.mark.skipif(
-    not torch.cuda.is_available(), reason="no GPU here; on a machine that has one: make test-gpu"
-)
+
 @pytest.mark.filterwarnings("ignore::DeprecationWarning:torch")  # its compiler's, of itself
 @pytest.mark.parametrize("compiled", [False, True])
 @pytest.mark.parametrize(("precision", "tolerance"), [("fp32", 1e-3), ("bf16", 5e-2)])
@@ -29,8 +33,6 @@ def test_gpu_run_agrees_with_the_cpu_run(
         assert left == pytest.approx(right, abs=tolerance)
 
 
-@pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here; make test-gpu where one is")
 def test_runs_in_step_on_a_gpu_are_those_alone(small: TrainConfig) -> None:
     settings = replace(small.trainer, accelerator="gpu")
     lora = replace(small.lora, dropout=0.1)

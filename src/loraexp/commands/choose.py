@@ -5,6 +5,7 @@ import sys
 from loraexp.config.choice import ChooseConfig
 from loraexp.errors import UserError
 from loraexp.runtime.escape import printable
+from loraexp.runtime.shares import machine
 from loraexp.sweeps.grid import number_or_auto
 from loraexp.sweeps.plan import check_devices
 
@@ -12,13 +13,9 @@ from loraexp.sweeps.plan import check_devices
 def run(config: ChooseConfig) -> None:
     if (config.runs is None) == (config.minutes is None):
         raise UserError("choose needs one budget: runs=24 or minutes=10")
-    asked = number_or_auto("workers", config.workers)
-    check_devices(asked or 1, config.trainer)
-    from loraexp.sweeps.choosing import choose  # torch: once a mistake would be told
-    from loraexp.sweeps.pace import machine
-
-    workers = asked or machine()
+    workers = number_or_auto("workers", config.workers) or machine()
     check_devices(workers, config.trainer)
+    from loraexp.sweeps.choosing import choose  # torch: once a mistake would be told
 
     decided = choose(config, workers)
     print(*map(printable, decided.lines), sep="\n")

@@ -24,11 +24,13 @@ def run_sweep(planned: Plan) -> bool:
     """Train every job both ways, in a folder that is gone afterwards, and show the differences.
 
     Raises:
-        UserError: of the first job that could not run, or none that can be packed.
+        UserError: of the first job that could not run, or a sweep that plans its own jobs.
     """
     from loraexp.sweeps.jobs import check_jobs  # torch: not at start
     from loraexp.sweeps.packed_check import compared
 
+    if asked := planned.protocol.asked:
+        raise UserError(f"verify_packed takes a plain sweep: leave out {asked}")
     check_jobs(planned.jobs)
     runs = [*compared(planned.jobs, planned.protocol.width or len(planned.jobs))]
     rows = [

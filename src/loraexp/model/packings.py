@@ -14,6 +14,11 @@ from loraexp.model.packing import Packing
 Stream = Callable[[int], AbstractContextManager[None]]
 
 
+def drawing(stream: Stream | None, number: int) -> AbstractContextManager[None]:
+    """Draw random numbers from a stream, if there is one."""
+    return nullcontext() if stream is None else stream(number)
+
+
 @dataclass(frozen=True)
 class Packings:
     """Packings whose rows stand one after another.
@@ -50,8 +55,7 @@ class Packings:
         return runs
 
     def drawing(self, part: int) -> AbstractContextManager[None]:
-        """Draw from the stream of a part."""
-        return nullcontext() if self.stream is None else self.stream(part)
+        return drawing(self.stream, part)
 
     def joined(self, lasts: Sequence[Tensor]) -> Tensor:
         """Rows of each part, counted from its first one, as rows of all."""

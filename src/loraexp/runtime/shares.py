@@ -13,6 +13,11 @@ def share(number: int, of: int, environment: Mapping[str, str]) -> dict[str, str
     return own
 
 
+def machine() -> int:
+    """Processes that this machine has a GPU, or else a core, for."""
+    return len(visible_gpus(os.environ)) or cores()
+
+
 def cores() -> int:
     """That this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

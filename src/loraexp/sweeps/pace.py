@@ -2,14 +2,13 @@
 it: from the jobs and from how large the machine is, never from how busy it is, for both decide the
 last bits of an adapter."""
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from loraexp.config.schema import TrainConfig
 from loraexp.runs.memory import base_numbers, machine_memory
 from loraexp.runtime import hardware
-from loraexp.runtime.shares import cores, visible_gpus
+from loraexp.runtime.shares import machine
 from loraexp.sweeps.grid import Protocol
 from loraexp.sweeps.jobs import Sizes
 
@@ -57,11 +56,6 @@ def is_bound_by_steps(config: TrainConfig) -> bool:
 def is_short(config: TrainConfig) -> bool:
     wanted, accelerator = config.trainer.precision, config.trainer.accelerator
     return hardware.pick_precision(wanted, accelerator) == "bf16"
-
-
-def machine() -> int:
-    """Processes that a machine has a core or a GPU for."""
-    return len(visible_gpus(os.environ)) or cores()
 
 
 def work(config: TrainConfig, sizes: Sizes) -> float:

@@ -12,7 +12,7 @@ from loraexp.adapters.counts import in_head
 from loraexp.model.classifier import GPT2Classifier
 from loraexp.model.gpt2 import GPT2
 from loraexp.model.packing import Packing
-from loraexp.model.packings import Packings, Stream
+from loraexp.model.packings import Packings, Stream, drawing
 
 Texts = tuple[Tensor, Tensor]  # tokens (B, T) and lengths (B,)
 
@@ -66,13 +66,13 @@ class PackNetwork:
         """
         if len(texts) == 1:
             ((number, own),) = texts.items()
-            with Packings((), stream).drawing(number):
+            with drawing(stream, number):
                 return {number: self.networks[number](*own)}
         begun: dict[int, list[Begun]] = defaultdict(list)
         for number, own in texts.items():
             network = self.networks[number]
             tokens, packing, last = network.packed(*own, network.pooling)
-            with Packings((), stream).drawing(number):
+            with drawing(stream, number):
                 first, x = network.begun(tokens, packing, last)
             begun[first].append((number, packing, last, x))
         self.trunk.train(any(self.networks[number].training for number in texts))
