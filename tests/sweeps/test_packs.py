@@ -178,8 +178,12 @@ def test_a_run_that_another_process_holds_is_done_afterwards(tmp_path: Path) -> 
     words, names = ["seed=0,1", "trainer.max_epochs=1"], tmp_path / "names"
     names.mkdir()
     code = (
-        "import select,sys; from loraexp.runs.run_folder import RunFolder; from pathlib import Path\n"
-        "with RunFolder(Path(sys.argv[1])).held(): print('held', flush=True); select.select([sys.stdin], [], [], 60)"
+        "import select, sys\n"
+        "from pathlib import Path\n"
+        "from loraexp.runs.run_folder import RunFolder\n"
+        "with RunFolder(Path(sys.argv[1])).held():\n"
+        "    print('held', flush=True)\n"
+        "    select.select([sys.stdin], [], [], 60)\n"
     )
     train(names, *words[1:], "seed=1")
     (name,) = runs(names)
