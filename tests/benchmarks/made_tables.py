@@ -45,7 +45,7 @@ def demo() -> str:
 
 def whole_sweep() -> str:
     parts = []
-    for found in map(stored, ("sweep", "sweep-fp32")):
+    for found in map(stored, ("sweep", "sweep-fp32", "sweep-zen4")):
         what = f"{found['runs']} runs of `nano` on the real messages, {found['precision']}"
         parts.append(f"{what} ({found['device']}; `make bench-sweep`):")
         parts.append(text(drawn.sweep(found)))

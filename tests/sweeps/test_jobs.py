@@ -36,7 +36,12 @@ def test_a_process_of_its_own_leaves_what_this_one_does(job: Job, tmp_path: Path
     other = replace(job.config, output_dir=str(tmp_path / "other"))
     sweep = Sweep(tmp_path / "other" / "sweeps" / "a")
     sweep.plan([RunFolder.of(other).path])
-    command = [sys.executable, "-m", "loraexp.sweeps.worker", str(Job(sweep, 0, other).write())]
+    command = [
+        sys.executable,
+        "-m",
+        "loraexp.sweeps.launchers.worker",
+        str(Job(sweep, 0, other).write()),
+    ]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     ended = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=120)
     assert (ended.returncode, ended.stdout) == (0, "")

@@ -3,7 +3,7 @@ None of them is a key of a run: no name, record or card has it."""
 
 from dataclasses import dataclass, fields
 
-from loraexp.config.keys import FLOAT32, key, seed_key, workers_key
+from loraexp.config.keys import FLOAT32, key, one_of, seed_key, workers_key
 from loraexp.config.schema import TrainConfig
 
 
@@ -63,6 +63,46 @@ class Pack:
 
 
 @dataclass
+class Launcher:
+    """Who does the jobs of a sweep; all share the folder `output_dir`, which must be one that every
+    machine reaches."""
+
+    name: str = one_of(
+        "local",
+        "local (processes of this machine: `workers`)",
+        "slurm (an array of jobs, by submitit)",
+        "ray (tasks of a cluster)",
+    )
+    wait: bool = key(
+        True, "false: give the prompt back; `sweep status`, resume and cancel see to it"
+    )
+    at_once: int | None = key(
+        None,
+        "packs that are queued or at work; null: 256, as many as cores where they are here",
+        least=1,
+    )
+    cpus: int = key(1, "cores of a pack", least=1, most=1024)
+    gpus: int = key(
+        0, "GPUs of a pack; trainer.devices of a run that takes several", most=64, least=0
+    )
+    memory_gb: float | None = key(None, "memory of a pack; null: the cluster's default", above=0)
+    minutes: int = key(
+        240, "slurm: time of a pack; one that takes longer goes on in another", least=1
+    )
+    requeues: int = key(20, "slurm: how often a pack may run into that limit", least=0)
+    partition: str | None = key(None, "slurm: partition")
+    account: str | None = key(None, "slurm: account")
+    constraint: str | None = key(None, "slurm: features that a node must have")
+    setup: str | None = key(
+        None, "slurm: shell that runs before a pack, as 'module load x'", text=True
+    )
+    cluster: str = one_of(
+        "slurm", "slurm", "local (the same engine, with processes of this machine)", lead="slurm: "
+    )
+    address: str = key("auto", "ray: of its head, auto (the cluster this machine is of) or local")
+
+
+@dataclass
 class SweepConfig(TrainConfig):
     """loraexp train"""
 
@@ -75,6 +115,7 @@ class SweepConfig(TrainConfig):
     search: Search = key(Search(), "")
     pack: Pack = key(Pack(), "")
     workers: str = workers_key("auto")
+    launcher: Launcher = key(Launcher(), "")
 
     def run(self) -> TrainConfig:
         """What is a run's of it."""

@@ -15,13 +15,14 @@ from loraexp.errors import UserError
 from loraexp.records.record import Failure, by_loss
 from loraexp.runs.run_folder import RunFolder
 from loraexp.runtime.endings import Ended
+from loraexp.runtime.escape import printable
 from loraexp.sweeps.live.watch import Watch, watching
 from loraexp.sweeps.outcome import show_search, show_sweep
 from loraexp.sweeps.plan import TRAIN, Plan, typed
 from loraexp.sweeps.sweep_folder import TRIALS, Sweep
 
 if TYPE_CHECKING:
-    from loraexp.sweeps.workers import Doing
+    from loraexp.sweeps.launchers.crew import Doing
 
 
 def run_sweep(planned: Plan) -> bool:
@@ -30,22 +31,40 @@ def run_sweep(planned: Plan) -> bool:
     Raises:
         UserError: of the first job that could not run.
     """
+    from loraexp.sweeps.driving import driven, in_background, keep_command
     from loraexp.sweeps.jobs import check_jobs  # torch: not at start
+    from loraexp.sweeps.launchers.crew import check_launcher, crew
     from loraexp.sweeps.pace import decided
-    from loraexp.sweeps.workers import crew
 
+    check_launcher(planned.protocol.launcher)
     plan = decided(planned.protocol, planned.jobs, check_jobs(planned.jobs))
     planned = replace(planned, protocol=plan)
     assert planned.sweep is not None
     if plan.search:
         from loraexp.sweeps.search import folder_of, search  # optuna: not at start
 
-        with watching(planned, folder_of(planned)) as watch, crew(plan, watch) as doing:
+        folder = folder_of(planned)
+        with watching(planned, folder) as watch, crew(plan, watch, folder) as doing:
             sweep = search(planned, watch, doing)
         return show_search(sweep)
     sweep = Sweep(planned.sweep)
+    if not plan.launcher.wait:
+        keep_command(sweep.folder, planned)
+        print(*map(printable, in_background(sweep.folder)), sep="\n")
+        return True
+    with driven(sweep.folder):
+        return drive(planned, sweep)
+
+
+def drive(planned: Plan, sweep: Sweep) -> bool:
+    """Do a sweep's jobs, those that are done already included, and show its table."""
+    from loraexp.sweeps.driving import keep_command
+    from loraexp.sweeps.launchers.crew import crew
+
+    plan = planned.protocol
+    keep_command(sweep.folder, planned)
     sweep.plan([RunFolder.of(config).path for config in planned.jobs])
-    with watching(planned, sweep.folder) as watch, crew(plan, watch) as doing:
+    with watching(planned, sweep.folder) as watch, crew(plan, watch, sweep.folder) as doing:
         do_all(planned, sweep, watch, doing)
     plain = not (planned.by_hydra or planned.protocol.tune or planned.protocol.seeds)
     return show_sweep(sweep, planned.overrides if plain else ())

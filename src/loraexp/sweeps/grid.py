@@ -4,7 +4,7 @@ import itertools
 import math
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from hydra.core.override_parser.types import Override
@@ -13,7 +13,7 @@ from omegaconf import DictConfig
 from loraexp.config.compose import to_typed
 from loraexp.config.keys import Verb
 from loraexp.config.overrides import MOST_JOBS, cannot_read, line, parsed, values
-from loraexp.config.sweep import Search, Seeds, SweepConfig, Tune
+from loraexp.config.sweep import Launcher, Search, Seeds, SweepConfig, Tune
 from loraexp.errors import UserError
 from loraexp.sweeps.space import check_space, ends
 
@@ -36,6 +36,7 @@ class Protocol:
         fixed: what all settings of a search share, as typed.
         workers: processes that do the jobs; None: as suits them.
         width: jobs that one of them does in step; None: as suits them.
+        launcher: whose processes they are.
     """
 
     tune: Tune | None = None
@@ -46,6 +47,7 @@ class Protocol:
     fixed: Sequence[str] = ()
     workers: int | None = 1
     width: int | None = 1
+    launcher: Launcher = field(default_factory=Launcher)
 
     @property
     def asked(self) -> str | None:
@@ -67,10 +69,20 @@ def protocol_of(verb: Verb, config: DictConfig) -> Protocol:
     seeds: Seeds | None = to_typed(config.seeds) if config.seeds else None
     search: Search = to_typed(config.search)
     workers = number_or_auto("workers", config.workers)
+    launcher: Launcher = to_typed(config.launcher)
+    if workers and launcher.name != "local":
+        raise UserError(
+            f"workers={workers} is for launcher=local; launcher={launcher.name} has "
+            "launcher.at_once"
+        )
     width = number_or_auto("pack.width", config.pack.width)
+    if search.trials is not None and not launcher.wait:
+        raise UserError(
+            "launcher.wait=false is not for a search; the same command goes on with one"
+        )
     if search.trials is None:
         looks = looks_of(seeds) if seeds else None
-        return Protocol(tune, seeds=looks, workers=workers, width=width)
+        return Protocol(tune, seeds=looks, workers=workers, width=width, launcher=launcher)
     if tune or seeds:
         word = "tune" if tune else "seeds"
         raise UserError(f"search.trials plans rates and seeds itself: leave out {word}")
@@ -81,7 +93,7 @@ def protocol_of(verb: Verb, config: DictConfig) -> Protocol:
             f"search.pruner={search.pruner} needs workers=1, got {config.workers}: it compares a "
             "run with those before it"
         )
-    return Protocol(search=search, workers=workers, width=width)
+    return Protocol(search=search, workers=workers, width=width, launcher=launcher)
 
 
 def number_or_auto(key: str, typed: Any) -> int | None:

@@ -132,7 +132,7 @@ def launch(job: Job, watch: Watch, pruning: Any = None) -> Record | Trial | Fail
 
 def do_elsewhere(job: Job) -> Record | Trial | Failure:
     """In a process of its own; it shows in the run's folder what came of it."""
-    command = [sys.executable, "-m", "loraexp.sweeps.worker", str(job.write())]
+    command = [sys.executable, "-m", "loraexp.sweeps.launchers.worker", str(job.write())]
     process = subprocess.Popen(command)
     try:
         status = process.wait()

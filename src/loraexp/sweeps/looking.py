@@ -9,10 +9,10 @@ from loraexp.runs.run_folder import RunFolder
 from loraexp.stats.looks import Looks, decide, racing
 from loraexp.stats.significance import Correct
 from loraexp.sweeps.jobs import Job
+from loraexp.sweeps.launchers.crew import Doing
 from loraexp.sweeps.live.watch import Watch
 from loraexp.sweeps.sweep_folder import Sweep
 from loraexp.sweeps.tuning import by_arm
-from loraexp.sweeps.workers import Doing
 
 log = logging.getLogger("loraexp")
 

@@ -1,20 +1,26 @@
 """How many processes do a sweep's jobs, and how many jobs each does in step, where nobody has typed
-it: from the jobs and from how large the machine is, never from how busy it is, for both decide the
-last bits of an adapter."""
+it: from the jobs and from how large the machine is, and for a long sweep from what was measured
+once on it; never from how busy it is, for both decide the last bits of an adapter."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
+
+import pooch
 
 from loraexp.config.schema import TrainConfig
 from loraexp.runs.memory import base_numbers, machine_memory
 from loraexp.runtime import hardware
 from loraexp.runtime.shares import machine
+from loraexp.sweeps.calibration import Way, fastest
 from loraexp.sweeps.grid import Protocol
 from loraexp.sweeps.jobs import Sizes
 
 # Products and sums of a sweep that one core has done before a second process has started.
 LEAST = 2e12
+LONG = 30 * LEAST  # of a sweep that is worth half a minute to find out how it is done fastest
 WIDEST = 16  # runs in step: more gain nothing measurable on a CPU
+WAVE = 4  # settings that a search tries at a time on a cluster
 SPARED = 0.5  # of the memory, for all that is not counted here
 PROCESS = 4e8  # bytes of a worker before it reads a base
 CHARACTERS = 4  # of a token, in English
@@ -23,8 +29,8 @@ CHARACTERS = 4  # of a token, in English
 def decided(
     protocol: Protocol, configs: Sequence[TrainConfig], sizes: Mapping[str, Sizes]
 ) -> Protocol:
-    """The protocol with numbers in place of `auto`. A search has one worker: what it draws depends
-    on their number.
+    """The protocol with numbers in place of `auto`. A search has one worker, unless a cluster does
+    it: what it draws depends on their number.
 
     Args:
         sizes: of the data of each config, by its repr.
@@ -34,7 +40,13 @@ def decided(
         """Runs of a worker, where there are so many."""
         return min(room(config, sizes[repr(config.data)], workers) for config in configs)
 
-    small = sum(work(config, sizes[repr(config.data)]) for config in configs) < LEAST
+    launcher = protocol.launcher
+    if launcher.name != "local":  # of its machines nothing is known here
+        wave = max(2, launcher.at_once or WAVE) if protocol.search else 1
+        wide = WIDEST if launcher.gpus and not protocol.search else 1
+        return replace(protocol, workers=wave, width=protocol.width or wide)
+    work_of_all = sum(work(config, sizes[repr(config.data)]) for config in configs)
+    small = work_of_all < LEAST
     workers, width = protocol.workers, protocol.width
     if workers is None:
         single = small or protocol.search or any(config.trainer.devices > 1 for config in configs)
@@ -43,7 +55,18 @@ def decided(
     if width is None:
         pays = all(map(is_bound_by_steps, configs)) and not (small or protocol.search)
         width = max(1, min(WIDEST, fitting(workers))) if pays else 1
+    free = protocol.workers is protocol.width is None and not protocol.search
+    if free and work_of_all > LONG and not hardware.uses_gpu(configs[0].trainer.accelerator):
+        way = fastest(
+            Way(workers, width), longest(configs, sizes), Path(pooch.os_cache("loraexp")) / "speed"
+        )
+        workers, width = way.workers, way.width
     return replace(protocol, workers=workers, width=width)
+
+
+def longest(configs: Sequence[TrainConfig], sizes: Mapping[str, Sizes]) -> TrainConfig:
+    """The run that takes most."""
+    return max(configs, key=lambda config: work(config, sizes[repr(config.data)]))
 
 
 def is_bound_by_steps(config: TrainConfig) -> bool:

@@ -14,9 +14,9 @@ from loraexp.records.record import Record
 from loraexp.runs.run_folder import RunFolder
 from loraexp.sweeps.grid import Protocol
 from loraexp.sweeps.jobs import Job
+from loraexp.sweeps.launchers.crew import crew
 from loraexp.sweeps.live.watch import Unseen
 from loraexp.sweeps.sweep_folder import Sweep
-from loraexp.sweeps.workers import crew
 
 
 @dataclass(frozen=True)

@@ -74,7 +74,9 @@ def shared(config: TrainConfig) -> str:
 
 
 def do_together(
-    jobs: Sequence[Job], steps: Callable[[Job], Any], ended: Callable[[Job, Outcome], None]
+    jobs: Sequence[Job],
+    steps: Callable[[Job], Any] = lambda job: None,
+    ended: Callable[[Job, Outcome], None] = lambda job, outcome: None,
 ) -> list[Job]:
     """Do jobs in step; returns those that turned out to be for doing alone.
 

@@ -103,6 +103,8 @@ def plan(verb: Verb, arguments: list[str]) -> Plan:
     by_hydra = verb.name == "train" and (bool(hydras) or not basic)
     for word, number in (("workers", protocol.workers), ("pack.width", protocol.width)):
         check_several(word, number or 1, multirun, by_hydra)
+    if by_hydra and protocol.launcher.name != "local":
+        raise UserError(f"launcher={protocol.launcher.name}: leave out what is Hydra's own")
     for one in configs if multirun else ():
         check_devices(protocol.workers or 1, one.trainer)
     if by_hydra and protocol.asked:

@@ -7,19 +7,21 @@ from pathlib import Path
 from statistics import mean
 from tempfile import TemporaryDirectory
 
-from loraexp.config.schema import TrainConfig
+from loraexp.config.schema import Logger, TrainConfig
 from loraexp.data.splits import load_data
 from loraexp.errors import UserError
 from loraexp.records.record import Failure, Record
 from loraexp.sweeps.grid import Protocol
 from loraexp.sweeps.jobs import Job, outcome_of
+from loraexp.sweeps.launchers.crew import crew
 from loraexp.sweeps.live.watch import Unseen
 from loraexp.sweeps.sweep_folder import Sweep
-from loraexp.sweeps.workers import crew
 from loraexp.training.run import train
 
 log = logging.getLogger("loraexp")
 PROBE = 4  # batches
+RATED = 12  # of a measured speed
+QUIET = Logger(name="none")
 
 
 def seconds_a_run(arm: TrainConfig, workers: int) -> float:
@@ -36,17 +38,26 @@ def seconds_a_run(arm: TrainConfig, workers: int) -> float:
     return mean(one["load"] + scale * one["fit"] + one["evaluate"] / share for one in took)
 
 
-def probed(probe: TrainConfig, workers: int) -> list[Record]:
-    """A run of each of several workers, all at once: of those who have done one before, for one
+def texts_a_second(config: TrainConfig, workers: int, width: int) -> float:
+    """What all workers train together while each has so many runs like this one in step."""
+    trainer = replace(config.trainer, limit_batches=RATED, max_epochs=1, train_metrics="sample")
+    with TemporaryDirectory() as folder:
+        probe = replace(config, trainer=trainer, output_dir=folder, rerun=False, logger=QUIET)
+        rates = [one.texts_per_second or 0.0 for one in probed(probe, workers, width)]
+    return sum(rates) / width  # a member's seconds are its share of the pack's
+
+
+def probed(probe: TrainConfig, workers: int, width: int = 1) -> list[Record]:
+    """Runs of each of several workers, all at once: of those who have done some before, for one
     that still starts would leave its cores to the others."""
-    if workers == 1:
+    if workers == width == 1:
         return [train(probe)]
-    sweep = Sweep(Path(probe.output_dir) / "probe")
-    jobs = [Job(sweep, at, replace(probe, seed=at)) for at in range(2 * workers)]
-    with crew(Protocol(workers=workers), Unseen()) as doing:
-        doing(jobs[:workers])
-        doing(jobs[workers:])
-    outcomes = [outcome_of(job) for job in jobs[workers:]]
+    sweep, each = Sweep(Path(probe.output_dir) / "probe"), workers * width
+    jobs = [Job(sweep, at, replace(probe, seed=at)) for at in range(2 * each)]
+    with crew(Protocol(workers=workers, width=width), Unseen()) as doing:
+        doing(jobs[:each])
+        doing(jobs[each:])
+    outcomes = [outcome_of(job) for job in jobs[each:]]
     for outcome in outcomes:
         if isinstance(outcome, Failure):
             raise UserError(outcome.reason)

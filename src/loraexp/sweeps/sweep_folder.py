@@ -3,7 +3,7 @@
 import json
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from loraexp.runs.run_folder import RunFolder
 from loraexp.runtime.atomic import read_text, write_whole
 from loraexp.stats.looks import Looks
 
-PLAN, JOBS, TRIALS, LOOKS = "plan.txt", "jobs", "trials", "looks.json"
+PLAN, JOBS, TRIALS, LOOKS, GIVEN = "plan.txt", "jobs", "trials", "looks.json", "given.json"
 LONGEST = 2**16  # bytes of a path
 
 
@@ -65,6 +65,22 @@ class Sweep:
 
     def job_file(self, number: int, kind: str = JOBS) -> Path:
         return self.folder / kind / f"{number:06}.txt"
+
+    def give(self, packs: Mapping[str, Sequence[str]]) -> None:
+        """What another engine has in hand: files of jobs by its own name of their pack."""
+        write_whole(self.folder / GIVEN, json.dumps(packs) + "\n")
+
+    def given(self) -> dict[str, list[str]]:
+        """Raises:
+        UserError: a file that says something else.
+        """
+        if not os.path.lexists(self.folder / GIVEN):
+            return {}
+        try:
+            content = json.loads(read_text(self.folder, GIVEN))
+            return {str(name): [*map(str, files)] for name, files in content.items()}
+        except (OSError, ValueError, TypeError, AttributeError, RecursionError) as error:
+            raise UserError(f"{self.folder / GIVEN} is damaged: {error}") from None
 
     def from_here(self, run: Path) -> str:
         return os.path.relpath(run.resolve(), self.folder.resolve())

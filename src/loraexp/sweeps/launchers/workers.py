@@ -8,59 +8,23 @@ import os
 import subprocess
 import sys
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
-from functools import partial
 from queue import SimpleQueue
 from threading import Thread
 from typing import Any
 
 from loraexp.errors import UserError
 from loraexp.runtime.shares import share
-from loraexp.sweeps.grid import Protocol
-from loraexp.sweeps.jobs import Job, failed, launch, outcome_of
+from loraexp.sweeps.jobs import Job, failed, outcome_of
 from loraexp.sweeps.live.board import Stepped, Task
 from loraexp.sweeps.live.watch import Watch, there
-from loraexp.sweeps.packs import do_together, packs
+from loraexp.sweeps.packs import packs
 
 log = logging.getLogger("loraexp")
-Doing = Callable[[Sequence[Job]], None]  # does jobs, in any order, and comes back when all are done
 TRIES = 2  # a job whose process dies is given to another one, once
 PATIENCE = 30  # seconds for a process to tidy up before it is killed
-
-
-@contextmanager
-def crew(protocol: Protocol, watch: Watch) -> Iterator[Doing]:
-    """Who does a sweep's jobs, pack by pack: this process, or several of its own."""
-    workers, width = protocol.workers or 1, protocol.width or 1
-    if workers == 1:
-        yield partial(here, width, watch)
-        return
-    several = Workers(workers, width, watch)
-    try:
-        yield several.do
-    except BaseException:
-        several.stop()
-        raise
-    several.dismiss()
-
-
-def here(width: int, watch: Watch, jobs: Sequence[Job]) -> None:
-    """One pack after another."""
-    for pack in packs(jobs, width):
-        for job in in_step(pack, watch) if len(pack) > 1 else pack:
-            launch(job, watch)
-
-
-def in_step(pack: Sequence[Job], watch: Watch) -> list[Job]:
-    """Returns those that are to be done alone."""
-    tasks = {job.place: watch.began(job.number, job.config, job.trial) for job in pack}
-    return do_together(
-        pack,
-        lambda job: watch.steps(tasks[job.place]),
-        lambda job, outcome: watch.ended(tasks[job.place], outcome, found=False),
-    )
 
 
 @dataclass(frozen=True)
@@ -143,7 +107,7 @@ class Workers:
 
     def start(self, number: int) -> None:
         process = subprocess.Popen(
-            [sys.executable, "-m", "loraexp.sweeps.worker"],
+            [sys.executable, "-m", "loraexp.sweeps.launchers.worker"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

@@ -1,11 +1,12 @@
-"""python -m loraexp.sweeps.worker [JOB.json]: one job of a sweep in a process of its own, set up as
-that of a single run; without a file, the packs of jobs that are named on stdin, one after another.
-"""
+"""python -m loraexp.sweeps.launchers.worker [JOB.json]: one job of a sweep in a process of its own,
+set up as that of a single run; without a file, the packs of jobs that are named on stdin, one after
+another."""
 
 import json
 import logging
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -28,6 +29,21 @@ def work() -> None:
         if isinstance(stopped, Stopped):
             stopped.lost = None
         raise SystemExit(128) from None
+
+
+def work_through(files: Sequence[str]) -> None:
+    """Do the jobs of one pack, each left in its run's folder, in the process of another engine.
+
+    Raises:
+        UserError: what ends a sweep, as a full disk.
+    """
+    from loraexp.sweeps.jobs import Job, do, do_elsewhere  # torch: once a mistake would be told
+    from loraexp.sweeps.packs import do_together
+
+    begin_log()
+    jobs = [Job.read(Path(file)) for file in files]
+    for job in do_together(jobs) if len(jobs) > 1 else jobs:
+        do(job) if job.config.trainer.devices == 1 else do_elsewhere(job)
 
 
 def serve() -> None:

@@ -1,0 +1,171 @@
+"""A sweep without who typed it: its folder knows the command and who drives it, so that it goes on
+in the background, or after whatever ended the command."""
+
+import json
+import os
+import shlex
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from loraexp.errors import UserError
+from loraexp.runtime.atomic import read_text, write_whole
+from loraexp.sweeps.next_step import command
+from loraexp.sweeps.plan import TRAIN, Plan, plan
+from loraexp.sweeps.sweep_folder import Sweep
+
+COMMAND, DRIVER, LOCK, LOG = "command.json", "driver.json", ".driver", "log.txt"
+
+
+def keep_command(folder: Path, planned: Plan) -> None:
+    """What was typed, and where: `resume` does it again. Nothing of a sweep that nobody typed."""
+    if planned.overrides:
+        content = {"overrides": planned.overrides, "directory": str(Path.cwd())}
+        write_whole(folder / COMMAND, json.dumps(content, indent=1) + "\n")
+
+
+def again(folder: Path) -> Plan:
+    """The plan of a sweep that was begun, to go on in the same folder, and here.
+
+    Raises:
+        UserError: a sweep that nobody typed, another directory, or keys that there are no more.
+    """
+    content = content_of(folder / COMMAND)
+    if content is None:
+        raise UserError(f"sweep={folder}: it does not say what was typed; type that again")
+    planned = plan(TRAIN, [*map(str, content["overrides"]), "-m"])
+    assert planned.sweep is not None
+    if planned.sweep.parent.resolve() != folder.parent.resolve() and not planned.protocol.search:
+        raise UserError(
+            f"sweep={folder}: it was typed in {content['directory']}: resume it from there"
+        )
+    launcher = replace(planned.protocol.launcher, wait=True)
+    protocol = replace(planned.protocol, launcher=launcher)
+    return replace(planned, sweep=folder, protocol=protocol)
+
+
+@contextmanager
+def driven(folder: Path) -> Iterator[None]:
+    """While the block lasts this process drives the sweep, and no other does.
+
+    Raises:
+        UserError: another one does.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(folder / LOCK)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        driver = Driver.of(folder)
+        raise UserError(f"sweep={folder}: {driver or 'another process'} drives it") from None
+    try:
+        write_whole(folder / DRIVER, json.dumps({"host": socket.gethostname(), "pid": os.getpid()}))
+        yield
+    finally:
+        (folder / DRIVER).unlink(missing_ok=True)
+        lock.release()
+
+
+@dataclass(frozen=True)
+class Driver:
+    """The process that drives a sweep."""
+
+    host: str
+    pid: int
+
+    @classmethod
+    def of(cls, folder: Path) -> "Driver | None":
+        """None where nobody does, as far as is seen from this machine."""
+        content = content_of(folder / DRIVER)
+        if content is None:
+            return None
+        driver = cls(str(content["host"]), int(content["pid"]))
+        if driver.is_here:
+            try:
+                FileLock(folder / LOCK).acquire(timeout=0).lock.release()
+            except Timeout:
+                return driver
+            return None  # it was killed
+        return driver
+
+    @property
+    def is_here(self) -> bool:
+        return self.host == socket.gethostname()
+
+    def __str__(self) -> str:
+        return f"process {self.pid} of {self.host}"
+
+    def end(self) -> None:
+        """Ask it to stop, as Ctrl-C does: it takes back what it has handed over."""
+        os.kill(self.pid, signal.SIGTERM)
+
+
+def in_background(folder: Path) -> list[str]:
+    """Start a process that drives the sweep, and survives this shell; returns what to tell.
+
+    Its words are in log.txt of the folder.
+    """
+    own = [sys.executable, "-m", "loraexp", "sweep", "resume", f"sweep={folder}"]
+    with (folder / LOG).open("a") as log:
+        process = subprocess.Popen(
+            own, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+        )
+    names = ("status", "resume", "cancel")
+    lines = [command("sweep", name, f"sweep={folder}") for name in names]
+    return [
+        f"process {process.pid} drives it, and writes to {shlex.quote(str(folder / LOG))}",
+        f"How far is it, and its table:  {lines[0]}",
+        f"To go on after a kill:         {lines[1]}",
+        f"To end it:                     {lines[2]}",
+    ]
+
+
+def latest(output_dir: Path) -> Path:
+    """The sweep that was begun last.
+
+    Raises:
+        UserError: there is none.
+    """
+    found = sorted(file.parent for file in (output_dir / "sweeps").glob(f"*/{COMMAND}"))
+    if not found:
+        raise UserError(f"no sweep below {output_dir}: sweep=FOLDER names one")
+    return found[-1]
+
+
+def content_of(file: Path) -> dict[str, Any] | None:
+    """Of a file of a sweep's folder; None where there is none.
+
+    Raises:
+        UserError: a damaged one.
+    """
+    if not os.path.lexists(file):
+        return None
+    try:
+        content = json.loads(read_text(file.parent, file.name))
+        return {**content}
+    except (OSError, ValueError, TypeError, RecursionError) as error:
+        raise UserError(f"{file} is damaged: {error}") from None
+
+
+def counted(sweep: Sweep) -> str:
+    """How far a sweep is, in a line."""
+    from loraexp.runs.run_folder import RunFolder
+
+    runs = [RunFolder(path) for path in sweep.planned()]
+    finished = sum(run.finished for run in runs)
+    others = [run for run in runs if not run.finished]
+    at_work = sum(run.busy for run in others)
+    failed = sum(run.failed and not run.busy for run in others)
+    parts = [f"{finished} of {len(runs)} runs finished"]
+    parts += [f"{failed} failed"] if failed else []
+    parts += [f"{at_work} at work"] if at_work else []
+    waiting = len(others) - at_work - failed
+    return ", ".join([*parts, *([f"{waiting} to come"] if waiting else [])])

@@ -1,0 +1,138 @@
+"""A pack of jobs as an element of a SLURM array, through submitit (>= 1.5), or, with the same
+engine, as a process of this machine. submitit pickles what it hands over: here the paths of the
+jobs' files; what comes of a job is read from its run's folder, never from a pickle."""
+
+import subprocess
+from collections.abc import Collection, Sequence
+from pathlib import Path
+from typing import Any
+
+import submitit
+from submitit.core.utils import FailedSubmissionError
+
+from loraexp.config.sweep import Launcher
+from loraexp.errors import UserError
+from loraexp.runtime.shares import cores
+from loraexp.sweeps.launchers.worker import work_through
+
+MOST = 256  # packs in the queue
+TIDY = 120  # seconds before its time is over in which a pack is told so
+
+
+class Pack(submitit.helpers.Checkpointable):  # type: ignore[misc]
+    """What an element of the array does. Where it is preempted, or its time is over, submitit puts
+    it back into the queue, and its runs go on from their last epoch."""
+
+    def __call__(self, files: list[str]) -> None:
+        work_through(files)
+
+
+class Slurm:
+    """Arrays of a cluster."""
+
+    late = 30.0  # seconds in which what a node has written is seen on this machine
+
+    def __init__(self, launcher: Launcher, folder: Path) -> None:
+        self.at_once = launcher.at_once or MOST
+        self.folder = folder / "slurm"
+        self.shown = f"SLURM (logs: {self.folder})"
+        try:
+            self.executor = submitit.SlurmExecutor(self.folder, max_num_timeout=launcher.requeues)
+        except RuntimeError:  # its word for no `srun`
+            raise UserError(
+                "launcher=slurm: there is no srun on this machine; type it on a login node of the "
+                "cluster, or launcher.cluster=local"
+            ) from None
+        self.executor.update_parameters(**parameters(launcher))
+
+    def submit(self, packs: Sequence[Sequence[Path]]) -> list[str]:
+        """Raises:
+        UserError: what sbatch says of resources that there are not.
+        """
+        try:
+            with self.executor.batch():
+                jobs = [self.executor.submit(Pack(), [*map(str, files)]) for files in packs]
+            return [job.job_id for job in jobs]
+        except FailedSubmissionError as error:
+            words = [*filter(None, str(error).splitlines())][-1]
+            raise UserError(f"launcher=slurm: {words}") from None
+
+    def working(self, names: Collection[str]) -> set[str]:
+        """By squeue: its accounting need not be there, and it forgets what is over."""
+        command = ["squeue", "--me", "--noheader", "--array", "--format=%i"]
+        try:
+            said = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+        except (subprocess.SubprocessError, OSError):
+            return {*names}  # it is not there for a moment: nothing is known
+        return {*names} & {*said.stdout.split()}
+
+    def told(self, name: str) -> str:
+        return f"SLURM's job {name} ended without a result; see {self.folder}/{name}_0_log.err"
+
+    def cancel(self, names: Collection[str]) -> None:
+        if names:
+            subprocess.run(["scancel", *names], capture_output=True, check=False)
+
+    def close(self) -> None:
+        pass
+
+
+class Local:
+    """submitit's executor for one machine: what it is given begins at once."""
+
+    late = 0.0
+
+    def __init__(self, launcher: Launcher, folder: Path) -> None:
+        self.at_once = launcher.at_once or max(1, cores() // launcher.cpus)
+        self.folder = folder / "slurm"
+        self.shown = f"submitit on this machine (logs: {self.folder})"
+        self.executor = submitit.LocalExecutor(self.folder, max_num_timeout=launcher.requeues)
+        own = parameters(launcher)
+        self.executor.update_parameters(
+            timeout_min=own["time"],
+            gpus_per_node=launcher.gpus,
+            signal_delay_s=min(TIDY, 30 * own["time"]),
+            setup=own["setup"],
+        )
+        self.jobs: dict[str, Any] = {}
+
+    def submit(self, packs: Sequence[Sequence[Path]]) -> list[str]:
+        jobs = [self.executor.submit(Pack(), [*map(str, files)]) for files in packs]
+        self.jobs |= {job.job_id: job for job in jobs}
+        return [job.job_id for job in jobs]
+
+    def working(self, names: Collection[str]) -> set[str]:
+        return {name for name in names if name in self.jobs and not self.jobs[name].done()}
+
+    def told(self, name: str) -> str:
+        return f"its process ended without a result; see {self.folder}/{name}_0_log.err"
+
+    def cancel(self, names: Collection[str]) -> None:
+        for name in names:
+            if job := self.jobs.get(name):
+                job._process.terminate()  # cancel() sends SIGINT, of which a shell tells nobody
+
+    def close(self) -> None:
+        for job in self.jobs.values():
+            job._process.wait()
+
+
+def parameters(launcher: Launcher) -> dict[str, Any]:
+    """Of an sbatch script; what is null is left to the cluster."""
+    own: dict[str, Any] = {
+        "job_name": "loraexp",
+        "time": launcher.minutes,
+        "cpus_per_task": launcher.cpus,
+        "array_parallelism": launcher.at_once or MOST,
+        "signal_delay_s": TIDY,
+        "setup": [
+            *([launcher.setup] if launcher.setup else []),
+            f"export OMP_NUM_THREADS={launcher.cpus}",
+        ],
+        "partition": launcher.partition,
+        "account": launcher.account,
+        "constraint": launcher.constraint,
+        "gpus_per_node": launcher.gpus or None,
+        "mem": f"{launcher.memory_gb * 1024:.0f}MB" if launcher.memory_gb else None,
+    }
+    return {key: value for key, value in own.items() if value is not None}
