@@ -78,7 +78,7 @@ class Summary:
     def answers(self) -> list[str]:
         """What the comparison comes to; nothing where nothing is compared."""
         records = finished(self.outcomes)
-        return answers(records, varied(records), self.beside)
+        return answers(records, varied(records), self.beside) if records else []
 
     def notes(self) -> Iterator[str]:
         """What failed, and what a reader must know of the data and the base."""
