@@ -156,7 +156,11 @@ def test_the_same_run_twice_at_once_without_flock_leaves_what_one_alone_leaves(
     command = [sys.executable, without_flock.__file__, *typed]
     both = [
         subprocess.Popen(
-            command, cwd=tmp_path / "twice", stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+            command,
+            cwd=tmp_path / "twice",
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
         )
         for _ in range(2)
     ]

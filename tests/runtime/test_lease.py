@@ -1,5 +1,5 @@
-"""A lease is taken over when its holder is dead and never else, and no clock of another machine says
-when that is. Nobody waits here: to sleep is to look at once."""
+"""A lease is taken over when its holder is dead and never else, and no clock of another machine
+says when that is. Nobody waits here: to sleep is to look at once."""
 
 import os
 import sys

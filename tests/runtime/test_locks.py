@@ -97,8 +97,8 @@ def test_of_two_processes_without_flock_one_holds_and_killed_it_is_taken_over(
 
 @pytest.mark.parametrize(
     ("kind", "expected"),
-    [("nfs4", True), ("fuse.sshfs", True), ("lustre", True), ("9p", True)]
-    + [("ext4", False), ("overlay", False), ("fuseblk", False), ("tmpfs", False)],
+    [(kind, True) for kind in ("nfs4", "fuse.sshfs", "lustre", "9p")]
+    + [(kind, False) for kind in ("ext4", "overlay", "fuseblk", "tmpfs")],
 )
 def test_a_network_file_system_is_known_by_its_type(
     kind: str, expected: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -94,8 +94,9 @@ class Lease:
             if self.renew():
                 self.path.unlink(missing_ok=True)
         with self.turn:
-            self.over.set()
-            os.close(self.number)
+            if not self.over.is_set():
+                self.over.set()
+                os.close(self.number)
 
 
 def take(path: Path, patient: bool) -> Lease:
@@ -137,11 +138,12 @@ def remove(path: Path, seen: bytes, claim: Path) -> None:
     except FileExistsError:
         return
     try:
-        with suppress(FileNotFoundError, FileExistsError):  # another one's by now
+        with suppress(FileNotFoundError):  # its holder did it
             if read(path) == seen:
                 path.replace(claim)
                 if read(claim) != seen:
-                    os.link(claim, path)
+                    with suppress(OSError):  # another is there, or a system without links
+                        os.link(claim, path)
     finally:
         claim.unlink(missing_ok=True)
 
