@@ -71,7 +71,10 @@ def train(
                     plot_loss(folder.path)
                 publish(loggers, record, folder.path)
                 folder.check(folder.finished)
-                record.write(folder.path, new=True)  # last: a folder with a record is finished
+                try:  # last: a folder with a record is a finished run
+                    record.write(folder.path, new=True)
+                except FileExistsError:
+                    folder.check(done=True)
                 remove_last(config, folder)
     return record
 
