@@ -5,14 +5,19 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from loraexp.config.schema import TrainConfig
-from loraexp.runs.run_folder import RunFolder
+from loraexp.records.record import FAILED
+from loraexp.runs.run_folder import Busy, RunFolder
+from loraexp.sweeps import jobs
 from loraexp.sweeps.jobs import Job, do, launch
 from loraexp.sweeps.live.watch import Watch
 from loraexp.sweeps.sweep_folder import Sweep
+from loraexp.training.packs.lockstep import Pack
+from loraexp.training.run import train
 
 
 @pytest.fixture
@@ -51,6 +56,23 @@ def test_a_process_of_its_own_leaves_what_this_one_does(job: Job, tmp_path: Path
     assert sweep.begun() == [there.path.resolve()]
     names = {file.name for file in here.path.rglob("*")}
     assert {file.name for file in there.path.rglob("*")} == names
+
+
+def test_a_run_that_another_process_took_over_is_waited_for_alone_and_left_in_a_pack(
+    job: Job, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    turns = iter([Busy("taken over"), None])
+
+    def taken(*given: Any, **more: Any) -> Any:
+        if error := next(turns, Busy("taken over")):
+            raise error
+        return train(*given, **more)
+
+    monkeypatch.setattr(jobs, "train", taken)
+    assert do(job) == RunFolder.of(job.config).record()
+    with pytest.raises(Busy):
+        do(job, member=Pack([print]).members[0])
+    assert not (RunFolder.of(job.config).path / FAILED).exists()
 
 
 @pytest.mark.skipif(not Path("/bin/false").exists(), reason="there is no /bin/false here")

@@ -56,7 +56,7 @@ def pretrain(config: PretrainConfig, progress: bool = False) -> dict[str, Any]:
             the content of its texts, starting weights or tokenizer.
     """
     folder = Path(config.out)
-    with RunFolder(folder).held():
+    with (own := RunFolder(folder)).held():
         check_folder(config, folder)
         if (folder / REPORT).is_file():
             log.info(f"{folder} is finished already")
@@ -67,6 +67,7 @@ def pretrain(config: PretrainConfig, progress: bool = False) -> dict[str, Any]:
             write_whole(folder / CONFIG, settings(config) + content)
         with quiet(), restored_environment(), curve_loggers(config, folder, None) as loggers:
             report = run(config, folder, loggers, progress)
+        own.check((folder / REPORT).is_file())
         write_whole(folder / REPORT, json.dumps(report, indent=2) + "\n")  # last: it is finished
     return report
 

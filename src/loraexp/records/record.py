@@ -79,8 +79,8 @@ class Record:
     format: int = FORMAT
     seal: str = field(default="", compare=False)
 
-    def write(self, folder: Path) -> None:
-        write(self, folder / FILE)
+    def write(self, folder: Path, new: bool = False) -> None:
+        write(self, folder / FILE, new=new)
         for failure in (FAILED, TRIAL_FAILED):
             (folder / failure).unlink(missing_ok=True)
 
@@ -90,10 +90,8 @@ class Failure:
     """One job of a sweep that did not end in a record; a later success removes it.
 
     Args:
-        name: the run's folder name.
-        config: the resolved configuration.
-        reason: one line.
-        finished: when, ISO 8601.
+        name: the run's folder name. config: the resolved configuration.
+        reason: one line. finished: when, ISO 8601.
     """
 
     name: str
@@ -179,13 +177,15 @@ def is_failed_trial(folder: Path) -> bool:
     return not is_scored(folder) and os.path.lexists(folder / TRIAL_FAILED)
 
 
-def write(content: Record | Failure | Trial, file: Path, indent: int | None = 2) -> None:
+def write(
+    content: Record | Failure | Trial, file: Path, indent: int | None = 2, new: bool = False
+) -> None:
     """Sealed, unless it is one of before that is kept elsewhere."""
     fields = asdict(content)
     del fields["seal"]
     if content.format != UNSEALED:
         fields["seal"] = json_hash(fields)
-    write_whole(file, json.dumps(fields, indent=indent, allow_nan=False) + "\n")
+    write_whole(file, json.dumps(fields, indent=indent, allow_nan=False) + "\n", new)
 
 
 def seal_holds(folder: Path) -> bool | None:

@@ -8,14 +8,15 @@ from stat import S_ISDIR, S_ISREG
 
 from loraexp.errors import UserError, listed
 from loraexp.records.record import FAILED, FILE, SCORED, TRIAL_FAILED
-from loraexp.runs.run_folder import CONFIG, LOCK, RunFolder
+from loraexp.runs.run_folder import CONFIG, RunFolder
+from loraexp.runtime.locks import LEASE, LOCK
 
 GONE = ".deleted-"  # leads the name of a folder that is being removed: no run is in it
 PARTIAL = ".partial-"
 # All that a run leaves, by the folder it is in.
 OWN = {
     ".": {
-        *(LOCK, CONFIG, FILE, FAILED, SCORED, TRIAL_FAILED, "metrics.csv"),
+        *(LOCK, LEASE, CONFIG, FILE, FAILED, SCORED, TRIAL_FAILED, "metrics.csv"),
         *("table.csv", "table.md", "loss.png", "loss.svg", "loss.pdf"),
     },
     "adapter": {"adapter_model.safetensors", "adapter.json"},
@@ -63,9 +64,9 @@ def remove(folder: Path) -> None:
         while (gone := folder.with_name(f"{GONE}{number}-{folder.name}")).exists():
             number += 1
         folder.rename(gone)
-        finish(gone)
     finally:
         lock.release()
+    finish(gone)  # NFS keeps files in their folder as long as they are open, as ours were
 
 
 def finish(gone: Path) -> None:

@@ -4,12 +4,10 @@ import json
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from hashlib import sha256
 from pathlib import Path
 from stat import S_ISDIR
-
-from filelock import FileLock, Timeout
 
 from loraexp.adapters.methods import find_method
 from loraexp.config.schema import TrainConfig
@@ -18,14 +16,16 @@ from loraexp.errors import UserError
 from loraexp.records import record as files
 from loraexp.records.record import Failure, Record, Trial
 from loraexp.runtime.atomic import write_whole
+from loraexp.runtime.lease import Held
+from loraexp.runtime.locks import LEASE, LOCK, Lock
 from loraexp.runtime.ranks import is_main_process
 
 log = logging.getLogger("loraexp")
-LOCK, CONFIG, REPLACED = ".lock", "config.yaml", "replaced"
+CONFIG, REPLACED = "config.yaml", "replaced"
 
 
 class Busy(UserError):
-    """Another process trains this run."""
+    """Another process trains this run, or has done so meanwhile."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +34,7 @@ class RunFolder:
     the reason why there is neither; cut short is what has none of them, and a checkpoint."""
 
     path: Path
+    locks: list[Lock] = field(default_factory=list, init=False, repr=False, compare=False)  # held
 
     @classmethod
     def of(cls, config: TrainConfig) -> "RunFolder":
@@ -102,7 +103,7 @@ class RunFolder:
         kept.mkdir(parents=True)
         # What says that there is a result goes last: a kill in between leaves a run that is there.
         for path in sorted(self.path.iterdir(), key=lambda path: path.suffix == ".json"):
-            if path.name != LOCK:
+            if path.name not in (LOCK, LEASE):
                 path.rename(kept / path.name)
         log.info(f"the run of before is kept in {kept}")
 
@@ -128,25 +129,45 @@ class RunFolder:
             yield
             return
         lock = self.lock(patient)
+        self.locks.append(lock)
         try:
             # Of a process that was killed while writing.
             for partial in self.path.rglob(".partial-*"):
-                partial.unlink()
+                partial.unlink(missing_ok=True)
             yield
         finally:
-            self.forsake()
-            lock.release()
+            self.locks.remove(lock)
+            try:
+                if lock.held:
+                    self.forsake()
+            finally:
+                lock.release()
 
-    def lock(self, patient: bool) -> FileLock:
+    def check(self, done: bool = False) -> None:
+        """To be asked before a result is written: is it ours still, and is none there?
+
+        Args:
+            done: there is a result.
+
+        Raises:
+            Busy: another process took it over, as this one seemed dead, or has done the same.
+        """
+        if done:
+            raise Busy(f"{self.path} was finished by another process: its result stays")
+        if not all(lock.held for lock in self.locks):
+            raise Busy(f"{self.path} was taken over by another process while this one stood still")
+
+    def lock(self, patient: bool) -> Lock:
         """The lock on the folder, which is made where there is none."""
-        lock = FileLock(self.path / LOCK)
+        lock = Lock(self.path)
         while True:
             try:
                 self.path.mkdir(parents=True, exist_ok=True)
-                lock.acquire(timeout=-1 if patient else 0)
+                lock.acquire(patient)
                 return lock
-            except Timeout:
-                raise Busy(f"{self.path} is being trained by another process") from None
+            except Held as who:
+                name = str(who) or "another process"
+                raise Busy(f"{self.path} is being trained by {name}") from None
             except FileNotFoundError:
                 continue  # who held it before has just removed the folder
             except FileExistsError:  # while mkdir looked whether it is one
@@ -160,25 +181,20 @@ class RunFolder:
         file = self.path / LOCK
         if file.is_symlink() or not file.is_file():
             return False
-        try:
-            FileLock(file).acquire(timeout=0).lock.release()
-        except Timeout:
-            return True
-        except OSError:  # of a disk that can only be read
-            return False
-        return False
+        return Lock(self.path).busy
 
     def forsake(self) -> None:
-        """Remove the folder, held by us, if it has but its lock and its config: of a run that was
+        """Remove the folder, held by us, if it has but its locks and its config: of a run that was
         refused.
 
         Who waited for the lock sees that its file is gone and makes another; if that happens before
         the folder is removed, the folder is not empty and stays.
         """
-        if {file.name for file in self.path.iterdir()} <= {LOCK, CONFIG}:
+        if {file.name for file in self.path.iterdir()} <= {LOCK, LEASE, CONFIG}:
             with suppress(OSError):  # Windows removes no open file
                 self.config_file.unlink(missing_ok=True)
                 (self.path / LOCK).unlink()
+                (self.path / LEASE).unlink(missing_ok=True)
                 self.path.rmdir()
 
 

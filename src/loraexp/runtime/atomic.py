@@ -16,8 +16,12 @@ LARGEST = 2**28  # bytes of a text that is read whole: a record of ten million t
 
 
 @contextmanager
-def whole(path: Path) -> Iterator[Path]:
-    """A path beside `path` to write to; it takes the place of `path` if the block succeeds."""
+def whole(path: Path, new: bool = False) -> Iterator[Path]:
+    """A path beside `path` to write to; it takes the place of `path` if the block succeeds.
+
+    Args:
+        new: take no place: FileExistsError where there is something.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".partial-{os.getpid()}-{path.name}")
     try:
@@ -28,13 +32,24 @@ def whole(path: Path) -> Iterator[Path]:
         partial.chmod(mode)
         with partial.open("rb") as stream:
             os.fsync(stream.fileno())
-        partial.replace(path)
+        put(partial, path, new)
     except Exception as error:
         if (plain := of_system(error, partial, path)) is not error:
             raise plain from error
         raise
     finally:
         partial.unlink(missing_ok=True)
+
+
+def put(partial: Path, path: Path, new: bool) -> None:
+    if new:
+        try:
+            os.link(partial, path)  # unlike a look at it and a rename, this is one step
+            return
+        except OSError:  # some file systems have no links
+            if os.path.lexists(path):
+                raise
+    partial.replace(path)
 
 
 def of_system(error: Exception, partial: Path, path: Path) -> Exception:
@@ -47,8 +62,8 @@ def of_system(error: Exception, partial: Path, path: Path) -> Exception:
     return error
 
 
-def write_whole(path: Path, text: str) -> None:
-    with whole(path) as partial:
+def write_whole(path: Path, text: str, new: bool = False) -> None:
+    with whole(path, new) as partial:
         partial.write_text(text, encoding="utf-8", errors="surrogatepass")
 
 

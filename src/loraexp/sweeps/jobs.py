@@ -173,7 +173,11 @@ def do(
     # A pack waits for nobody: who it waited for may wait for one of its runs.
     try:
         return work(config, sweep.folder.name, progress, patient=member is None, member=member)
-    except (Apart, Busy, OtherContent, Pruned):
+    except Busy:
+        if member is not None:
+            raise
+        return do(job, progress, pruning)  # taken over by another process: wait for its result
+    except (Apart, OtherContent, Pruned):
         raise
     except Exception as error:  # whatever it is: the other jobs can still be trained
         if not is_main_process():

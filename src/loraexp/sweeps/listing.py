@@ -16,8 +16,9 @@ from loraexp.errors import UserError, unknown
 from loraexp.records.record import Failure, Record, Trial
 from loraexp.results.settings import chosen, conditions, flat
 from loraexp.runs.removal import GONE, entries, size, walk
-from loraexp.runs.run_folder import CONFIG, LOCK, RunFolder
+from loraexp.runs.run_folder import CONFIG, RunFolder
 from loraexp.runtime.atomic import read_text
+from loraexp.runtime.locks import LOCK
 from loraexp.sweeps.collect import candidates
 from loraexp.sweeps.sweep_folder import PLAN
 

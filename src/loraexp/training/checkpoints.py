@@ -155,16 +155,23 @@ class Resumption(Callback):
     Args:
         fingerprint: all that decides the result: a checkpoint of another one is of no use.
         keep_threads: told how many threads the run began with.
+        check: raises if the run's folder is another process's by now.
     """
 
     KEY = "loraexp"
 
-    def __init__(self, fingerprint: dict[str, Any], keep_threads: Callable[[int], None]) -> None:
-        self.fingerprint, self.keep_threads = fingerprint, keep_threads
+    def __init__(
+        self,
+        fingerprint: dict[str, Any],
+        keep_threads: Callable[[int], None],
+        check: Callable[[], None],
+    ) -> None:
+        self.fingerprint, self.keep_threads, self.check = fingerprint, keep_threads, check
 
     def on_save_checkpoint(
         self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]
     ) -> None:
+        self.check()
         checkpoint[self.KEY] = self.fingerprint
         checkpoint["threads"] = torch.get_num_threads()
         checkpoint["curves"] = None

@@ -92,7 +92,7 @@ def fit_adapter(
     marks = fingerprint(model, data, folder)
     keepers = checkpoints(config, folder)
     meter, timer = Throughput(member.clock), Seconds(member.clock)
-    resumption = Resumption(marks, member.keep_threads)
+    resumption = Resumption(marks, member.keep_threads, folder.check)
     callbacks = [SanityChecks(), meter, timer, EpochSeeds(config.seed), resumption, *keepers]
     callbacks += [PrefixCaching(texts, member.prefixes), Together()]
     between = controller(module, config)

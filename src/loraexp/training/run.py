@@ -50,6 +50,7 @@ def train(
 
     Raises:
         OtherContent: the finished run is of other data, another base or tokenizer than now.
+        Busy: another process holds the run, or took it over while this one stood still.
         UserError: data, weights or settings that do not work, or training that cannot.
         KeyboardInterrupt: Ctrl-C; the same call goes on.
     """
@@ -69,7 +70,11 @@ def train(
                 if loggers:
                     plot_loss(folder.path)
                 publish(loggers, record, folder.path)
-                record.write(folder.path)  # last: a folder with a record is a finished run
+                folder.check(folder.finished)
+                try:  # last: a folder with a record is a finished run
+                    record.write(folder.path, new=True)
+                except FileExistsError:
+                    folder.check(done=True)
                 remove_last(config, folder)
     return record
 
@@ -102,6 +107,7 @@ def score(
             metrics = evaluate(fitted, "validation").metrics
             trial = Trial(folder.name, plain(config), metrics, now(), hashes_of(fitted))
             if is_main_process():
+                folder.check(folder.scored)
                 trial.write(folder.path)
     return trial
 
@@ -135,6 +141,7 @@ def record_of(fitted: Fitted, folder: RunFolder, member: Alone) -> Record:
     config, trainer = model.config, model.config.trainer
     fit_seconds, started = fitted.timer.elapsed, member.clock()
     evaluations = {name: evaluate(fitted, name) for name in SPLITS}
+    folder.check(folder.finished)
     adapter_sha256 = save(folder, fitted) if fitted.trainer.is_global_zero else ""
     evaluate_seconds = member.clock() - started
     return Record(
