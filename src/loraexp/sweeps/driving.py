@@ -14,15 +14,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
-
 from loraexp.errors import UserError
 from loraexp.runtime.atomic import read_text, write_whole
+from loraexp.runtime.lease import Held
+from loraexp.runtime.locks import Lock
 from loraexp.sweeps.next_step import command
 from loraexp.sweeps.plan import TRAIN, Plan, plan
 from loraexp.sweeps.sweep_folder import Sweep
 
-COMMAND, DRIVER, LOCK, LOG = "command.json", "driver.json", ".driver", "log.txt"
+COMMAND, DRIVER, LOG = "command.json", "driver.json", "log.txt"
 
 
 def keep_command(folder: Path, planned: Plan) -> None:
@@ -60,10 +60,10 @@ def driven(folder: Path) -> Iterator[None]:
         UserError: another one does.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(folder / LOCK)
+    lock = Lock(folder)
     try:
-        lock.acquire(timeout=0)
-    except Timeout:
+        lock.acquire()
+    except Held:
         driver = Driver.of(folder)
         raise UserError(f"sweep={folder}: {driver or 'another process'} drives it") from None
     try:
@@ -88,13 +88,8 @@ class Driver:
         if content is None:
             return None
         driver = cls(str(content["host"]), int(content["pid"]))
-        if driver.is_here:
-            try:
-                FileLock(folder / LOCK).acquire(timeout=0).lock.release()
-            except Timeout:
-                return driver
-            return None  # it was killed
-        return driver
+        # Of another machine that has gone out nothing is known.
+        return driver if Lock(folder).busy or not driver.is_here else None
 
     @property
     def is_here(self) -> bool:
