@@ -83,6 +83,38 @@ def sweep(found: Mapping[str, Any]) -> Table:
     return Table(columns, [[way, taken, taken / alone] for way, taken in least.items()])
 
 
+def cluster(found: Mapping[str, Any]) -> Table:
+    """A simulated sweep a row."""
+    columns = [
+        Column("disk", "disk", lambda factor: f"{factor:g} x"),
+        Column("way", "a process does", words=True),
+        Column("workers", "workers"),
+        Column("makespan", "hours", hours),
+        Column("ideal", "ideal", hours),
+        Column("efficiency", "efficiency", lambda share: f"{share:.0%}"),
+        Column("folder", "operations/s", lambda v: f"{v:,.0f}"),
+        Column("limit", "most is lost to", words=True),
+    ]
+    rows = [
+        [
+            *(line["factor"], one_does(line), line["workers"], line["makespan"], line["ideal"]),
+            *(line["efficiency"], line["operations_per_second"], line["limit"]),
+        ]
+        for line in found["lines"]
+    ]
+    return Table(columns, rows)
+
+
+def one_does(line: Mapping[str, Any]) -> str:
+    if line["fresh"]:
+        return "one job"
+    return "jobs, one by one" if line["width"] == 1 else f"packs of {line['width']}"
+
+
+def hours(seconds: float) -> str:
+    return f"{seconds / 3600:.3g}"
+
+
 def verbs(found: Lines) -> Table:
     columns = [
         Column("verb", "verb", words=True),

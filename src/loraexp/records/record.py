@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
+from loraexp.config.schema import TrainConfig
 from loraexp.config.stored import completed
 from loraexp.errors import UserError
 from loraexp.records.record_types import (
@@ -208,12 +209,26 @@ def read(kind: type[F], file: Path) -> F:
     """
     with damage(file):
         content = fields_of(kind, file)
-        content["config"] = completed(content["config"])
-        check(content, CONFIG)
+        content["config"] = checked(content["config"])
         for wrong in at_odds(content):
             raise ValueError(wrong)
         del content["config"]["rerun"]  # decides whether a run is made, not which
     return kind(**content)
+
+
+# Configs that were found right, by all of them but the seed: runs of a sweep share most.
+KNOWN: dict[str, dict[str, Any]] = {}
+
+
+def checked(stored: dict[str, Any]) -> dict[str, Any]:
+    """A config with the keys that it is too old to have; what is equal is the same object."""
+    config = completed(stored)
+    rest = repr({**config, "seed": None})
+    if rest in KNOWN:
+        check({"config": config}, {"config.seed": hints_of(TrainConfig)["seed"]})
+        return {**KNOWN[rest], "seed": config["seed"]}
+    check({"config": config}, CONFIG)
+    return {**KNOWN.setdefault(rest, config)}
 
 
 def fields_of(kind: Any, file: Path) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 import json
 import logging
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
@@ -194,14 +195,10 @@ def distinct_names(folders: Sequence[Path]) -> list[str]:
     """A name for each of several runs: the folder's own, led by as many of its parents as tell it
     from another run of that name. The same folder twice has the same name twice."""
     parts = [folder.resolve().parts for folder in folders]
-
-    def name(own: tuple[str, ...]) -> str:
-        lengths = range(1, len(own) + 1)
-        others = [other for other in parts if other != own]
-        length = next(n for n in lengths if all(other[-n:] != own[-n:] for other in others))
-        return "/".join(own[-length:])
-
-    return [name(own) for own in parts]
+    ends = [[own[at:] for at in range(len(own) - 1, -1, -1)] for own in {*parts}]
+    having = Counter(end for own in ends for end in own)
+    short = {own[-1]: next(end for end in own if having[end] == 1) for own in ends}
+    return ["/".join(short[own]) for own in parts]
 
 
 def config_hash(config: TrainConfig) -> str:
