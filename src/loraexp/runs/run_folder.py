@@ -22,6 +22,7 @@ from loraexp.runtime.atomic import write_whole
 from loraexp.runtime.ranks import is_main_process
 
 log = logging.getLogger("loraexp")
+HASHES: dict[bytes, str] = {}  # of configs as they are: a sweep asks for each many times
 LOCK, CONFIG, REPLACED = ".lock", "config.yaml", "replaced"
 
 
@@ -205,6 +206,13 @@ def config_hash(config: TrainConfig) -> str:
     """Eight hex digits over every key but those that only say where results go or how much of what
     was trained is measured, and those of `lora` that mean nothing to the method: a sweep over
     ranks trains method=head once."""
+    whole = sha256(repr(config).encode("utf-8", "surrogatepass")).digest()
+    if whole not in HASHES:
+        HASHES[whole] = hash_of_content(config)
+    return HASHES[whole]
+
+
+def hash_of_content(config: TrainConfig) -> str:
     content, method = asdict(config), find_method(config.method)
     unused = () if method.has_rank else ("lora", "adalora")
     for key in ("output_dir", "rerun", "logger", "name", *unused):
