@@ -9,7 +9,8 @@ import pytest
 from pages import ROOT
 
 sys.path.append(str(ROOT / "tests" / "benchmarks"))
-from cluster_model import COMPUTED, FOLDER, SUBMITTER, WAVE, Cluster, Costs, Setting, limit
+from cluster_costs import COMPUTED, FOLDER, SUBMITTER, WAVE, Costs, Setting, limit
+from cluster_model import Cluster
 
 PLAIN = Costs(start=0.0, job=10.0, packed=6.0)
 

@@ -15,13 +15,15 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import drawn
-from cluster_model import Cluster, Costs, Setting, limit
+from cluster_costs import Costs, Setting, limit
+from cluster_model import Cluster
 
 from loraexp.api import configure
 from loraexp.config.schema import TrainConfig
@@ -37,6 +39,7 @@ from loraexp.sweeps.summary import Summary
 from loraexp.sweeps.sweep_folder import Sweep
 
 RESULTS = Path(__file__).parent / "results"
+MANY = 16
 WORKERS = (1, 10, 100, 1000)
 SMALL = ("logger=csv", "data.limit=8", "data.batch_size=8", "trainer.max_epochs=1")
 
@@ -96,7 +99,8 @@ def line(
 def costs_of(measured: dict[str, Any], factor: float) -> Costs:
     """Half of a run's operations before it computes, half after."""
     seconds, operations = measured["seconds"], measured["operations"]
-    files = sum(factor * count * seconds[kind] for kind, count in operations.items())
+    kinds = {**seconds, "write": seconds["write_of_many"]}
+    files = sum(factor * count * kinds[kind] for kind, count in operations.items())
     return Costs(
         start=seconds["start"],
         job=seconds["job"],
@@ -105,7 +109,8 @@ def costs_of(measured: dict[str, Any], factor: float) -> Costs:
         before=files / 2,
         after=files / 2,
         hand_out=seconds["hand_out"],
-        files=factor * seconds["write"],
+        files=factor * seconds["write_of_many"],
+        wait=max(1.0, seconds["write"] / seconds["write_of_many"]),
         hear=seconds["hear"] + factor * seconds["open"],
         opening=seconds["opening"],
         closing=seconds["closing"] + factor * seconds["open"],
@@ -166,12 +171,20 @@ def operations_of(config: TrainConfig, folder: Path) -> dict[str, int]:
 
 
 def of_folder(folder: Path) -> dict[str, float]:
-    """Of the disk that holds `folder`."""
+    """Of the disk that holds `folder`: an operation alone, and a file's where many are written at
+    once, which is what they hold each other up by."""
     run = RunFolder(folder / "a-run")
     run.path.mkdir()
     file, number = run.path / "some.json", iter(range(10**6))
+
+    def many() -> None:
+        with ThreadPoolExecutor(MANY) as pool:
+            files = [run.path / f"{n}.json" for n in range(10 * MANY)]
+            [*pool.map(lambda at: write_whole(at[1], f"{at[0]}" * 1000), enumerate(files))]
+
     return {
         "write": seconds_of(lambda: write_whole(file, f"{next(number)}" * 1000)),
+        "write_of_many": seconds_of(many, 5) / (10 * MANY),
         "open": seconds_of(lambda: file.open().close()),
         "lock": seconds_of(lambda: run.lock(patient=False).release()),
     }

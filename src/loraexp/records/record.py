@@ -3,17 +3,14 @@
 import json
 import math
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
-from loraexp.config.schema import TrainConfig
-from loraexp.config.stored import completed
 from loraexp.errors import UserError
 from loraexp.records.record_types import (
-    CONFIG,
     Amount,
     Count,
     CountFacts,
@@ -24,8 +21,9 @@ from loraexp.records.record_types import (
     Seconds,
     ValidationScores,
     at_odds,
+    checked,
 )
-from loraexp.records.typed_json import Within, checker, hints_of, parsed, printed, value_at
+from loraexp.records.typed_json import Within, check, hints_of, parsed, printed, value_at
 from loraexp.runtime.atomic import json_hash, read_text, write_whole
 
 FILE, FAILED = "record.json", "failed.json"
@@ -216,21 +214,6 @@ def read(kind: type[F], file: Path) -> F:
     return kind(**content)
 
 
-# Configs that were found right, by all of them but the seed: runs of a sweep share most.
-KNOWN: dict[str, dict[str, Any]] = {}
-
-
-def checked(stored: dict[str, Any]) -> dict[str, Any]:
-    """A config with the keys that it is too old to have; what is equal is the same object."""
-    config = completed(stored)
-    rest = repr({**config, "seed": None})
-    if rest in KNOWN:
-        check({"config": config}, {"config.seed": hints_of(TrainConfig)["seed"]})
-        return {**KNOWN[rest], "seed": config["seed"]}
-    check({"config": config}, CONFIG)
-    return {**KNOWN.setdefault(rest, config)}
-
-
 def fields_of(kind: Any, file: Path) -> dict[str, Any]:
     """What the file says, as it stands there: its fields are there and of the annotated types."""
     content = parsed(read_text(file.parent, file.name))
@@ -246,12 +229,6 @@ def fields_of(kind: Any, file: Path) -> dict[str, Any]:
     for name in content.keys() - hints.keys():
         raise ValueError(f"{printed(name)} is too much")
     return content
-
-
-def check(content: dict[str, Any], hints: Mapping[str, Any]) -> None:
-    for path, hint in hints.items():
-        if wrong := checker(hint)(value_at(content, path)):
-            raise TypeError(f"{path}{wrong}")
 
 
 @contextmanager

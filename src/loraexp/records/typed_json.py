@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, is_dataclass
 from functools import cache
 from reprlib import repr as short
@@ -72,6 +72,15 @@ def value_at(content: Any, path: str) -> Any:
             raise KeyError(path)
         content = content[part]
     return content
+
+
+def check(content: dict[str, Any], hints: Mapping[str, Any]) -> None:
+    """Raises:
+    KeyError, TypeError: of the first path that is missing, or is not of its type.
+    """
+    for path, hint in hints.items():
+        if wrong := checker(hint)(value_at(content, path)):
+            raise TypeError(f"{path}{wrong}")
 
 
 def fits(value: Any, hint: Any) -> bool:
