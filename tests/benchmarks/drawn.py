@@ -87,13 +87,13 @@ def cluster(found: Mapping[str, Any]) -> Table:
     """A simulated sweep a row."""
     columns = [
         Column("disk", "disk", lambda factor: f"{factor:g} x"),
-        Column("way", "a process does", words=True),
+        Column("way", "process", words=True),
         Column("workers", "workers"),
         Column("makespan", "hours", hours),
         Column("ideal", "ideal", hours),
         Column("efficiency", "efficiency", lambda share: f"{share:.0%}"),
-        Column("folder", "operations/s", lambda v: f"{v:,.0f}"),
-        Column("limit", "most is lost to", words=True),
+        Column("folder", "folder op/s", lambda v: f"{v:,.0f}"),
+        Column("limit", "lost to", words=True),
     ]
     rows = [
         [
@@ -107,8 +107,8 @@ def cluster(found: Mapping[str, Any]) -> Table:
 
 def one_does(line: Mapping[str, Any]) -> str:
     if line["fresh"]:
-        return "one job"
-    return "jobs, one by one" if line["width"] == 1 else f"packs of {line['width']}"
+        return "1 job"
+    return "many jobs" if line["width"] == 1 else f"packs of {line['width']}"
 
 
 def hours(seconds: float) -> str:
