@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from loraexp.records.record import Record
-from loraexp.results.arm_keys import SPLIT_KEYS, naming, settings_of
+from loraexp.results.arm_keys import SPLIT_KEYS, naming, settings_of_each
 from loraexp.results.arms import Arm, Comparison, arms, by_split, compare
 from loraexp.results.beside import NOTHING, Beside
 from loraexp.results.fairness import caveats
@@ -19,7 +19,7 @@ def answers(records: Sequence[Record], by: Sequence[str], beside: Beside = NOTHI
     tested, and what no sentence tells."""
     if not records:
         return []
-    configs = [*map(settings_of, records)]
+    configs = settings_of_each(records)
     by = naming(records, by, configs)
     every = arms(records, by, beside.trials, configs)
     compared = compare(every)

@@ -32,6 +32,21 @@ def settings_of(record: Record) -> dict[str, Any]:
     return config
 
 
+def settings_of_each(records: Sequence[Record]) -> list[dict[str, Any]]:
+    """`settings_of` them; computed once of those that share all that their configs hold but the
+    seed, as records do that were read together."""
+    known: dict[tuple[Any, ...], dict[str, Any]] = {}
+    found = []
+    for record in records:
+        held = [(k, id(v) if isinstance(v, dict) else v) for k, v in record.config.items()]
+        sizes = [record.counts.get(key) for key in ("adapted_modules", "low_rank_modules")]
+        alike = (*(pair for pair in held if pair[0] != "seed"), record.hashes["split"], *sizes)
+        if alike not in known:
+            known[alike] = settings_of(record)
+        found.append({**known[alike], "seed": record.config["seed"]})
+    return found
+
+
 def varied(records: Sequence[Record]) -> list[str]:
     """The keys that name arms if nobody says which: those that differ, but for learning rates."""
     configs = [flat(record.config) for record in records]
@@ -58,7 +73,7 @@ def naming(
     Raises:
         UserError: a key that not every record has.
     """
-    splits, configs = [*splits_of(records)], configs or [*map(settings_of, records)]
+    splits, configs = [*splits_of(records)], configs or settings_of_each(records)
     check_keys(by, configs)
     names = [*by]
     for key in SPLIT_KEYS:

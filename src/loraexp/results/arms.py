@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from loraexp.records.record import Failure, Record, Trial
-from loraexp.results.arm_keys import NO_CHOICE, check_keys, settings_of, splits_of
+from loraexp.results.arm_keys import NO_CHOICE, check_keys, settings_of_each, splits_of
 from loraexp.results.settings import flat, natural
 from loraexp.results.tuned import Tried, tried
 from loraexp.stats.crossed import p_of_difference
@@ -142,7 +142,7 @@ def arms(
         UserError: a key that not every record has.
     """
     grouped: dict[tuple[Any, ...], dict[str, list[Record]]] = {}
-    configs = configs or [*map(settings_of, records)]
+    configs = configs or settings_of_each(records)
     for record, config in zip(records, configs, strict=True):
         check_keys(by, [config])
         setting = {k: v for k, v in config.items() if not k.startswith(NO_CHOICE)}
