@@ -83,6 +83,38 @@ def sweep(found: Mapping[str, Any]) -> Table:
     return Table(columns, [[way, taken, taken / alone] for way, taken in least.items()])
 
 
+def cluster(found: Mapping[str, Any]) -> Table:
+    """A simulated sweep a row."""
+    columns = [
+        Column("disk", "disk", lambda factor: f"{factor:g} x"),
+        Column("way", "process", words=True),
+        Column("workers", "workers"),
+        Column("makespan", "hours", hours),
+        Column("ideal", "ideal", hours),
+        Column("efficiency", "efficiency", lambda share: f"{share:.0%}"),
+        Column("folder", "folder op/s", lambda v: f"{v:,.0f}"),
+        Column("limit", "lost to", words=True),
+    ]
+    rows = [
+        [
+            *(line["factor"], one_does(line), line["workers"], line["makespan"], line["ideal"]),
+            *(line["efficiency"], line["operations_per_second"], line["limit"]),
+        ]
+        for line in found["lines"]
+    ]
+    return Table(columns, rows)
+
+
+def one_does(line: Mapping[str, Any]) -> str:
+    if line["fresh"]:
+        return "1 job"
+    return "many jobs" if line["width"] == 1 else f"packs of {line['width']}"
+
+
+def hours(seconds: float) -> str:
+    return f"{seconds / 3600:.3g}"
+
+
 def verbs(found: Lines) -> Table:
     columns = [
         Column("verb", "verb", words=True),

@@ -55,6 +55,20 @@ def whole_sweep() -> str:
     return "\n\n".join(parts)
 
 
+def cluster() -> str:
+    found = stored("cluster")
+    typed, took = found["typed"], found["measured"]["seconds"]
+    return "\n\n".join(
+        [
+            f"{typed['jobs']:,} jobs of {took['job']:.1f} s, {took['packed']:.1f} s in a pack; a "
+            f"process starts in {took['start']:.1f} s; {typed['failures']:g} failures of a node an "
+            f"hour, each of {typed['repair']:.0f} s and what it had in hand ({found['device']}; "
+            "`make simulate`):",
+            text(drawn.cluster(found)),
+        ]
+    )
+
+
 def rank_sweep() -> str:
     found = stored("tuning")["tuned"]
     return listing(*found["table"], *found["notes"])
@@ -128,6 +142,7 @@ def scale(part: str, keys: tuple[str, ...]) -> Callable[[], str]:
 TABLES: dict[str, Callable[[], str]] = {
     "demo": demo,
     "whole_sweep": whole_sweep,
+    "cluster": cluster,
     "rank_sweep": rank_sweep,
     "tuned_beside_grid": tuned_beside_grid,
     "kinds": kinds,

@@ -41,6 +41,36 @@ def test_a_record_comes_back_as_it_was_written(make_record: MakeRecord, tmp_path
     assert read_record(tmp_path) != make_record()
 
 
+def test_equal_configs_are_checked_once_and_share_what_they_hold(
+    make_record: MakeRecord, tmp_path: Path
+) -> None:
+    for seed in (1, 2):
+        make_record({"seed": seed}).write(tmp_path / str(seed))
+    one, other = (read_record(tmp_path / str(seed)) for seed in (1, 2))
+    assert (one.config["seed"], other.config["seed"]) == (1, 2)
+    assert one.config["lora"] is other.config["lora"]
+    file = tmp_path / "2" / FILE
+    for wrong, said in (('"seed": true', "seed is no int"), ('"lora": 3', "lora is no dict")):
+        key = wrong.partition(":")[0]
+        content = json.loads(file.read_text())
+        content["config"][key.strip('"')] = json.loads(wrong.partition(": ")[2])
+        (tmp_path / "3").mkdir(exist_ok=True)
+        (tmp_path / "3" / FILE).write_text(json.dumps(content))
+        with pytest.raises(UserError, match=said):
+            read_record(tmp_path / "3")
+
+
+@pytest.mark.parametrize("wrong", [-1, True, 1.0, "1", None, 2**63])
+def test_one_wrong_number_in_a_long_list_is_found_by_its_place(
+    written: Path, wrong: object
+) -> None:
+    content = json.loads(written.read_text())
+    content["predictions"]["test"]["predicted"][17] = wrong
+    written.write_text(json.dumps(content))
+    with pytest.raises(UserError, match=r"predictions\.test\.predicted\.17"):
+        read_record(written.parent)
+
+
 def test_scores_that_are_not_defined_and_numbers_keep_every_digit(
     make_record: MakeRecord, tmp_path: Path
 ) -> None:

@@ -15,6 +15,7 @@ from loraexp.commands.report import ReportConfig
 from loraexp.commands.report import run as command
 from loraexp.errors import UserError
 from loraexp.records.record import Failure, Record
+from loraexp.report import pages
 from loraexp.report.classes import OF_CLASS, PAIRS
 from loraexp.report.html import MOST_AT_ONCE, to_html
 from loraexp.report.markdown import as_markdown
@@ -169,6 +170,22 @@ def test_many_runs_wait_in_templates_that_hold_texts_only(
     assert "<template>" not in to_html(report(runs, []))
     script = page.split("<script>")[1]
     assert not re.search("innerHTML|insertAdjacent|document.write|eval", script)
+
+
+def test_of_too_many_runs_each_has_a_line_and_the_first_of_each_row_a_page(
+    runs: dict[Path, Record], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pages, "MOST", 3)
+    made = report(runs, [])
+    assert [line.name for line in made.pages.lines] == [record.name for record in runs.values()]
+    assert [page.name for page in made.pages.each] == ["r4-s0", "r4-s1", "r16-s0"]
+    html, words = to_html(made), as_markdown(made, "figures")
+    for text in (html, words):
+        assert "Of 6 runs 3 have a page: the first ones of each row." in text
+    assert [f'id="{name}"' in html for name in ("r4-s2", "r16-s2")] == [True, True]
+    assert html.count('<details class="run"') == words.count("### r") == 3
+    monkeypatch.undo()
+    assert "have a page" not in to_html(report(runs, []))
 
 
 def test_the_page_loads_nothing_and_runs_its_own_script_only(made: Report) -> None:

@@ -2,7 +2,8 @@
 
 import os
 from collections.abc import Mapping
-from dataclasses import asdict, fields, is_dataclass
+from dataclasses import Field, asdict, fields, is_dataclass
+from functools import cache
 from typing import Any, TypeVar, cast
 
 import yaml
@@ -52,7 +53,12 @@ BEFORE: dict[str, Any] = {
 
 def later() -> dict[str, Any]:
     """The keys that came later, and their defaults."""
-    return {name: default_of(f) for name, f in keys(TrainConfig) if name not in FIRST}
+    return {name: default_of(field) for name, field in later_fields()}
+
+
+@cache  # a table asks of each record
+def later_fields() -> list[tuple[str, Field[Any]]]:
+    return [(name, field) for name, field in keys(TrainConfig) if name not in FIRST]
 
 
 def plain(config: Any) -> dict[str, Any]:

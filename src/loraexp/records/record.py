@@ -3,16 +3,14 @@
 import json
 import math
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
-from loraexp.config.stored import completed
 from loraexp.errors import UserError
 from loraexp.records.record_types import (
-    CONFIG,
     Amount,
     Count,
     CountFacts,
@@ -23,8 +21,9 @@ from loraexp.records.record_types import (
     Seconds,
     ValidationScores,
     at_odds,
+    checked,
 )
-from loraexp.records.typed_json import Within, checker, hints_of, parsed, printed, value_at
+from loraexp.records.typed_json import Within, check, hints_of, parsed, printed, value_at
 from loraexp.runtime.atomic import json_hash, read_text, write_whole
 
 FILE, FAILED = "record.json", "failed.json"
@@ -208,8 +207,7 @@ def read(kind: type[F], file: Path) -> F:
     """
     with damage(file):
         content = fields_of(kind, file)
-        content["config"] = completed(content["config"])
-        check(content, CONFIG)
+        content["config"] = checked(content["config"])
         for wrong in at_odds(content):
             raise ValueError(wrong)
         del content["config"]["rerun"]  # decides whether a run is made, not which
@@ -231,12 +229,6 @@ def fields_of(kind: Any, file: Path) -> dict[str, Any]:
     for name in content.keys() - hints.keys():
         raise ValueError(f"{printed(name)} is too much")
     return content
-
-
-def check(content: dict[str, Any], hints: Mapping[str, Any]) -> None:
-    for path, hint in hints.items():
-        if wrong := checker(hint)(value_at(content, path)):
-            raise TypeError(f"{path}{wrong}")
 
 
 @contextmanager

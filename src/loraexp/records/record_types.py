@@ -9,7 +9,8 @@ from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, NotRequired, TypedDict
 
 from loraexp.config.schema import TrainConfig
-from loraexp.records.typed_json import ENDS, Within
+from loraexp.config.stored import completed
+from loraexp.records.typed_json import ENDS, Within, check, hints_of
 
 SPLITS = ("train", "validation", "test")
 
@@ -91,6 +92,21 @@ CONFIG: dict[str, Any] = {
     "config.lora.rank": Positive,
     "config.lora.target_modules": str | list[str],
 }
+
+
+# Configs that were found right, by all of them but the seed: runs of a sweep share most.
+KNOWN: dict[str, dict[str, Any]] = {}
+
+
+def checked(stored: dict[str, Any]) -> dict[str, Any]:
+    """A config with the keys that it is too old to have; what is equal is the same object."""
+    config = completed(stored)
+    rest = repr({**config, "seed": None})
+    if rest in KNOWN:
+        check({"config": config}, {"config.seed": hints_of(TrainConfig)["seed"]})
+        return {**KNOWN[rest], "seed": config["seed"]}
+    check({"config": config}, CONFIG)
+    return {**KNOWN.setdefault(rest, config)}
 
 
 def at_odds(content: Mapping[str, Any]) -> Iterator[str]:

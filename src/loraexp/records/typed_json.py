@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, is_dataclass
 from functools import cache
 from reprlib import repr as short
@@ -74,6 +74,15 @@ def value_at(content: Any, path: str) -> Any:
     return content
 
 
+def check(content: dict[str, Any], hints: Mapping[str, Any]) -> None:
+    """Raises:
+    KeyError, TypeError: of the first path that is missing, or is not of its type.
+    """
+    for path, hint in hints.items():
+        if wrong := checker(hint)(value_at(content, path)):
+            raise TypeError(f"{path}{wrong}")
+
+
 def fits(value: Any, hint: Any) -> bool:
     """Is a value read from JSON of an annotated type?"""
     return checker(hint)(value) is None
@@ -114,15 +123,27 @@ def of_number(kind: type, ends: Within) -> Checker:
             return f" is no {named(kind)}"
         return None if low <= value <= high else " is out of range"
 
+    def numbers(values: list[Any]) -> bool:
+        """Do all pass? A quick answer for long lists; False may also mean that they are few."""
+        return (
+            bool(values)
+            and {*map(type, values)} <= types
+            and (low <= min(values) and max(values) <= high)
+        )
+
+    check.numbers = numbers  # type: ignore[attr-defined]
     return check
 
 
 def of_each(kind: Any, inside: Checker) -> Checker:
     parts: Callable[[Any], Any] = kind.items if kind is dict else enumerate
+    numbers = getattr(inside, "numbers", None) if kind is list else None
 
     def check(value: Any) -> str | None:
         if not isinstance(value, kind):
             return f" is no {named(kind)}"
+        if numbers and numbers(value):
+            return None
         for name, part in parts(value):
             if wrong := inside(part):
                 return f".{printed(name)}{wrong}"

@@ -38,7 +38,7 @@ def to_html(report: Report) -> str:
         script=script,
         script_hash=digest,
         style=(TEMPLATES / "report.css").read_text(encoding="utf-8") + STYLE,
-        lazy=len(report.pages.each) > MOST_AT_ONCE,
+        lazy=len(report.pages.lines) > MOST_AT_ONCE,
         kept=KEPT,
         run_columns=[*SCORES, *MISTAKES],
         drawings=drawings,

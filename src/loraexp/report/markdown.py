@@ -23,7 +23,7 @@ def as_markdown(report: Report, folder: str) -> str:
         parts += [f"## {markdown_safe(section.title)}"] if section.title else []
         parts += section_parts(section, number, folder)
     if not one:
-        parts += ["## Runs", to_markdown(folded(report.runs, ["run"]).table)]
+        parts += ["## Runs", report.pages.note, to_markdown(folded(report.runs, ["run"]).table)]
     elif report.failures:
         parts += [listed(dict(report.failures))]
     parts += [listed(report.pages.facts), listed(report.pages.settings)]

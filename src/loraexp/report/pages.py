@@ -2,7 +2,8 @@
 
 import itertools
 import re
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from os.path import lexists
 from pathlib import Path
@@ -24,6 +25,7 @@ from loraexp.results.tables import Column, Table, ends, percent
 from loraexp.stats.significance import wilson_interval
 
 RATES = ("optim.lr", "optim.lr_factor")
+MOST = 1_000  # runs with a page each: of more a browser would not open them
 DEFAULTS = flat(plain(TrainConfig()))
 MISTAKES = [
     Column("text", "text", words=True),
@@ -42,23 +44,32 @@ SCORES = [
 
 
 @dataclass(frozen=True)
-class Page:
-    """One run.
+class Line:
+    """A run in a line.
 
     Args:
-        anchor: its name in links and files; no other page has it.
+        anchor: its name in links and files; no other run has it.
         about: what tells it from the other runs, in words.
         figures: learning rate and accuracies, name and value.
-        facts: name and value of what is not alike in all runs.
-        settings: what differs from the defaults and is not alike in all runs.
-        scores: a row a split.
-        mistakes: wrong test texts, the most confident first.
     """
 
     name: str
     anchor: str
     about: str
     figures: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Page(Line):
+    """All that is told of a run.
+
+    Args:
+        facts: name and value of what is not alike in all runs.
+        settings: what differs from the defaults and is not alike in all runs.
+        scores: a row a split.
+        mistakes: wrong test texts, the most confident first.
+    """
+
     facts: Mapping[str, str]
     settings: Mapping[str, str]
     scores: Table
@@ -71,15 +82,28 @@ class Page:
 class Pages:
     """
     Args:
+        lines: every run, at most MOST of them with their pages.
         facts: name and value of what is alike in all runs.
         settings: what is alike in all runs and differs from the defaults.
         config: every key that is alike in all runs, as YAML.
     """
 
-    each: Sequence[Page]
+    lines: Sequence[Line]
     facts: Mapping[str, str]
     settings: Mapping[str, str]
     config: str
+
+    @property
+    def each(self) -> list[Page]:
+        return [line for line in self.lines if isinstance(line, Page)]
+
+    @property
+    def note(self) -> str:
+        """That not every run has a page, where it is so."""
+        count = len(self.each)
+        if count == len(self.lines):
+            return ""
+        return f"Of {len(self.lines):,} runs {count:,} have a page: the first ones of each row."
 
 
 def pages(folders: Sequence[Path], records: Sequence[Record]) -> Pages:
@@ -93,30 +117,49 @@ def pages(folders: Sequence[Path], records: Sequence[Record]) -> Pages:
     alike = {
         name: v for name, v in own_facts[0].items() if all(f.get(name) == v for f in own_facts)
     }
-    made = [
-        Page(
-            record.name,
-            anchor,
-            spelled(told_by, [config[k] if uses(record, k) else None for k in told_by])
-            or record.name,
-            summary(record),
-            {name: v for name, v in facts.items() if len(records) == 1 or name not in alike},
-            {k: v for k, v in unusual(config).items() if k in varying or len(records) == 1},
-            scores(record),
-            classes([record]),
-            mistakes(record),
-            curve_chart(folder / CURVES) if lexists(folder / CURVES) else None,
-        )
-        for folder, record, config, facts, anchor in zip(
-            folders, records, configs, own_facts, anchors(records), strict=True
-        )
-    ]
+    rows = [tuple(str(config[k]) for k in told_by if k != "seed") for config in configs]
+    whole = first_ones(rows, MOST)
+    made: list[Line] = []
+    for at, (record, config, anchor) in enumerate(
+        zip(records, configs, anchors(records), strict=True)
+    ):
+        about = spelled(told_by, [config[k] if uses(record, k) else None for k in told_by])
+        line = Line(record.name, anchor, about or record.name, summary(record))
+        if at in whole:
+            facts = {n: v for n, v in own_facts[at].items() if len(records) == 1 or n not in alike}
+            own = {k: v for k, v in unusual(config).items() if k in varying or len(records) == 1}
+            line = page(line, folders[at], record, facts, own)
+        made.append(line)
     if len(records) == 1:
         alike = {}
     shared = {key: v for key, v in unusual(configs[0]).items() if key not in varying}
     common = {k: v for k, v in configs[0].items() if k in choices and k not in varying}
     config = yaml.safe_dump(nested(common), sort_keys=False, allow_unicode=True)
     return Pages(made, alike, shared if len(records) > 1 else {}, config)
+
+
+def page(
+    line: Line, folder: Path, record: Record, facts: Mapping[str, str], own: Mapping[str, str]
+) -> Page:
+    return Page(
+        **vars(line),
+        facts=facts,
+        settings=own,
+        scores=scores(record),
+        classes=classes([record]),
+        mistakes=mistakes(record),
+        chart=curve_chart(folder / CURVES) if lexists(folder / CURVES) else None,
+    )
+
+
+def first_ones(rows: Sequence[Hashable], most: int) -> set[int]:
+    """At most so many places, of each row as many as of the others as far as it has them."""
+    seen = Counter[Hashable]()
+    ranked = []
+    for at, row in enumerate(rows):
+        ranked.append((seen[row], at))
+        seen[row] += 1
+    return {at for _, at in sorted(ranked)[:most]}
 
 
 def unusual(config: Mapping[str, Any]) -> dict[str, str]:

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from loraexp.records.record import Record
-from loraexp.results.arm_keys import SPLIT_KEYS, naming
-from loraexp.results.arms import Arm, Comparison, arms, compare, rivals
+from loraexp.results.arm_keys import SPLIT_KEYS, naming, settings_of_each
+from loraexp.results.arms import Arm, Comparison, arms, by_split, compare
 from loraexp.results.beside import NOTHING, Beside
 from loraexp.results.fairness import caveats
 from loraexp.results.sequential import at_looks
@@ -19,13 +19,14 @@ def answers(records: Sequence[Record], by: Sequence[str], beside: Beside = NOTHI
     tested, and what no sentence tells."""
     if not records:
         return []
-    by = naming(records, by)
-    every = arms(records, by, beside.trials)
+    configs = settings_of_each(records)
+    by = naming(records, by, configs)
+    every = arms(records, by, beside.trials, configs)
     compared = compare(every)
     if beside.looks:
         compared = at_looks(every, compared, beside.looks, None)
     against = {arm.name: one for arm, one in zip(every, compared, strict=True)}
-    splits = {arm.split: rivals(arm, every) for arm in every}
+    splits = by_split(every)
     said = []
     for group in splits.values():
         if len(group) > 1:

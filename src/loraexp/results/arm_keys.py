@@ -26,7 +26,25 @@ def settings_of(record: Record) -> dict[str, Any]:
     """The flat config, and `split`, which tells test texts apart where no key of the config does
     (a file that changed); keys that mean nothing to the method are None."""
     config = flat(record.config) | {"split": record.hashes["split"][:8]}
-    return {key: value if uses(record, key) else None for key, value in config.items()}
+    for key in config:
+        if not uses(record, key):
+            config[key] = None
+    return config
+
+
+def settings_of_each(records: Sequence[Record]) -> list[dict[str, Any]]:
+    """`settings_of` them; computed once of those that share all that their configs hold but the
+    seed, as records do that were read together."""
+    known: dict[tuple[Any, ...], dict[str, Any]] = {}
+    found = []
+    for record in records:
+        held = [(k, id(v) if isinstance(v, dict) else v) for k, v in record.config.items()]
+        sizes = [record.counts.get(key) for key in ("adapted_modules", "low_rank_modules")]
+        alike = (*(pair for pair in held if pair[0] != "seed"), record.hashes["split"], *sizes)
+        if alike not in known:
+            known[alike] = settings_of(record)
+        found.append({**known[alike], "seed": record.config["seed"]})
+    return found
 
 
 def varied(records: Sequence[Record]) -> list[str]:
@@ -41,14 +59,21 @@ def varied(records: Sequence[Record]) -> list[str]:
     return by_name(keys) or ["method"]
 
 
-def naming(records: Sequence[Record], by: Sequence[str]) -> list[str]:
+def naming(
+    records: Sequence[Record],
+    by: Sequence[str],
+    configs: Sequence[Mapping[str, Any]] | None = None,
+) -> list[str]:
     """`by`, and what tells other texts apart: which data and which split is never a setting to be
     tuned, so runs that differ in it are never one arm.
+
+    Args:
+        configs: the settings of each, where they are known already.
 
     Raises:
         UserError: a key that not every record has.
     """
-    splits, configs = [*splits_of(records)], [settings_of(record) for record in records]
+    splits, configs = [*splits_of(records)], configs or settings_of_each(records)
     check_keys(by, configs)
     names = [*by]
     for key in SPLIT_KEYS:

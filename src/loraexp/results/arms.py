@@ -1,6 +1,6 @@
 """Runs of several seeds as one arm: its best setting by validation, its figures, its comparison."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from loraexp.records.record import Failure, Record, Trial
-from loraexp.results.arm_keys import NO_CHOICE, check_keys, settings_of, splits_of
+from loraexp.results.arm_keys import NO_CHOICE, check_keys, settings_of_each, splits_of
 from loraexp.results.settings import flat, natural
 from loraexp.results.tuned import Tried, tried
 from loraexp.stats.crossed import p_of_difference
@@ -127,19 +127,23 @@ class Arm:
 
 
 def arms(
-    records: Iterable[Record], by: Sequence[str], trials: Collection[Trial | Failure] = ()
+    records: Sequence[Record],
+    by: Sequence[str],
+    trials: Collection[Trial | Failure] = (),
+    configs: Sequence[Mapping[str, Any]] | None = None,
 ) -> list[Arm]:
     """Records as arms named by the keys of `by`, in the order of their names, numbers by value.
 
     Args:
         trials: runs that only looked for a learning rate; a failed one counts as tried.
+        configs: the settings of each record, where they are known already.
 
     Raises:
         UserError: a key that not every record has.
     """
     grouped: dict[tuple[Any, ...], dict[str, list[Record]]] = {}
-    for record in records:
-        config = settings_of(record)
+    configs = configs or settings_of_each(records)
+    for record, config in zip(records, configs, strict=True):
         check_keys(by, [config])
         setting = {k: v for k, v in config.items() if not k.startswith(NO_CHOICE)}
         name = tuple(config[key] for key in by)
@@ -178,14 +182,14 @@ class Comparison:
 def compare(all_arms: Sequence[Arm], baseline: Arm | None = None) -> list[Comparison | None]:
     """Every arm against the baseline, else against the best of those tested on the same texts;
     None for these themselves."""
-    references = [baseline or best(rivals(arm, all_arms)) for arm in all_arms]
+    groups, references = by_split(all_arms), references_of(all_arms, baseline)
     not_paired = Comparison(None, None, "not paired")
     comparisons: list[Comparison | None] = []
     tested: dict[int, float] = {}  # by place, p before it is corrected
     for place, (arm, reference) in enumerate(zip(all_arms, references, strict=True)):
         pair = paired(arm, reference)
         if arm is reference:
-            lone = len(all_arms) > 1 and len(rivals(arm, all_arms)) == 1
+            lone = len(all_arms) > 1 and len(groups[arm.split]) == 1
             comparisons.append(not_paired if lone and not baseline else None)
         elif pair is None:
             comparisons.append(not_paired)
@@ -202,9 +206,18 @@ def compare(all_arms: Sequence[Arm], baseline: Arm | None = None) -> list[Compar
     return comparisons
 
 
-def rivals(arm: Arm, all_arms: Sequence[Arm]) -> list[Arm]:
-    """The arms that were tested on the same texts, itself among them."""
-    return [other for other in all_arms if other.split == arm.split]
+def by_split(all_arms: Sequence[Arm]) -> dict[str, list[Arm]]:
+    """The arms that were tested on the same texts."""
+    groups: dict[str, list[Arm]] = {}
+    for arm in all_arms:
+        groups.setdefault(arm.split, []).append(arm)
+    return groups
+
+
+def references_of(all_arms: Sequence[Arm], baseline: Arm | None) -> list[Arm]:
+    """What each arm is compared with."""
+    tops = {split: best(group) for split, group in by_split(all_arms).items()}
+    return [baseline or tops[arm.split] for arm in all_arms]
 
 
 def paired(arm: Arm, other: Arm) -> tuple[Correct, Correct] | None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from loraexp.records.record import Record
-from loraexp.results.arms import Arm, Comparison, best, paired, rivals
+from loraexp.results.arms import Arm, Comparison, best, paired, references_of
 from loraexp.results.tables import Cell, Column, Ends, percent
 from loraexp.stats.power import Detectable, detectable
 from loraexp.stats.significance import Interval
@@ -67,8 +67,8 @@ def beyond(
     tests = sum(one is not None and one.p is not None for one in against)
     sizes: list[Detectable | None] = []
     wins: list[Interval | None] = []
-    for arm, one in zip(found, against, strict=True):
-        reference = baseline or best(rivals(arm, found))
+    references = references_of(found, baseline)
+    for arm, one, reference in zip(found, against, references, strict=True):
         pair = paired(arm, reference) if one is not None and one.p is not None else None
         several = pair is not None and len(pair[0]) > 1
         sizes.append(detectable(*pair, tests) if pair and several else None)

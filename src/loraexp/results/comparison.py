@@ -6,7 +6,7 @@ from typing import Any
 
 from loraexp.errors import UserError, unknown
 from loraexp.records.record import Failure, Record
-from loraexp.results.arm_keys import naming
+from loraexp.results.arm_keys import naming, settings_of_each
 from loraexp.results.arms import Arm, Comparison, arms, compare
 from loraexp.results.beside import NOTHING, Beside
 from loraexp.results.beyond_p import beyond
@@ -98,8 +98,9 @@ def findings(
     Raises:
         UserError: a key that no record has, a baseline that is not one arm, no such column.
     """
-    by = naming(records, by)
-    compared = arms(records, by, beside.trials)
+    configs = settings_of_each(records)
+    by = naming(records, by, configs)
+    compared = arms(records, by, beside.trials, configs)
     reference = named(compared, by, baseline) if baseline else None
     against = compare(compared, reference)
     if beside.looks:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from loraexp.results.arms import Arm, Comparison, best, rivals
+from loraexp.results.arms import Arm, Comparison, references_of
 from loraexp.stats.looks import Looks, decide
 
 
@@ -18,8 +18,8 @@ def at_looks(
     marks = {names[id(arm)]: arm.correct for arm in arms}
     decided = {frozenset(d.arms): d for d in decide(looks, look, marks)}
     found: list[Comparison | None] = []
-    for arm, one in zip(arms, against, strict=True):
-        reference = baseline or best(rivals(arm, arms))
+    references = references_of(arms, baseline)
+    for arm, one, reference in zip(arms, against, references, strict=True):
         pair = decided.get(frozenset({names[id(arm)], names[id(reference)]}))
         if one is None or one.untested or pair is None:
             found.append(one)

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 import yaml
@@ -19,7 +20,7 @@ def flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     settings: dict[str, Any] = {}
     for key, value in config.items():
         if isinstance(value, dict) and not key.endswith("_pattern"):
-            settings |= flat(value, f"{prefix}{key}.")
+            settings.update(flat(value, f"{prefix}{key}."))
         elif key == "target_modules":
             settings[prefix + key] = short_targets(value)
         else:
@@ -76,7 +77,12 @@ def spelled(by: Sequence[str], name: Sequence[Any], without: str = "") -> str:
 def short_targets(targets: Any) -> str:
     """q_proj,v_proj -> q,v; anything else as it is."""
     names = [targets] if isinstance(targets, str) else targets
-    return ",".join(re.sub(r"^(q|k|v|out)_proj$", r"\1", str(name)) for name in names)
+    return ",".join(map(short_target, map(str, names)))
+
+
+@lru_cache
+def short_target(name: str) -> str:
+    return re.sub(r"^(q|k|v|out)_proj$", r"\1", name)
 
 
 def conditions(typed: str) -> list[tuple[str, str]]:

@@ -2,6 +2,7 @@
 
 import json
 import logging
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
@@ -21,6 +22,7 @@ from loraexp.runtime.locks import LEASE, LOCK, Lock
 from loraexp.runtime.ranks import is_main_process
 
 log = logging.getLogger("loraexp")
+HASHES: dict[bytes, str] = {}  # of configs as they are: a sweep asks for each many times
 CONFIG, REPLACED = "config.yaml", "replaced"
 
 
@@ -210,20 +212,23 @@ def distinct_names(folders: Sequence[Path]) -> list[str]:
     """A name for each of several runs: the folder's own, led by as many of its parents as tell it
     from another run of that name. The same folder twice has the same name twice."""
     parts = [folder.resolve().parts for folder in folders]
-
-    def name(own: tuple[str, ...]) -> str:
-        lengths = range(1, len(own) + 1)
-        others = [other for other in parts if other != own]
-        length = next(n for n in lengths if all(other[-n:] != own[-n:] for other in others))
-        return "/".join(own[-length:])
-
-    return [name(own) for own in parts]
+    ends = [[own[at:] for at in range(len(own) - 1, -1, -1)] for own in {*parts}]
+    having = Counter(end for own in ends for end in own)
+    short = {own[-1]: next(end for end in own if having[end] == 1) for own in ends}
+    return ["/".join(short[own]) for own in parts]
 
 
 def config_hash(config: TrainConfig) -> str:
     """Eight hex digits over every key but those that only say where results go or how much of what
     was trained is measured, and those of `lora` that mean nothing to the method: a sweep over
     ranks trains method=head once."""
+    whole = sha256(repr(config).encode("utf-8", "surrogatepass")).digest()
+    if whole not in HASHES:
+        HASHES[whole] = hash_of_content(config)
+    return HASHES[whole]
+
+
+def hash_of_content(config: TrainConfig) -> str:
     content, method = asdict(config), find_method(config.method)
     unused = () if method.has_rank else ("lora", "adalora")
     for key in ("output_dir", "rerun", "logger", "name", *unused):

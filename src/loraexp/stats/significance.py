@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -65,11 +66,16 @@ def p_of_two_shares(one: tuple[float, int], other: tuple[float, int]) -> float:
     Args:
         one, other: a share, and of how many texts.
     """
+    (of_one, n), (of_other, m) = ((min(max(round(s * n), 0), n), n) for s, n in (one, other))
+    return fisher(of_one, n, of_other, m)
+
+
+@lru_cache(maxsize=2**16)  # of thousands of runs on the same texts most have the same counts
+def fisher(right: int, n: int, also: int, m: int) -> float:
+    """p of `right` of n texts and `also` of m others."""
     from scipy import stats
 
-    right = [min(max(round(share * n), 0), n) for share, n in (one, other)]
-    wrong = [n - hits for hits, (_, n) in zip(right, (one, other), strict=True)]
-    return float(stats.fisher_exact([right, wrong]).pvalue)
+    return float(stats.fisher_exact([[right, also], [n - right, m - also]]).pvalue)
 
 
 def mcnemar(differences: NDArray[np.int64]) -> float:

@@ -1,8 +1,10 @@
 """Runs on the disk, finished or failed: found below folders or through a sweep, filtered by their
 settings."""
 
+import gc
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,10 +22,13 @@ from loraexp.results.beside import Beside
 from loraexp.results.notes import failed_lines
 from loraexp.results.settings import chosen, flat
 from loraexp.runs.removal import walk
-from loraexp.runs.run_folder import RunFolder
+from loraexp.runs.run_folder import CONFIG, RunFolder
+from loraexp.runtime.locks import LOCK
 from loraexp.sweeps.sweep_folder import JOBS, TRIALS, Sweep, named_in
 
 log = logging.getLogger("loraexp")
+RESULTS = {FILE, FAILED, SCORED, TRIAL_FAILED}
+PRETRAINED = "pretrain.yaml"  # of a base that is being made, whose folder else looks like a run's
 
 
 @dataclass(frozen=True)
@@ -47,6 +52,11 @@ def collect(folders: Sequence[str], where: Sequence[str]) -> Collected:
     Raises:
         UserError: a folder that is not there, a condition on no key, or no finished run.
     """
+    with no_collection():
+        return read(folders, where)
+
+
+def read(folders: Sequence[str], where: Sequence[str]) -> Collected:
     runs: dict[Path, Record] = {}
     failures: dict[Path, Failure] = {}
     trials: dict[Path, Trial | Failure] = {}
@@ -58,7 +68,7 @@ def collect(folders: Sequence[str], where: Sequence[str]) -> Collected:
             folder = RunFolder(run)
             if folder.finished:
                 record = folder.record()
-                if chosen(flat(record.config), where):
+                if not where or chosen(flat(record.config), where):
                     runs[run] = record
             elif folder.failed:
                 failure = folder.failure()
@@ -77,13 +87,35 @@ def collect(folders: Sequence[str], where: Sequence[str]) -> Collected:
     return found
 
 
-def candidates(folder: Path) -> set[Path]:
+@contextmanager
+def no_collection() -> Iterator[None]:
+    """Without looking for circles among objects, of which records have none: of ten thousand that
+    takes as long as to read them."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
+def candidates(folder: Path, begun: bool = False) -> set[Path]:
     """Folders that may hold a run's record, what validation texts gave, or the reason why there is
-    neither."""
+    neither.
+
+    Args:
+        begun: also those in which a run began of which nothing else can be told.
+    """
     # Not by glob, which leaves out links to nowhere: a record that is one is refused.
-    files = {FILE, FAILED, SCORED, TRIAL_FAILED}
-    below = {at for at, names in walk(folder) if files & names}
-    return {run.resolve() for run in below} | jobs_of(folder)
+    found = walk(folder.resolve())  # and what is below is resolved, for no link is followed
+    below = {at for at, names in found if RESULTS & names or (begun and has_begun(names))}
+    return below | jobs_of(folder)
+
+
+def has_begun(names: set[str]) -> bool:
+    """Do a folder's files say that a run began there?"""
+    return LOCK in names and bool({CONFIG, "checkpoints"} & names) and PRETRAINED not in names
 
 
 def jobs_of(folder: Path) -> set[Path]:

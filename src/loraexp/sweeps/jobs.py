@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from loraexp.adapters.inject import inject
-from loraexp.config.schema import TrainConfig
+from loraexp.config.schema import TrainConfig, adapted
 from loraexp.config.stored import from_dict, plain
 from loraexp.data.splits import load_data
 from loraexp.errors import UserError
@@ -65,7 +65,10 @@ def check_jobs(configs: Sequence[TrainConfig]) -> dict[str, Sizes]:
     for config in configs:
         folder = RunFolder.of(config)
         present(config, folder, folder.finished)
-    for config in configs:  # on the meta device: names and shapes only
+    kinds = dict[str, TrainConfig]()
+    for config in configs:
+        kinds.setdefault(adapted(config), config)
+    for config in kinds.values():  # on the meta device: names and shapes only
         inject(empty_classifier(config.model, config.head, 2), config, config.seed)
     return sizes
 

@@ -1,7 +1,7 @@
 """Every run below folders, however far it came: finished, scored, failed, cut short or at work."""
 
 import csv
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -18,12 +18,10 @@ from loraexp.results.settings import chosen, conditions, flat
 from loraexp.runs.removal import GONE, entries, size, walk
 from loraexp.runs.run_folder import CONFIG, RunFolder
 from loraexp.runtime.atomic import read_text
-from loraexp.runtime.locks import LOCK
-from loraexp.sweeps.collect import candidates
+from loraexp.sweeps.collect import RESULTS, candidates, has_begun
 from loraexp.sweeps.sweep_folder import PLAN
 
 STATES = ("finished", "scored", "failed", "cut_short", "running", "damaged")
-PRETRAINED = "pretrain.yaml"  # of a base that is being made, whose folder else looks like a run's
 
 
 @dataclass(frozen=True)
@@ -67,7 +65,7 @@ def listing(folders: Sequence[str], where: Sequence[str]) -> list[Listed]:
     for below in map(Path, folders):
         if not below.is_dir():
             raise UserError(f"runs={below}: no such folder")
-        found |= {run for run in candidates(below) if run.is_dir()} | {*unfinished(below)}
+        found |= {run for run in candidates(below, begun=True) if run.is_dir()}
     runs = [run for run in map(look, found) if meets(run.settings, where)]
     return sorted(runs, key=lambda run: (-run.when.timestamp(), str(run.path)))
 
@@ -101,13 +99,6 @@ def meets(settings: Mapping[str, Any], where: Sequence[str]) -> bool:
     return all(key in settings for key in keys) and chosen(settings, where)
 
 
-def unfinished(folder: Path) -> Iterator[Path]:
-    """Folders in which a run began of which nothing else can be told."""
-    for at, names in walk(folder):
-        if LOCK in names and {CONFIG, "checkpoints"} & names and PRETRAINED not in names:
-            yield at.resolve()
-
-
 def leftovers(folders: Sequence[str]) -> list[Path]:
     """Folders of runs whose removal was cut short."""
     tops = [at for folder in folders for at, _ in walk(Path(folder))]
@@ -118,7 +109,7 @@ def named_alone(folder: str) -> bool:
     """Does a path name one run or one sweep, and no folder of many?"""
     path = Path(folder)
     names = {file.name for file in path.iterdir()} if path.is_dir() else set()
-    return PLAN in names or path.resolve() in {*candidates(path), *unfinished(path)}
+    return bool({PLAN, *RESULTS} & names) or has_begun(names)
 
 
 def look(path: Path) -> Listed:

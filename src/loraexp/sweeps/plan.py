@@ -34,6 +34,7 @@ from loraexp.errors import UserError, cut
 from loraexp.model.locate import RUN, in_folder, with_folder
 from loraexp.runs.memory import check_memory
 from loraexp.sweeps.grid import Protocol, protocol_of, with_grid
+from loraexp.sweeps.grid_configs import grid_configs
 from loraexp.tools.peft.note import exported_base
 
 MULTIRUN = ("-m", "--multirun")
@@ -86,9 +87,8 @@ def plan(verb: Verb, arguments: list[str]) -> Plan:
         with open_dict(config):
             shell = config.pop("hydra")
         protocol, grid = with_grid(protocol, shell, overrides) if multirun else (protocol, [fixed])
-        configs = [
-            typed(verb, config if job == fixed else composed(verb.name, job), job) for job in grid
-        ]
+        made = zip(grid_configs(verb, grid, fixed, config), grid, strict=True)
+        configs = [checked(verb, one, job) for one, job in made]
     if protocol.seeds:
         most = range(protocol.seeds.seeds[-1])
         configs = [replace(one, seed=one.seed + at) for one in configs for at in most]
@@ -160,12 +160,16 @@ def check_mode(
 
 
 def typed(verb: Verb, config: DictConfig, overrides: Sequence[str] = ()) -> Any:
-    """The typed, checked object of a composed job; the last that is seen of DictConfig.
+    """The typed, checked object of a composed job; the last that is seen of DictConfig."""
+    return checked(verb, to_typed(config), overrides)
+
+
+def checked(verb: Verb, result: Any, overrides: Sequence[str] = ()) -> Any:
+    """The same of a typed object, which becomes it.
 
     Args:
         overrides: of which it was composed: what they set, no folder of a base sets otherwise.
     """
-    result = to_typed(config)
     expanded(result)
     if isinstance(getattr(result, "model", None), Model):
         given = {text.partition("=")[0].lstrip("+") for text in overrides}

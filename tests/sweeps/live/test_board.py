@@ -71,9 +71,10 @@ def test_two_at_work_take_half_as_long() -> None:
 def test_runs_are_not_timed_by_trials_where_a_run_has_ended() -> None:
     known = Known(True, ["small"] * 3)
     board = after(known, KNOWN, *done(TRIALS[0], 0, 2), *done(JOBS[0], 2, 12))
-    assert board.expected(trial=True, cost="small") == 2
-    assert board.expected(trial=False, cost="large") == 10
-    assert after(known, *done(TRIALS[0], 0, 2)).expected(trial=False, cost="large") == 2
+    kinds = [(True, "small"), (False, "large")]
+    assert board.expected_of(kinds, board.seconds) == {kinds[0]: 2, kinds[1]: 10}
+    board = after(known, *done(TRIALS[0], 0, 2))
+    assert board.expected_of(kinds, board.seconds) == dict.fromkeys(kinds, 2)
 
 
 @pytest.mark.parametrize(

@@ -3,9 +3,10 @@ event is another board. Who works is not known here, and may be any number of pr
 
 import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from statistics import mean
+from statistics import fmean
 
 SEEN = 0.05  # of a job, before what it takes is foreseen
 Place = tuple[bool, int]  # is it a trial, and its number among those of its kind
@@ -107,6 +108,8 @@ class Board:
         folder: where everything of the sweep is.
         began: in seconds, as `time.time` has it.
         seconds: that jobs took which trained here, by what they are.
+        seen: of each kind, one more than the highest number of a job that began or ended.
+        tops: of each kind, the best by validation texts.
     """
 
     folder: str
@@ -115,6 +118,8 @@ class Board:
     running: Mapping[Place, Running] = field(default_factory=dict)
     ended: Mapping[Place, Ended] = field(default_factory=dict)
     seconds: Mapping[Place, float] = field(default_factory=dict)
+    seen: Mapping[bool, int] = field(default_factory=dict)
+    tops: Mapping[bool, Ended] = field(default_factory=dict)
 
     def after(self, event: Event) -> "Board":
         match event:
@@ -122,7 +127,8 @@ class Board:
                 return replace(self, known={**self.known, event.trial: event.costs})
             case Began(task, at):
                 running = Running(task, at, Stepped(task.place, "loading"))
-                return replace(self, running={**self.running, task.place: running})
+                going = {**self.running, task.place: running}
+                return replace(self, running=going, seen=self.with_seen(task))
             case Stepped(place) if place in self.running:
                 running = replace(self.running[place], now=event)
                 return replace(self, running={**self.running, place: running})
@@ -137,15 +143,32 @@ class Board:
         if trained and place in self.running:
             seconds[place] = event.at - self.running[place].began
         ended = {**self.ended, place: event}
-        return replace(self, running=going, ended=ended, seconds=seconds)
+        return replace(
+            self,
+            running=going,
+            ended=ended,
+            seconds=seconds,
+            seen=self.with_seen(event.task),
+            tops=self.with_top(event),
+        )
+
+    def with_seen(self, task: Task) -> dict[bool, int]:
+        return {**self.seen, task.trial: max(self.seen.get(task.trial, 0), task.number + 1)}
+
+    def with_top(self, event: Ended) -> Mapping[bool, Ended]:
+        """By validation texts: of trials the lowest loss, of final runs the highest accuracy."""
+        kind = event.task.trial
+        if event.accuracy is None:
+            return self.tops
+        both = [job for job in (self.tops.get(kind), event) if job]  # of equals the first stays
+        return {**self.tops, kind: min(both, key=by_loss if kind else by_accuracy)}
 
     def of_kind(self, trial: bool) -> list[Ended]:
         return [job for job in self.ended.values() if job.task.trial == trial]
 
     def count(self, trial: bool) -> int:
         """How many jobs of a kind there are, as far as is known."""
-        seen = [n for kind, n in (*self.ended, *self.running) if kind == trial]
-        return max([len(self.known.get(trial, ())), *(n + 1 for n in seen)])
+        return max(len(self.known.get(trial, ())), self.seen.get(trial, 0))
 
     @property
     def failures(self) -> list[Ended]:
@@ -153,23 +176,22 @@ class Board:
         return [job for job in self.ended.values() if job.reason is not None]
 
     def best(self, trial: bool) -> Ended | None:
-        """By validation texts: of trials the lowest loss, of final runs the highest accuracy."""
-        scored = [job for job in self.of_kind(trial) if job.accuracy is not None]
-        return min(scored, key=by_loss if trial else by_accuracy, default=None)
+        return self.tops.get(trial)
 
     def seconds_left(self, now: float) -> float | None:
         """As long as jobs of like cost took, or those of the same kind, or any; before one has
         ended, as long as those take that train now, by what they have done; None before that.
         Those who work share what is left."""
-        ahead = [*self.ahead()]
         seconds = self.seconds or self.foreseen(now)
-        if not ahead or not seconds:
+        ahead = [*self.ahead()] if seconds else []
+        if not ahead:
             return None
+        likely = self.expected_of({(place[0], cost) for place, cost in ahead}, seconds)
         left = 0.0
         for place, cost in ahead:
             job = self.running.get(place)
             spent = now - job.began if job else 0.0
-            left += max(0.0, self.expected(place[0], cost, seconds) - spent)
+            left += max(0.0, likely[place[0], cost] - spent)
         return left / max(1, len(self.running))
 
     def ahead(self) -> Iterator[tuple[Place, str]]:
@@ -188,19 +210,22 @@ class Board:
             if done and done >= SEEN
         }
 
-    def expected(
-        self, trial: bool, cost: str, seconds: Mapping[Place, float] | None = None
-    ) -> float:
-        seconds = seconds or self.seconds
+    def expected_of(
+        self, kinds: Collection[tuple[bool, str]], seconds: Mapping[Place, float]
+    ) -> dict[tuple[bool, str], float]:
+        """What a job of each kind and cost will take."""
         costs = {place: job.task.cost for place, job in self.running.items()}
-        costs |= {place: job.task.cost for place, job in self.ended.items()}
-        for fits in (
-            [s for place, s in seconds.items() if place[0] == trial and costs[place] == cost],
-            [s for place, s in seconds.items() if place[0] == trial],
-        ):
-            if fits:
-                return mean(fits)
-        return mean(seconds.values())
+        taken = defaultdict[tuple[bool, str | None], list[float]](list)
+        for place, spent in seconds.items():
+            ended = self.ended.get(place)
+            taken[place[0], ended.task.cost if ended else costs[place]].append(spent)
+            taken[place[0], None].append(spent)
+        means = {kind: fmean(spent) for kind, spent in taken.items()}
+        any_kind = fmean(seconds.values())
+        return {
+            (trial, cost): means.get((trial, cost), means.get((trial, None), any_kind))
+            for trial, cost in kinds
+        }
 
 
 def by_loss(job: Ended) -> float:
