@@ -36,6 +36,7 @@ from loraexp.training.callbacks.pruning import Pruned
 from loraexp.training.packs.alone import Apart
 from loraexp.training.packs.lockstep import Member
 from loraexp.training.run import now, score, train
+from loraexp.training.sharding import check_sharding
 
 log = logging.getLogger("loraexp")
 
@@ -66,7 +67,8 @@ def check_jobs(configs: Sequence[TrainConfig]) -> dict[str, Sizes]:
         folder = RunFolder.of(config)
         present(config, folder, folder.finished)
     for config in configs:  # on the meta device: names and shapes only
-        inject(empty_classifier(config.model, config.head, 2), config, config.seed)
+        network = inject(empty_classifier(config.model, config.head, 2), config, config.seed)
+        check_sharding(network, config)
     return sizes
 
 
