@@ -79,9 +79,10 @@ class Rounds(Callback):
 
     def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         loader: Any = trainer.val_dataloaders
-        sampler, limit = loader.batch_sampler, pl_module.config.trainer.limit_batches
+        sampler, limit = loader.batch_sampler, trainer.limit_val_batches
         assert isinstance(sampler, LengthGrouped)
-        if trainer.num_val_batches[0] < min(sampler.rounds, limit or sampler.rounds):
+        most = min(sampler.rounds, limit) if isinstance(limit, int) else sampler.rounds
+        if trainer.num_val_batches[0] < most:
             # A text of the split: of any other the frozen blocks would not be known already.
             tokens, lengths, _ = loader.collate_fn([loader.dataset[0]])
             classifier(pl_module)(tokens.to(pl_module.device), lengths.to(pl_module.device))
@@ -101,7 +102,7 @@ def gathered(value: Any) -> Any:
     must ask for the same. What is not in parts is returned as it is."""
     if not isinstance(value, DTensor):
         return value
-    tensor = value.detach().full_tensor()
+    tensor: Tensor = value.full_tensor().detach()
     return tensor.cpu() if torch.distributed.get_rank() == 0 else torch.empty(0)
 
 
