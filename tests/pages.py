@@ -20,6 +20,7 @@ NOT_RUN = {
     "python -m loraexp train data=sms_spam model=gpt2 lora.rank=8": "needs GPT-2's weights",
     "python -m loraexp train experiment=book method=full": "needs GPT-2's weights",
     "python -m loraexp train trainer=ddp trainer.devices=4": "needs four GPUs",
+    "python -m loraexp train trainer=fsdp trainer.devices=4": "needs four GPUs",
     "python -m loraexp train lora.rank=4,8,16 hydra/launcher=submitit_slurm": "needs SLURM",
     "git log": "a copy of the checkout has no history",
     "vllm serve": "needs vLLM",

@@ -7,7 +7,7 @@ from typing import Any
 
 from loraexp.config.keys import walk
 from loraexp.config.pretraining import PretrainConfig
-from loraexp.config.schema import Data, Model, TrainConfig
+from loraexp.config.schema import Data, Model, TrainConfig, Trainer
 from loraexp.errors import UserError, unknown
 
 
@@ -107,6 +107,7 @@ def check_together(config: TrainConfig) -> None:
     for name, value in (("data.max_length", data.max_length), ("data.pad_to", data.pad_to)):
         if value is not None and value > model.context:
             raise UserError(f"{name} must be at most model.context = {model.context}, got {value}")
+    check_sharding(config.trainer)
     if config.adalora.warmup + config.adalora.final > 1:
         raise UserError(
             "adalora.warmup and adalora.final must be at most 1 together, "
@@ -117,6 +118,15 @@ def check_together(config: TrainConfig) -> None:
             f"last_block.n must be at most model.n_layer = {model.n_layer}, "
             f"got {config.last_block.n}"
         )
+
+
+def check_sharding(trainer: Trainer) -> None:
+    if trainer.strategy != "fsdp":
+        return
+    if trainer.devices == 1:
+        raise UserError("trainer.strategy=fsdp needs trainer.devices of at least 2, got 1")
+    if trainer.compile:
+        raise UserError("trainer.strategy=fsdp needs trainer.compile=false, got true")
 
 
 def check_heads(model: Model) -> None:

@@ -162,7 +162,13 @@ class Trainer:
         "auto", "auto (bf16 where the hardware multiplies it fast)", "fp32", "bf16"
     )
     accelerator: str = one_of("auto", "auto", "cpu", "gpu")
-    devices: int = key(1, "processes to train with (DDP above 1)", least=1)
+    devices: int = key(1, "processes to train with", least=1)
+    strategy: str = one_of(
+        "ddp",
+        "ddp (each process holds the whole)",
+        "fsdp (a part of every tensor, its gradient and its optimizer's state)",
+        lead="what each of several processes holds: ",
+    )
     gradient_checkpointing: bool = key(
         False, "keep no activations inside blocks, compute them again: less memory, more time"
     )
@@ -224,4 +230,4 @@ def adapted(config: TrainConfig) -> str:
     """What decides which tensors there are and of which shapes: equal of configs that differ in
     nothing of it."""
     own = [getattr(config, f.name) for f in fields(Adaptation)]
-    return repr((config.model, config.head, own))
+    return repr((config.model, config.head, config.trainer.strategy, own))

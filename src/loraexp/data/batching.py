@@ -80,11 +80,14 @@ class LengthGrouped(Sampler[list[int]]):
         """Lightning calls this before each epoch."""
         self.epoch = epoch
 
+    @property
+    def rounds(self) -> int:
+        """Batches of the process that has most."""
+        return -(-len(self.lengths) // (self.batch_size * self.world))
+
     def __len__(self) -> int:
         batches = -(-len(self.lengths) // self.batch_size)
-        if self.seed is None:
-            return len(range(self.rank, batches, self.world))
-        return -(-batches // self.world)
+        return len(range(self.rank, batches, self.world)) if self.seed is None else self.rounds
 
     def __iter__(self) -> Iterator[list[int]]:
         # Lazily: a run that goes on at a later epoch makes its iterator before it sets the epoch.

@@ -36,6 +36,7 @@ from loraexp.training.callbacks.pruning import Pruned
 from loraexp.training.packs.alone import Apart
 from loraexp.training.packs.lockstep import Member
 from loraexp.training.run import now, score, train
+from loraexp.training.sharding import check_sharding
 
 log = logging.getLogger("loraexp")
 
@@ -69,7 +70,8 @@ def check_jobs(configs: Sequence[TrainConfig]) -> dict[str, Sizes]:
     for config in configs:
         kinds.setdefault(adapted(config), config)
     for config in kinds.values():  # on the meta device: names and shapes only
-        inject(empty_classifier(config.model, config.head, 2), config, config.seed)
+        network = inject(empty_classifier(config.model, config.head, 2), config, config.seed)
+        check_sharding(network, config)
     return sizes
 
 

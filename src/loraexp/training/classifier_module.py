@@ -19,6 +19,7 @@ from loraexp.errors import UserError
 from loraexp.training.callbacks.progress import is_shown
 from loraexp.training.packs.alone import Alone
 from loraexp.training.schedule import schedule
+from loraexp.training.sharding import gathered
 
 
 class ClassifierModule(LightningModule):
@@ -131,7 +132,7 @@ class ClassifierModule(LightningModule):
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Trainable tensors only: never the frozen base, never its 500 MB."""
         tensors = adapter_tensors(self.network)
-        checkpoint["state_dict"] = {name: p.detach() for name, p in tensors.items()}
+        checkpoint["state_dict"] = {name: gathered(p.detach()) for name, p in tensors.items()}
 
     def load_state_dict(self, state_dict: Mapping[str, Any], *_: Any, **__: Any) -> Any:
         """Take an adapter as on_save_checkpoint wrote it; nothing may be missing or too much."""

@@ -46,6 +46,7 @@ from loraexp.training.classifier_module import ClassifierModule
 from loraexp.training.lightning_environment import NOWHERE, Together, cluster_environment
 from loraexp.training.packs.alone import Alone
 from loraexp.training.schedule import warmup_steps
+from loraexp.training.sharding import Rounds, Sharded, check_sharding
 
 log = logging.getLogger("loraexp")
 POINTS_AN_EPOCH = 50  # of the training curves
@@ -85,6 +86,7 @@ def fit_adapter(
     data = load_data(config.data)
     check_sizes(data, config)
     model = build_model(config, data.labels)
+    check_sharding(model.network, config)
     texts = datamodule(config, data, model)
     announce(config, model, texts)
     member.join(model.network, model.base_sha256)
@@ -101,6 +103,10 @@ def fit_adapter(
     trainer = build_trainer(config, texts, loggers, callbacks)
     loaded = member.clock()
     fit(trainer, module, texts, resumable(folder, marks))
+    if config.trainer.strategy == "fsdp":  # what was trained is in parts: whole it is measured
+        model = build_model(config, data.labels)
+        member.join(model.network, model.base_sha256)
+        module = ClassifierModule(model.network, config, len(data.labels), member)
     # weights_only: a checkpoint is data and never unpickled into code.
     kept = torch.load(keepers[0].best_model_path, weights_only=True, map_location="cpu")
     module.load_state_dict(kept["state_dict"])
@@ -128,12 +134,18 @@ def build_trainer(
     settings = config.trainer
     if settings.patience is not None:
         callbacks.append(EarlyStopping("val_loss", patience=settings.patience))
+    strategy: str | Sharded = "ddp"
+    if settings.strategy == "fsdp":
+        strategy = Sharded()
+        callbacks.append(Rounds())
     gpu = hardware.uses_gpu(settings.accelerator)
     steps = steps_an_epoch(config, len(texts.data.train))
     return Trainer(
         **common_settings(settings.accelerator, loggers, callbacks),
         devices=settings.devices,
-        strategy="ddp" if settings.devices > 1 else "auto",
+        strategy=strategy if settings.devices > 1 else "auto",
+        # Parts that are gathered in that mode could not be trained afterwards.
+        inference_mode=settings.strategy != "fsdp",
         max_epochs=settings.max_epochs,
         accumulate_grad_batches=settings.accumulate,
         gradient_clip_val=config.optim.grad_clip or None,
