@@ -12,6 +12,7 @@ from in_process import TINY
 from loraexp.config.schema import TrainConfig
 from loraexp.config.sweep import Search
 from loraexp.sweeps import pace
+from loraexp.sweeps.calibration import Way
 from loraexp.sweeps.grid import Protocol
 from loraexp.sweeps.jobs import Sizes
 from loraexp.sweeps.pace import WIDEST, decided, kept
@@ -35,7 +36,8 @@ def numbers(
 
 @pytest.fixture(autouse=True)
 def machine(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Four cores and 32 GB, no GPU."""
+    """Four cores and 32 GB, no GPU, and a rule that no measurement beats."""
+    monkeypatch.setattr(pace, "fastest", lambda rule, config, folder: rule)
     monkeypatch.setattr(pace, "machine", lambda: 4)
     monkeypatch.setattr(pace, "machine_memory", lambda: 32 * 10**9)
 
@@ -43,6 +45,23 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_large_sweep_has_all_cores_and_wide_packs() -> None:
     assert numbers(nano(8), LARGE) == (4, WIDEST)
     assert numbers(nano(3), LARGE) == (3, WIDEST)
+
+
+def test_a_long_sweep_is_done_in_the_way_that_was_measured(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[Way] = []
+
+    def measured(rule: Way, config: TrainConfig, folder: Path) -> Way:
+        asked.append(rule)
+        return Way(2, 8)
+
+    monkeypatch.setattr(pace, "fastest", measured)
+    assert numbers(nano(8), LARGE) == (2, 8)
+    assert asked == [Way(4, WIDEST)]
+    assert numbers(nano(8), LARGE, Protocol(workers=4, width=None)) == (4, WIDEST)  # typed
+    assert numbers(nano(8), Sizes(200, 200.0, 800)) == (4, WIDEST)  # over before it pays
+    assert len(asked) == 1
 
 
 def test_packs_that_gain_nothing_are_not_made() -> None:

@@ -20,7 +20,7 @@ from loraexp.training.run import train
 
 log = logging.getLogger("loraexp")
 PROBE = 4  # batches
-RATED = 12  # of a measured speed
+RATED, WIDE = 6, 4  # of a measured speed, and runs in step that show what more of them gain
 QUIET = Logger(name="none")
 
 
@@ -39,7 +39,9 @@ def seconds_a_run(arm: TrainConfig, workers: int) -> float:
 
 
 def texts_a_second(config: TrainConfig, workers: int, width: int) -> float:
-    """What all workers train together while each has so many runs like this one in step."""
+    """What all workers train together while each has so many runs like this one in step, or WIDE of
+    them if they are more."""
+    width = min(width, WIDE)
     trainer = replace(config.trainer, limit_batches=RATED, max_epochs=1, train_metrics="sample")
     with TemporaryDirectory() as folder:
         probe = replace(config, trainer=trainer, output_dir=folder, rerun=False, logger=QUIET)
