@@ -55,6 +55,7 @@ def rows_of(verb: str, typed: list[str]) -> list[list[str]]:
     for experiment in {*typed} & EXPERIMENTS.keys():
         return [[*typed, *ONE, EXPERIMENTS[experiment]]]
     register(find_verb(verb))
+    typed = find_verb(verb).spelled_out(typed)
     with initialize_config_dir(str(conf_dir()), version_base="1.3"):
         found = [read(find_verb(verb), one) for one in typed if not one.startswith("-")]
         drawn = {one.key_or_group for one in found if one.is_interval_sweep()}

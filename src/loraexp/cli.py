@@ -44,11 +44,7 @@ def dispatch(arguments: list[str]) -> None:
         return
     from loraexp.sweeps.plan import plan
 
-    command = module_of(name)
-    word = getattr(command, "POSITIONAL", None)  # the key that may stand as a bare word
-    if word and rest and "=" not in rest[0] and not rest[0].startswith("-"):
-        rest[0] = f"{word}={rest[0]}"
-    planned = plan(verb, rest)
+    planned, command = plan(verb, rest), module_of(name)
     if planned.shows or (planned.by_hydra and planned.sweep is None):
         from loraexp.sweeps.executor import hydras
 

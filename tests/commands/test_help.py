@@ -93,7 +93,7 @@ def test_help_shows_what_a_plain_run_is_composed_to(verb: str) -> None:
 @pytest.mark.parametrize(
     ("verb", "marked"),
     [
-        ("train", {"nano", "sms_demo", "lora", "default", "csv"}),
+        ("train", {"nano", "sms_demo", "lora", "default", "csv", "local"}),
         ("params", {"nano", "sms_demo", "lora"}),
         ("import", {"nano"}),
         ("prepare", {"sms_spam"}),

@@ -1,5 +1,6 @@
 """One file a verb, and all that the verb is: its first line is its line of help, `run` is its call,
-and what `run` takes has its keys, unless KEYS has more."""
+and what `run` takes has its keys, unless KEYS has more; WORD is the key whose name may be left out.
+"""
 
 import keyword
 from functools import cache
@@ -34,4 +35,5 @@ def find_verb(name: str) -> "Verb":
     from loraexp.config.keys import Verb  # dataclasses: the list of verbs does without
 
     module = module_of(name)
-    return Verb(name, getattr(module, "KEYS", None) or get_type_hints(module.run)["config"])
+    schema = getattr(module, "KEYS", None) or get_type_hints(module.run)["config"]
+    return Verb(name, schema, getattr(module, "WORD", None))

@@ -10,7 +10,7 @@ from loraexp.errors import UserError
 from loraexp.runtime.escape import printable
 
 log = logging.getLogger("loraexp")
-POSITIONAL = "action"  # `sweep status` is sweep action=status
+WORD = "action"
 
 
 @dataclass

@@ -1,6 +1,6 @@
 """What a key of the configuration is: its type, its one default, its rule and its line of help."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import MISSING, Field, dataclass, field, fields, is_dataclass
 from typing import Any, cast, get_args
 
@@ -51,10 +51,22 @@ def workers_key(default: str) -> Any:
 
 @dataclass(frozen=True)
 class Verb:
-    """A verb of the command line and the dataclass that has its keys."""
+    """A verb of the command line and the dataclass that has its keys.
+
+    Args:
+        word: the key whose value may stand behind the verb without its name.
+    """
 
     name: str
     schema: type[Any]
+    word: str | None = None
+
+    def spelled_out(self, arguments: Sequence[str]) -> list[str]:
+        """`sweep status` is `sweep action=status`."""
+        first, *rest = [*arguments, ""]
+        if self.word and first and "=" not in first and not first.startswith("-"):
+            return [f"{self.word}={first}", *rest[:-1]]
+        return [*arguments]
 
 
 def keys(schema: type[Any], prefix: str = "") -> Iterator[tuple[str, Field[Any]]]:

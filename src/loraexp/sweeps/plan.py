@@ -72,6 +72,7 @@ def plan(verb: Verb, arguments: list[str]) -> Plan:
         UserError: an unknown key, group option or value, as typed, with the nearest valid one.
     """
     register(verb)
+    arguments = verb.spelled_out(arguments)
     flags = [a for a in arguments if a.startswith("-")]
     shown = check_flags(flags)
     with initialize_config_dir(str(conf_dir()), version_base="1.3"):
