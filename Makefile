@@ -40,7 +40,8 @@ params: install  ## how many parameters train, by model and rank
 test: install  ## the whole suite but what is marked slow or gpu
 	$(BIN)/python -m pytest -n auto $(ARGS)
 
-test-slow: install  ## what takes minutes: 20 kills of a sweep, the full grid of sweeps without a difference, ...
+test-slow: install  ## what takes minutes: 20 kills of a sweep, the full grid of sweeps without a difference, ... (fetches ray, 80 MB)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check 'ray>=2.55'
 	$(BIN)/python -m pytest -m slow $(ARGS)
 
 test-browser: install  ## the report in a real browser (fetches PyQt6-WebEngine and axe, 200 MB)

@@ -99,17 +99,27 @@ class Job:
 
     def write(self) -> Path:
         """Leave it as a file, from which `read` has it again in any process."""
-        content = {"config": {**plain(self.config), "rerun": self.config.rerun}}
+        config = {**plain(self.config), "rerun": self.config.rerun}
+        content = {"config": config, "directory": str(Path.cwd())}
         file = self.sweep.job_file(self.number, self.kind).with_suffix(".json")
         write_whole(file, json.dumps(content) + "\n")
         return file
 
     @classmethod
     def read(cls, file: Path) -> "Job":
-        content = json.loads(read_text(file.parent, file.name))
+        content = content_of(file)
         config = from_dict(TrainConfig, content["config"])
         trial, number = file.parent.name == TRIALS, int(file.stem)
         return cls(Sweep(file.parents[1]), number, config, trial)
+
+
+def content_of(file: Path) -> dict[str, Any]:
+    return {**json.loads(read_text(file.parent, file.name))}
+
+
+def directory_of(file: Path) -> Path:
+    """Where the sweep was typed that a job's file is of."""
+    return Path(content_of(file)["directory"])
 
 
 def launch(job: Job, watch: Watch, pruning: Any = None) -> Record | Trial | Failure:

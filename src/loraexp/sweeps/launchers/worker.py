@@ -5,6 +5,7 @@ another."""
 import json
 import logging
 import os
+import socket
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -35,15 +36,38 @@ def work_through(files: Sequence[str]) -> None:
     """Do the jobs of one pack, each left in its run's folder, in the process of another engine.
 
     Raises:
-        UserError: what ends a sweep, as a full disk.
+        UserError: what ends a sweep, as a full disk, or a folder that this machine does not have.
     """
-    from loraexp.sweeps.jobs import Job, do, do_elsewhere  # torch: once a mistake would be told
+    from loraexp.sweeps.jobs import (
+        Job,
+        directory_of,
+        do,
+        do_elsewhere,
+    )  # torch: once a mistake would be told
     from loraexp.sweeps.packs import do_together
 
     begin_log()
     jobs = [Job.read(Path(file)) for file in files]
+    go_to(directory_of(Path(files[0])), [job.config.output_dir for job in jobs])
     for job in do_together(jobs) if len(jobs) > 1 else jobs:
         do(job) if job.config.trainer.devices == 1 else do_elsewhere(job)
+
+
+def go_to(directory: Path, needed_by: Sequence[str]) -> None:
+    """Work where the sweep was typed: what is no whole path is meant from there.
+
+    Raises:
+        UserError: this machine has no such folder, and results are to be left in it.
+    """
+    try:
+        os.chdir(directory)
+    except OSError as error:
+        if all(Path(folder).is_absolute() for folder in needed_by):
+            return
+        raise UserError(
+            f"{directory}, where the sweep was typed: {error.strerror} on {socket.gethostname()}; "
+            "type it in a folder that all machines reach, or with a whole path as output_dir"
+        ) from None
 
 
 def serve() -> None:
