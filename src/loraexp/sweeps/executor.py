@@ -50,6 +50,7 @@ def run_sweep(planned: Plan) -> bool:
     sweep = Sweep(planned.sweep)
     if not plan.launcher.wait:
         keep_command(sweep.folder, planned)
+        sweep.plan([RunFolder.of(config).path for config in planned.jobs])
         print(*map(printable, in_background(sweep.folder)), sep="\n")
         return True
     with driven(sweep.folder):
