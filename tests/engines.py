@@ -33,9 +33,9 @@ def done(process: "subprocess.Popen[str]") -> tuple[str, str]:
     return out, err
 
 
-def table(folder: Path) -> str:
+def table(folder: Path, by: str = "lora.rank") -> str:
     """Of all runs, without what times and places differ in."""
-    out, _ = done(command(folder, "table", "format=csv", "by=[lora.rank]"))
+    out, _ = done(command(folder, "table", "format=csv", f"by=[{by}]"))
     return out
 
 

@@ -1,6 +1,6 @@
-"""A SLURM of this machine alone, on the loopback, in a folder: python tests/slurm/cluster.py COMMAND
-runs a command in it. Two cores; what is queued in `high` preempts what is at work in `low`, which
-is queued again."""
+"""A SLURM of this machine alone, on the loopback, in a temporary folder; and as a program, python
+tests/slurm/cluster.py COMMAND, a command beside it. Two cores; what is queued in `high` preempts
+what is at work in `low`, which goes back into the queue."""
 
 import getpass
 import os
@@ -43,14 +43,15 @@ JobCompType=jobcomp/none
 ProctrackType=proctrack/linuxproc
 TaskPlugin=task/affinity
 SelectType=select/cons_tres
-SelectTypeParameters=CR_CPU
+SelectTypeParameters=CR_CPU_Memory
+DefMemPerCPU=1000
 PreemptType=preempt/partition_prio
 PreemptMode=REQUEUE
 JobRequeue=1
 KillWait=1
 SchedulerParameters=batch_sched_delay=0,sched_interval=1,bf_interval=1
 SlurmdParameters=config_overrides
-NodeName={host} NodeAddr=127.0.0.1 CPUs=2
+NodeName={host} NodeAddr=127.0.0.1 CPUs=2 RealMemory=4000
 PartitionName=low Nodes=ALL Default=YES PriorityTier=1 PreemptMode=REQUEUE
 PartitionName=high Nodes=ALL PriorityTier=2 PreemptMode=OFF
 """
@@ -75,9 +76,9 @@ def port() -> int:
 
 @contextmanager
 def running(*command: str, environment: dict[str, str]) -> Iterator["subprocess.Popen[bytes]"]:
-    """A daemon in the foreground, while the block lasts."""
-    quiet = subprocess.DEVNULL
-    process = subprocess.Popen(command, env=environment, stdin=quiet, stdout=quiet, stderr=quiet)
+    """A daemon in the foreground, while the block lasts, and no longer than this process."""
+    own, quiet = ["setpriv", "--pdeathsig", "TERM", *command], subprocess.DEVNULL
+    process = subprocess.Popen(own, env=environment, stdin=quiet, stdout=quiet, stderr=quiet)
     try:
         yield process
     finally:
