@@ -6,7 +6,7 @@ RUN := $(BIN)/python -m loraexp
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo train sweep evidence params methods test test-slow test-browser test-gpu bench bench-tuning bench-sweep simulate scale serving reproduce base base-geometries base-report pages docs check lock clean
+.PHONY: help install demo train sweep evidence params methods test test-slow test-browser test-gpu test-slurm bench bench-tuning bench-sweep simulate scale serving reproduce base base-geometries base-report pages docs check lock clean
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## */\t/' | expand -t 12
@@ -51,6 +51,11 @@ test-browser: install  ## the report in a real browser (fetches PyQt6-WebEngine 
 
 test-gpu: install  ## what needs a GPU
 	$(BIN)/python -m pytest -m gpu $(ARGS)
+
+test-slurm: install  ## sweeps on a real SLURM of this machine alone, which begins and ends with the tests
+	@PATH=$$PATH:/usr/sbin; { command -v slurmctld && command -v munged; } >/dev/null || test $$(id -u) != 0 || \
+	  { apt-get update && apt-get install -y --no-install-recommends slurm-wlm munge; }
+	$(BIN)/python -m pytest -m slow tests/slurm $(ARGS)
 
 bench: install  ## texts/s, memory, start beside peft + transformers; bf16 beside fp32 (20 minutes)
 	$(BIN)/python tests/benchmarks/speed.py --out outputs/bench.json $(ARGS)

@@ -30,6 +30,7 @@ NOT_RUN = {
     "make test": "this test is part of it",
     "make test-slow": "this test is part of it",
     "make test-gpu": "needs a GPU",
+    "make test-slurm": "minutes, and SLURM",
     "make docs": "needs the package index",
     "make check": "what CI runs beside the tests",
     "make bench": "20 minutes, and of an idle machine",

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import torch
+from lightning.fabric.plugins.environments import SLURMEnvironment
 from lightning.fabric.utilities.rank_zero import rank_zero_only
 from lightning.pytorch import Callback
 from small import small_run
@@ -71,6 +72,16 @@ def test_sigusr1_under_slurm_leaves_nothing_and_is_left_to_the_user(
     assert heard
     assert {path.name for path in slurm.iterdir()} == {"outputs"}
     assert not [*slurm.rglob("hpc_ckpt*")]
+
+
+def test_a_login_node_has_srun_and_no_run_is_warned_of_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "srun").touch(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    with pytest.warns(UserWarning, match="srun"):
+        SLURMEnvironment.detect()
+    train(small_seed(tmp_path / "outputs", 0))
 
 
 @pytest.mark.parametrize("under_slurm", [True, False])

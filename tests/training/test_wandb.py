@@ -2,16 +2,14 @@
 
 import json
 import os
-import struct
 import sys
 import time
-from collections import defaultdict
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from offline import records_of
 
 from loraexp.api import run_folder
 from loraexp.config.schema import Logger, TrainConfig
@@ -28,21 +26,6 @@ def offline(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("WANDB_SILENT", "true")
-
-
-def log_records(content: bytes) -> Iterator[bytes]:
-    """The payloads of a LevelDB-style log: blocks of 32 KiB, chunks of crc, length, type, data."""
-    position, parts = 7, b""  # a header of seven bytes
-    while position + 7 <= len(content):
-        if 32768 - position % 32768 < 7:  # the rest of a block is padding
-            position += 32768 - position % 32768
-            continue
-        length, kind = struct.unpack_from("<HB", content, position + 4)
-        parts += content[position + 7 : position + 7 + length]
-        position += 7 + length
-        if kind in (1, 4):  # a whole record, or the last chunk of one
-            yield parts
-            parts = b""
 
 
 def read_offline(folder: Path) -> dict[str, Any]:
@@ -63,16 +46,8 @@ def read_offline(folder: Path) -> dict[str, Any]:
 
 
 def records_by_kind(folder: Path) -> dict[str, list[Any]]:
-    from wandb.proto import wandb_internal_pb2 as pb
-
     (file,) = folder.glob("wandb/offline-run-*/*.wandb")
-    found = defaultdict(list)
-    for data in log_records(file.read_bytes()):
-        record = pb.Record()
-        record.ParseFromString(data)
-        if kind := record.WhichOneof("record_type"):
-            found[kind].append(getattr(record, kind))
-    return found
+    return records_of(file)
 
 
 def stop(*_: Any) -> None:
@@ -127,6 +102,17 @@ def test_run_that_fails_is_marked_as_failed(
     with pytest.raises(UserError):
         train(config)
     assert read_offline(run_folder(config))["exit"] == [1]
+
+
+@pytest.mark.usefixtures("offline")
+def test_a_run_that_goes_on_goes_on_in_its_run_of_wandb(small: TrainConfig) -> None:
+    config = wandb_config(small)
+    for attempt in ("run-20250101_101010-first", "offline-run-20250102_101010-second"):
+        (run_folder(config) / "wandb" / attempt).mkdir(parents=True)
+    train(config)
+    train(other := wandb_config(replace(small, seed=1)))
+    assert read_offline(run_folder(config))["run"].run_id == "second"
+    assert read_offline(run_folder(other))["run"].run_id != "second"
 
 
 @pytest.mark.usefixtures("offline")

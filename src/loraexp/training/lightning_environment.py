@@ -28,7 +28,7 @@ KNOWN_WARNINGS = (
     ".*Checkpoint directory .* exists and is not empty.*",
     r".*isinstance\(treespec, LeafSpec\).*",  # Lightning's own call of torch
     ".*The number of training batches .* is smaller than the logging interval.*",
-    ".*The `srun` command is available on your system but is not used.*",
+    ".*The `srun` command is available on your system but is not used.*",  # as on a login node
 )
 # Where Lightning looks for checkpoints of its own (hpc_ckpt_*.ckpt) and would leave them: no folder
 # can be there, whatever lies in the current one.

@@ -137,6 +137,8 @@ def begun(
         return None
     ours: dict[str, Any] = {"project": LoggerSettings.project, "mode": mode} | DEFAULTS
     ours |= {"run_name": folder.name, "run_group": group, "root_dir": str(folder)}
+    if before := attempts(folder):
+        ours |= {"run_id": before[-1], "resume": "allow"}
     # A client of other versions may not know them all.
     asked = {k: v for k, v in ours.items() if k not in given and k in type(client).model_fields}
     for name, key in (("project", "project"), ("entity", "entity"), ("run_group", "group")):
@@ -148,6 +150,13 @@ def begun(
         run.define_metric("trainer/global_step")
         run.define_metric("*", step_metric="trainer/global_step", step_sync=True)
     return run
+
+
+def attempts(folder: Path) -> list[str]:
+    """Ids of the W&B runs that a folder has, in the order of time: one that is trained again, or
+    goes on after it was cut short, goes on there as well."""
+    names = (path.name.partition("run-")[2] for path in folder.glob("wandb/*run-*-*"))
+    return [name.partition("-")[2] for name in sorted(names)]
 
 
 def mode_of(client: Any, given: set[str]) -> str:

@@ -59,6 +59,18 @@ class Fake:
         pass
 
 
+class Clock:
+    """One on which only sleep takes time."""
+
+    now = 0.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+
 class Heard(Unseen):
     def __init__(self) -> None:
         super().__init__()
@@ -121,6 +133,18 @@ def test_a_lost_pack_is_done_again_job_by_job(tmp_path: Path) -> None:
     assert [len(pack) for pack in engine.given] == [2, 1, 1]
     assert engine.given[1] == engine.given[2] == engine.given[0][1:]
     assert all(isinstance(outcome_of(job), Record) for job in jobs)
+
+
+def test_the_results_of_all_lost_packs_are_waited_for_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A node that is gone takes several with it."""
+    monkeypatch.setattr(elsewhere, "PERIOD", 1.0)
+    monkeypatch.setattr(elsewhere, "time", clock := Clock())
+    jobs = jobs_in(tmp_path, "seed=0,1,2")
+    done(jobs, Fake([lost, lost, lost, work_through], at_once=3, late=30.0), width=1)
+    assert all(isinstance(outcome_of(job), Record) for job in jobs)
+    assert clock.now == 30.0
 
 
 def test_what_is_lost_each_time_fails_and_says_how(tmp_path: Path) -> None:

@@ -1,17 +1,13 @@
 """The real engines on this machine: a sweep that they do ends in the table of one that nobody
 disturbed, whatever is killed in between."""
 
-import json
 import os
 import signal
-import subprocess
-import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from engines import adapters, command, done, ended, first, table, table_of_accuracy, workers_of
 from in_process import TINY
 
 from loraexp.runs.run_folder import RunFolder
@@ -19,7 +15,6 @@ from loraexp.sweeps.sweep_folder import Sweep
 
 pytestmark = pytest.mark.slow
 GRID = ["lora.rank=1,2", "seed=0,1,2", "trainer.max_epochs=6", "lora.dropout=0.1", "-m"]
-PYTHON = [sys.executable, "-m", "loraexp"]
 ENGINES = {
     "slurm": ["launcher=slurm", "launcher.cluster=local", "launcher.at_once=2"],
     "ray": ["launcher=ray", "launcher.address=local", "launcher.at_once=2"],
@@ -32,40 +27,11 @@ def engine(request: pytest.FixtureRequest) -> list[str]:
     return ENGINES[request.param]
 
 
-def command(folder: Path, *words: str) -> "subprocess.Popen[str]":
-    folder.mkdir(exist_ok=True)
-    return subprocess.Popen(
-        [*PYTHON, *words],
-        cwd=folder,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-
-
-def done(process: "subprocess.Popen[str]") -> tuple[str, str]:
-    out, err = process.communicate(timeout=300)
-    assert process.returncode == 0, err
-    return out, err
-
-
-def table(folder: Path) -> str:
-    """Of all runs, without what times and places differ in."""
-    out, _ = done(command(folder, "table", "format=csv", "by=[lora.rank]"))
-    return out
-
-
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("here")
     done(command(folder, "train", *TINY, *GRID, "workers=1", "pack.width=1"))
     return folder
-
-
-def adapters(folder: Path) -> dict[str, str]:
-    runs = map(RunFolder, (folder / "outputs" / "train").iterdir())
-    return {run.name: run.record().hashes["adapter"] for run in runs}
 
 
 def test_an_engine_leaves_what_this_process_leaves(
@@ -75,28 +41,6 @@ def test_an_engine_leaves_what_this_process_leaves(
     assert adapters(tmp_path) == adapters(undisturbed)
     assert table(tmp_path) == table(undisturbed)
     assert "lora.rank" in out or "rank" in out
-
-
-def first(folder: Path, pattern: str, process: "subprocess.Popen[str]") -> Path:
-    """The first file of a pattern, as soon as there is one."""
-    while process.poll() is None:
-        if found := [*folder.glob(pattern)]:
-            return found[0]
-        time.sleep(0.01)
-    raise AssertionError(process.communicate())
-
-
-def workers_of(words: str) -> list[int]:
-    """Processes whose command line has these words."""
-    found = []
-    for entry in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            line = entry.read_bytes().replace(b"\0", b" ").decode(errors="replace")
-        except OSError:
-            continue
-        if words in line:
-            found.append(int(entry.parent.name))
-    return found
 
 
 def test_a_pack_that_is_killed_is_done_again(undisturbed: Path, tmp_path: Path) -> None:
@@ -122,12 +66,6 @@ def test_a_pack_that_is_preempted_goes_on(undisturbed: Path, tmp_path: Path) -> 
     logs = "".join(f.read_text() for f in tmp_path.glob("outputs/sweeps/*/slurm/*_log.*"))
     assert "preempted" in logs
     assert table_of_accuracy(tmp_path) == table_of_accuracy(undisturbed)
-
-
-def table_of_accuracy(folder: Path) -> dict[str, float]:
-    """In packs the bits may differ by rounding, the labels do not."""
-    runs = map(RunFolder, (folder / "outputs" / "train").iterdir())
-    return {run.name: run.record().metrics["test"]["accuracy"] for run in runs}
 
 
 def test_the_prompt_comes_back_and_the_sweep_goes_on(undisturbed: Path, tmp_path: Path) -> None:
@@ -158,13 +96,3 @@ def test_cancel_ends_it_and_resume_goes_on(undisturbed: Path, tmp_path: Path) ->
     done(command(tmp_path, "sweep", "resume"))
     assert len(finished) < len(Sweep(folder).planned())
     assert adapters(tmp_path) == adapters(undisturbed)
-
-
-@contextmanager
-def ended(folder: Path) -> Iterator[None]:
-    """Whatever a test finds, nothing goes on after it."""
-    try:
-        yield
-    finally:
-        if (file := folder / "driver.json").exists():
-            os.kill(json.loads(file.read_text())["pid"], signal.SIGTERM)

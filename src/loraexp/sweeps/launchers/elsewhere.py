@@ -99,8 +99,9 @@ class Elsewhere:
             over = {*self.hands} - self.engine.working(self.hands)
             for name in [*self.hands]:
                 self.look(name)
+            until = time.monotonic() + self.engine.late
             for name in over:
-                waiting.extend([job] for job in self.lost(name))
+                waiting.extend([job] for job in self.lost(name, until))
             if not over:
                 time.sleep(max(PERIOD, min(LONGEST, 9 * (time.monotonic() - began))))
 
@@ -154,10 +155,13 @@ class Elsewhere:
                 self.watch.ended(own.task, outcome_of(own.job), found=False)
                 self.hands[name].remove(own)
 
-    def lost(self, name: str) -> Iterator[Job]:
+    def lost(self, name: str, until: float) -> Iterator[Job]:
         """The jobs of a pack that is over which have no result and a try left: each is then done
-        alone."""
-        until = time.monotonic() + self.engine.late
+        alone.
+
+        Args:
+            until: when a result that is there is seen here, on the clock of time.monotonic.
+        """
         while self.hands[name] and time.monotonic() < until:
             self.look(name)
             if self.hands[name]:

@@ -2,13 +2,16 @@
 engine, as a process of this machine. submitit pickles what it hands over: here the paths of the
 jobs' files; what comes of a job is read from its run's folder, never from a pickle."""
 
+import io
+import os
 import subprocess
 from collections.abc import Collection, Sequence
+from contextlib import redirect_stderr
 from pathlib import Path
 from typing import Any
 
 import submitit
-from submitit.core.utils import FailedSubmissionError
+from submitit.core.utils import FailedJobError, FailedSubmissionError
 
 from loraexp.config.sweep import Launcher
 from loraexp.errors import UserError
@@ -16,7 +19,8 @@ from loraexp.runtime.shares import cores
 from loraexp.sweeps.launchers.worker import work_through
 
 MOST = 256  # packs in the queue
-TIDY = 120  # seconds before its time is over in which a pack is told so
+TIDY = 120  # seconds before its time is over in which a pack is told so, half of it at most
+ASKED = ("partition", "account", "constraint", "cpus", "gpus", "memory_gb", "minutes")
 
 
 class Pack(submitit.helpers.Checkpointable):  # type: ignore[misc]
@@ -36,6 +40,9 @@ class Slurm:
         self.at_once = launcher.at_once or MOST
         self.folder = folder / "slurm"
         self.shown = f"SLURM (logs: {self.folder})"
+        own = {key: value for key in ASKED if (value := getattr(launcher, key)) is not None}
+        typed = [f"launcher.{key}={own[key]}" for key in own if own[key] != getattr(Launcher, key)]
+        self.typed = " ".join(["launcher=slurm", *typed])
         try:
             self.executor = submitit.SlurmExecutor(self.folder, max_num_timeout=launcher.requeues)
         except RuntimeError:  # its word for no `srun`
@@ -50,18 +57,22 @@ class Slurm:
         UserError: what sbatch says of resources that there are not.
         """
         try:
-            with self.executor.batch():
+            with redirect_stderr(io.StringIO()), self.executor.batch():  # it would print it as well
                 jobs = [self.executor.submit(Pack(), [*map(str, files)]) for files in packs]
             return [job.job_id for job in jobs]
-        except FailedSubmissionError as error:
-            words = [*filter(None, str(error).splitlines())][-1]
-            raise UserError(f"launcher=slurm: {words}") from None
+        except (FailedSubmissionError, FailedJobError) as error:
+            lines = [line.removeprefix("sbatch: error: ") for line in str(error).splitlines()]
+            raise UserError(f"{self.typed}: sbatch: {'; '.join(filter(None, lines))}") from None
 
     def working(self, names: Collection[str]) -> set[str]:
         """By squeue: its accounting need not be there, and it forgets what is over."""
         command = ["squeue", "--me", "--noheader", "--array", "--format=%i"]
+        # SQUEUE_STATES=RUNNING would hide what waits.
+        env = {key: value for key, value in os.environ.items() if not key.startswith("SQUEUE_")}
         try:
-            said = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+            said = subprocess.run(
+                command, capture_output=True, text=True, timeout=60, check=True, env=env
+            )
         except (subprocess.SubprocessError, OSError):
             return {*names}  # it is not there for a moment: nothing is known
         return {*names} & {*said.stdout.split()}
@@ -91,7 +102,7 @@ class Local:
         self.executor.update_parameters(
             timeout_min=own["time"],
             gpus_per_node=launcher.gpus,
-            signal_delay_s=min(TIDY, 30 * own["time"]),
+            signal_delay_s=own["signal_delay_s"],
             setup=own["setup"],
         )
         self.jobs: dict[str, Any] = {}
@@ -124,7 +135,7 @@ def parameters(launcher: Launcher) -> dict[str, Any]:
         "time": launcher.minutes,
         "cpus_per_task": launcher.cpus,
         "array_parallelism": launcher.at_once or MOST,
-        "signal_delay_s": TIDY,
+        "signal_delay_s": min(TIDY, 30 * launcher.minutes),
         "setup": [
             *([launcher.setup] if launcher.setup else []),
             f"export OMP_NUM_THREADS={launcher.cpus}",

@@ -1,0 +1,86 @@
+"""What is asked of SLURM's programs, and what is said of their answers; tests/slurm has the real
+ones."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from loraexp.config.sweep import Launcher
+from loraexp.errors import UserError
+
+pytest.importorskip("submitit")
+from loraexp.sweeps.launchers.slurm import Slurm, parameters
+
+REFUSED = """echo 'sbatch: error: invalid partition specified: nope' >&2
+echo 'sbatch: error: Batch job submission failed: Invalid partition name specified' >&2
+exit 1"""
+
+
+@pytest.fixture
+def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder for programs, the first in which they are looked for."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    monkeypatch.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")
+    return folder
+
+
+def program(folder: Path, name: str, lines: str = "") -> None:
+    (folder / name).write_text(f"#!/bin/sh\n{lines}\n")
+    (folder / name).chmod(0o755)
+
+
+def test_what_sbatch_refuses_is_one_line_with_the_keys_as_typed(
+    programs: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    for name, lines in (("srun", ""), ("sbatch", REFUSED)):
+        program(programs, name, lines)
+    engine = Slurm(Launcher(name="slurm", partition="nope", minutes=7), tmp_path)
+    for packs in ([[Path("0.json")]], [[Path("0.json")], [Path("1.json")]]):  # an array has a way
+        with pytest.raises(UserError) as told:
+            engine.submit(packs)
+        assert str(told.value) == (
+            "launcher=slurm launcher.partition=nope launcher.minutes=7: sbatch: invalid partition "
+            "specified: nope; Batch job submission failed: Invalid partition name specified"
+        )
+    assert capfd.readouterr() == ("", "")
+
+
+def test_one_pack_or_many_have_the_names_that_squeue_has(programs: Path, tmp_path: Path) -> None:
+    program(programs, "srun")
+    program(programs, "sbatch", "echo Submitted batch job 7")
+    program(programs, "squeue", '[ -n "$SQUEUE_STATES" ] || printf "7_0\\n7_2\\n"')
+    engine = Slurm(Launcher(name="slurm"), tmp_path)
+    assert engine.submit([[Path("0.json")]]) == ["7"]
+    names = engine.submit([[Path(f"{n}.json")] for n in range(3)])
+    assert names == ["7_0", "7_1", "7_2"]
+    assert engine.working(names) == {"7_0", "7_2"}
+
+
+def test_what_a_shell_has_for_squeue_hides_nothing(
+    programs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program(programs, "srun")
+    program(programs, "squeue", '[ "$SQUEUE_STATES" = RUNNING ] || echo 7')
+    monkeypatch.setenv("SQUEUE_STATES", "RUNNING")
+    assert Slurm(Launcher(name="slurm"), tmp_path).working(["7"]) == {"7"}
+
+
+def test_a_squeue_that_fails_says_that_nothing_is_over(programs: Path, tmp_path: Path) -> None:
+    program(programs, "srun")
+    program(programs, "squeue", "exit 1")
+    assert Slurm(Launcher(name="slurm"), tmp_path).working(["7"]) == {"7"}
+
+
+def test_no_srun_is_told_in_a_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(UserError, match=r"no srun on this machine.*launcher\.cluster=local"):
+        Slurm(Launcher(name="slurm"), tmp_path)
+
+
+@pytest.mark.parametrize(("minutes", "seconds"), [(1, 30), (3, 90), (4, 120), (240, 120)])
+def test_a_pack_is_told_of_its_end_in_the_second_half_of_its_time(
+    minutes: int, seconds: int
+) -> None:
+    assert parameters(Launcher(name="slurm", minutes=minutes))["signal_delay_s"] == seconds
