@@ -11,9 +11,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from cluster import APT, missing, temporary_cluster
 from engines import adapters, command, done, ended, first, table
 from in_process import TINY
+from loopback import APT, missing, temporary_cluster
 from offline import records_of
 
 from loraexp.runs.run_folder import RunFolder

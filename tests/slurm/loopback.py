@@ -1,5 +1,5 @@
 """A SLURM of this machine alone, on the loopback, in a temporary folder; and as a program, python
-tests/slurm/cluster.py COMMAND, a command beside it. Two cores; what is queued in `high` preempts
+tests/slurm/loopback.py COMMAND, a command beside it. Two cores; what is queued in `high` preempts
 what is at work in `low`, which goes back into the queue."""
 
 import getpass
