@@ -7,7 +7,7 @@ from hydra import initialize_config_dir
 from pages import ROOT
 from verbs import SUMMARIES, plan
 
-from loraexp.commands import find_verb
+from loraexp.commands import find_verb, with_key
 from loraexp.config.compose import conf_dir, register
 from loraexp.config.overrides import read, values
 
@@ -40,7 +40,7 @@ def check_typed(words: list[str]) -> None:
         verb, *typed = words[3:]
         assert verb in SUMMARIES, f"no verb {verb}"
         if "--help" not in typed:
-            for row in rows_of(verb, typed):
+            for row in rows_of(verb, with_key(verb, typed)):
                 plan(verb, row)
     elif words[0] == "make":
         assert {word for word in words[1:] if "=" not in word} <= TARGETS, "no such target"

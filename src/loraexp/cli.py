@@ -3,7 +3,7 @@
 import os
 import sys
 
-from loraexp.commands import find_verb, module_of, summaries
+from loraexp.commands import find_verb, module_of, summaries, with_key
 from loraexp.errors import unknown
 from loraexp.runtime.endings import begin_log, outcome
 from loraexp.runtime.process import open_streams
@@ -45,10 +45,7 @@ def dispatch(arguments: list[str]) -> None:
     from loraexp.sweeps.plan import plan
 
     command = module_of(name)
-    word = getattr(command, "POSITIONAL", None)  # the key that may stand as a bare word
-    if word and rest and "=" not in rest[0] and not rest[0].startswith("-"):
-        rest[0] = f"{word}={rest[0]}"
-    planned = plan(verb, rest)
+    planned = plan(verb, with_key(name, rest))
     if planned.shows or (planned.by_hydra and planned.sweep is None):
         from loraexp.sweeps.executor import hydras
 

@@ -55,6 +55,12 @@ def whole_sweep() -> str:
     return "\n\n".join(parts)
 
 
+def planned() -> str:
+    found = stored("planned")
+    what = f"Sweeps of `nano`, {found['precision']} ({found['device']}; `make bench-plan`):"
+    return f"{what}\n\n{text(drawn.planned(found['lines']))}"
+
+
 def rank_sweep() -> str:
     found = stored("tuning")["tuned"]
     return listing(*found["table"], *found["notes"])
@@ -128,6 +134,7 @@ def scale(part: str, keys: tuple[str, ...]) -> Callable[[], str]:
 TABLES: dict[str, Callable[[], str]] = {
     "demo": demo,
     "whole_sweep": whole_sweep,
+    "planned": planned,
     "rank_sweep": rank_sweep,
     "tuned_beside_grid": tuned_beside_grid,
     "kinds": kinds,

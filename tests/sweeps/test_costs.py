@@ -9,7 +9,7 @@ from small import small_run, trained
 
 from loraexp.config.schema import TrainConfig
 from loraexp.data.batching import LengthGrouped
-from loraexp.sweeps.costs import A_SHAPE, SHAPES, Cost, Tried, kind_of, kinds
+from loraexp.sweeps.costs import A_RANK, A_SHAPE, MOST, Cost, Tried, kind_of, kinds
 from loraexp.sweeps.work import Reading, Work, frozen_of
 
 WORK = Work(1000, 100, 300, 50, 5, 7, epochs=3, least=2, frozen=Fraction(0))
@@ -32,13 +32,13 @@ def test_through_frozen_blocks_texts_go_once_not_in_each_epoch() -> None:
     assert COST.seconds(single) == COST.seconds(one)  # nothing is kept for one
 
 
-def test_memory_grows_by_the_shapes_that_the_probe_has_not_seen() -> None:
+def test_memory_grows_by_the_shapes_and_ranks_that_the_probe_has_not_seen() -> None:
     config = TrainConfig()
     config.trainer.accelerator, config.trainer.precision = "cpu", "bf16"
-    assert COST.bytes(WORK, config, 1) == 10**9 + 4 * A_SHAPE
-    assert COST.bytes(WORK, config, 2) == 10**9 + 12 * A_SHAPE  # of a pack each step is another
+    assert COST.bytes(WORK, config, 1) == 10**9 + 4 * (A_SHAPE + A_RANK)
+    assert COST.bytes(WORK, config, 2) == 10**9 + 4 * (A_SHAPE + A_RANK) + 7 * A_RANK
     many = replace(WORK, shapes=10**6)
-    assert COST.bytes(many, config, 1) == 10**9 + (SHAPES - 3) * A_SHAPE
+    assert COST.bytes(many, config, 1) == 10**9 + MOST - 3 * (A_SHAPE + A_RANK)
     config.trainer.precision = "fp32"
     assert COST.bytes(many, config, 1) == 10**9
 
@@ -56,7 +56,11 @@ def test_work_is_counted_from_the_texts_themselves(tmp_path: Path) -> None:
     config, reading = small_run(tmp_path, epochs=2, logger="none"), Reading()
     data, lengths = reading.read(config)
     work = reading.work(config)
-    assert work.train == sum(lengths["train"]) == sum(len(t.encode()) for t in data.train.texts)
+    assert (
+        work.train
+        == sum(lengths["train"])
+        == sum(min(64, len(text.encode())) for text in data.train.texts)
+    )
     assert work.validation == sum(lengths["validation"])
     assert work.measured == sum(map(sum, lengths.values()))
     config.trainer.limit_batches = 1

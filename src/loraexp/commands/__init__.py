@@ -30,6 +30,14 @@ def module_of(name: str) -> ModuleType:
     return import_module(f"{__name__}.{name}{'_' * keyword.iskeyword(name)}")
 
 
+def with_key(name: str, typed: list[str]) -> list[str]:
+    """What was typed after a verb, its first word with the key that may be left out: POSITIONAL."""
+    key = getattr(module_of(name), "POSITIONAL", None)
+    if key and typed and "=" not in typed[0] and not typed[0].startswith("-"):
+        return [f"{key}={typed[0]}", *typed[1:]]
+    return typed
+
+
 def find_verb(name: str) -> "Verb":
     from loraexp.config.keys import Verb  # dataclasses: the list of verbs does without
 

@@ -129,14 +129,17 @@ class Ahead:
     def process(self, costs: Costs | None) -> int:
         """Peak of the largest process."""
         width = max([len(p) for wave in self.waves[1] for p in self.packs(wave, 1)], default=1)
+        ranks = len({config.lora.rank for config in self.planned.jobs})
         found = []
         for config in self.planned.jobs:
             work, own = self.reading.work(config), 1 if why_apart(config) else width
             if costs and (cost := costs.kinds.get(kind_of(config))):
-                found.append(cost.bytes(work, config, own))
+                found.append(cost.bytes(work, config, ranks))
             else:
                 longest = max(self.reading.read(config)[1]["train"])
-                found.append(memory(config, self.counts(config, here=True), work, longest, own))
+                found.append(
+                    memory(config, self.counts(config, here=True), work, longest, own, ranks)
+                )
         return max(found)
 
     def disk(self, waves: Sequence[Wave], here: bool) -> int:

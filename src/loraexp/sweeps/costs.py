@@ -27,9 +27,9 @@ from loraexp.sweeps.work import Reading, Work, work_of
 log = logging.getLogger("loraexp")
 FIRST = 4  # batches of the first, cold probe
 SECONDS = 5.0  # that a probe which is measured takes, about
-# Of a CPU in bf16: what oneDNN keeps of a shape of a batch (eight products of 0.6 MB), and of how
-# many (runtime/process.py).
-A_SHAPE, SHAPES = 4_800_000, 64
+# Of a CPU in bf16, measured: what oneDNN keeps of a batch of another number of tokens, of the base's
+# products and of those with each rank; and the most it keeps (runtime/process.py).
+A_SHAPE, A_RANK, MOST = 2_200_000, 2_600_000, 307_000_000
 
 
 @dataclass(frozen=True)
@@ -63,13 +63,20 @@ class Cost:
         read = self.forward * work.validation if part == "trial" else measured
         return self.fixed + fitted + read
 
-    def bytes(self, work: Work, config: TrainConfig, width: int) -> int:
-        """Of the process, at its peak: of shapes that were not measured, it will keep more."""
-        if hardware.uses_gpu(config.trainer.accelerator) or not is_short(config):
-            return self.peak
-        several = work.batches * work.epochs if width > 1 else work.shapes  # sums of all members'
-        more = min(SHAPES, several) - min(SHAPES, self.shapes)
-        return self.peak + A_SHAPE * max(0, more)
+    def bytes(self, work: Work, config: TrainConfig, ranks: int) -> int:
+        """Of the process, at its peak: of shapes that were not measured, it will keep more.
+
+        Args:
+            ranks: that its runs have, each once.
+        """
+        return self.peak + max(0, grown(config, work.shapes, ranks) - grown(config, self.shapes, 1))
+
+
+def grown(config: TrainConfig, shapes: int, ranks: int) -> int:
+    """Bytes that oneDNN keeps for another time."""
+    if hardware.uses_gpu(config.trainer.accelerator) or not is_short(config):
+        return 0
+    return min(MOST, shapes * (A_SHAPE + ranks * A_RANK))
 
 
 @dataclass(frozen=True)

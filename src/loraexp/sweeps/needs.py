@@ -9,8 +9,8 @@ from loraexp.model.huggingface import VOCABULARY, WEIGHTS
 from loraexp.model.locate import at_hand, tokenizer_at_hand
 from loraexp.runs.memory import base_numbers
 from loraexp.runtime import hardware
-from loraexp.sweeps.costs import A_SHAPE, SHAPES
-from loraexp.sweeps.pace import is_short, kept
+from loraexp.sweeps.costs import grown
+from loraexp.sweeps.pace import kept
 from loraexp.sweeps.waves import Part
 from loraexp.sweeps.work import Work
 
@@ -21,19 +21,21 @@ PROCESS = 620_000_000
 CHECKPOINT, RECORD, PREDICTION, CURVES, FIGURES = 38_000, 22_000, 6, 119_000, 155_000
 
 
-def memory(config: TrainConfig, counts: Counts, work: Work, longest: int, width: int) -> int:
+def memory(
+    config: TrainConfig, counts: Counts, work: Work, longest: int, width: int, ranks: int
+) -> int:
     """Of a process at its peak: libraries, the base, and of each run in step what trains, with its
     gradient and two moments, and what a step keeps.
 
     Args:
         longest: tokens of the longest text.
+        ranks: of the runs of a process, each once.
     """
     own = 16 * counts.trainable + 4 * counts.held + kept(config, longest)
     needed = 4 * base_numbers(config.model) + width * own
     if hardware.uses_gpu(config.trainer.accelerator):
         return needed
-    shapes = work.batches * work.epochs if width > 1 else work.shapes
-    return needed + PROCESS + (A_SHAPE * min(SHAPES, shapes) if is_short(config) else 0)
+    return needed + PROCESS + grown(config, work.shapes, ranks)
 
 
 def checkpoint(counts: Counts) -> int:
@@ -63,6 +65,6 @@ def downloads(configs: Sequence[TrainConfig]) -> dict[str, int | None]:
             found["the SMS Spam Collection (UCI), at most"] = SMS_BYTES  # it comes packed
         if model.weights == "hub" and not at_hand(model):
             found[f"{WEIGHTS} of {model.repo}, at least"] = 4 * base_numbers(model)
-        if not tokenizer_at_hand(model):
+        if model.repo and not tokenizer_at_hand(model):
             found[f"{' and '.join(VOCABULARY)} of {model.repo}"] = None
     return found
