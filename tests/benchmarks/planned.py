@@ -1,12 +1,14 @@
-"""`make bench-plan`: what `plan` says that small sweeps of `nano` will take, and what they then took.
+"""`make bench-plan`: what `plan` says that small sweeps of `nano` will take, and what they took.
 
 Each is planned and run as a command of its own, in an empty folder, one after another: seconds from
 Enter to the end, the largest peak of memory of a process that did runs, bytes of all that is left.
-Nothing here passes or fails.
+It stores the load of the machine before and after:
+that of others makes the seconds worth little. Nothing here passes or fails.
 """
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -39,7 +41,9 @@ def main() -> None:
     lines: list[dict[str, Any]] = []
     for case in options.cases:
         words = ["data=sms_demo", f"data.limit={options.texts}", *CASES[case].split()]
-        lines.append({"case": case, **planned(words), **done(words)})
+        load = os.getloadavg()[0]
+        line = {"case": case, **planned(words), **done(words)}
+        lines.append({**line, "texts": options.texts, "load": [load, os.getloadavg()[0]]})
         found = {
             "device": hardware.device_name("cpu", 1),
             "precision": hardware.pick_precision("auto", "cpu"),

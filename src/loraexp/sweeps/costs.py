@@ -26,9 +26,9 @@ from loraexp.sweeps.work import Reading, Work, work_of
 
 log = logging.getLogger("loraexp")
 FIRST = 4  # batches of the first, cold probe
-SECONDS = 5.0  # that a probe which is measured takes, about
-# Of a CPU in bf16, measured: what oneDNN keeps of a batch of another number of tokens, of the base's
-# products and of those with each rank; and the most it keeps (runtime/process.py).
+SECONDS = 3.0  # that a probe takes which is measured, about
+# Of a CPU in bf16, measured: what oneDNN keeps of a batch of another number of tokens, of the
+# products of the base and of those with each rank; and the most it keeps (runtime/process.py).
 A_SHAPE, A_RANK, MOST = 2_200_000, 2_600_000, 307_000_000
 
 
@@ -130,14 +130,16 @@ def measured(configs: Sequence[TrainConfig], workers: int, width: int, reading: 
         with crew(protocol, Unseen()) as doing:
             probing = Probing(doing, Path(folder), workers, width, reading)
             first = next(iter(each.values()))
-            cold = probing.tried(first, FIRST)
-            batches = max(FIRST, int(FIRST * SECONDS / cold.busy))
+            begun = probing.tried(first, FIRST)
+            batches = max(FIRST, int(FIRST * SECONDS / begun.busy))
+            cold = 0.0
             for kind, config in each.items():
-                tried = probing.tried(config, batches)
-                found[kind] = tried.cost()
-        usual = next(iter(found.values()))
-        start = cold.wall - cold.expected(usual)
-    return Costs(max(0.0, start), found, tried.records, time.monotonic() - began)
+                # Its shapes are new to the process in the first of two, as in a sweep's first run.
+                new, known = (probing.tried(config, batches) for _ in range(2))
+                found[kind] = known.cost()
+                cold += max(0.0, new.wall - new.expected(found[kind]))
+        cold += max(0.0, begun.wall - begun.expected(found[kind_of(first)]))
+    return Costs(cold, found, known.records, time.monotonic() - began)
 
 
 @dataclass
@@ -155,7 +157,7 @@ class Probing:
         batches = min(batches, own.limit_batches or batches)
         trainer = replace(own, max_epochs=1, limit_batches=batches)
         logger = config.logger if config.logger.name != "wandb" else Logger()
-        folder = str(self.folder / str(batches))
+        folder = str(self.folder / str(self.number))  # none is found finished
         probe = replace(config, trainer=trainer, output_dir=folder, rerun=False, logger=logger)
         width = 1 if why_apart(config) else self.width
         jobs = [
