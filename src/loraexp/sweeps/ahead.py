@@ -133,12 +133,13 @@ class Ahead:
         found = []
         for config in self.planned.jobs:
             work, own = self.reading.work(config), 1 if why_apart(config) else width
+            several = ranks if own == 1 else 1  # in a pack all are padded to one
             if costs and (cost := costs.kinds.get(kind_of(config))):
-                found.append(cost.bytes(work, config, ranks))
+                found.append(cost.bytes(work, config, several))
             else:
                 longest = max(self.reading.read(config)[1]["train"])
                 found.append(
-                    memory(config, self.counts(config, here=True), work, longest, own, ranks)
+                    memory(config, self.counts(config, here=True), work, longest, own, several)
                 )
         return max(found)
 
