@@ -6,7 +6,7 @@ RUN := $(BIN)/python -m loraexp
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo train sweep evidence params methods test test-slow test-browser test-gpu test-slurm bench bench-tuning bench-sweep simulate scale serving reproduce base base-geometries base-report pages docs check lock clean
+.PHONY: help install demo train sweep evidence params methods test test-slow test-browser test-gpu test-slurm bench bench-tuning bench-sweep bench-plan simulate scale serving reproduce base base-geometries base-report pages docs check lock clean
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## */\t/' | expand -t 12
@@ -67,6 +67,9 @@ bench-tuning: install  ## what a tuned sweep takes beside the full grid that is 
 
 bench-sweep: install  ## a whole sweep: one after another, by workers, by scripts of peft (half an hour)
 	$(BIN)/python tests/benchmarks/sweep.py --out outputs/bench-sweep.json $(ARGS)
+
+bench-plan: install  ## what `plan` says that sweeps will take, and what they took (10 minutes)
+	$(BIN)/python tests/benchmarks/planned.py --out tests/benchmarks/results/planned.json $(ARGS)
 
 simulate: install  ## a sweep of 10,000 jobs on 1 to 1,000 workers, simulated from what is measured here (3 minutes)
 	$(BIN)/python tests/benchmarks/cluster.py $(ARGS)

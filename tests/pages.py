@@ -46,7 +46,7 @@ FEW = "tune.factors=[0.5,1] tune.most=3 seed=0"
 SHORTER = (
     (r"^LORAEXP_DATA_DIR=\S+ ", "", "the folder of the real data is that of the tests"),
     (r"^(python -m loraexp train\b(?!.*( debug=|--help)).*)$", r"\1 debug=fast", "a batch a run"),
-    (r"^(python -m loraexp verify_packed .*) -m$", r"\1 debug=fast -m", "a batch a run"),
+    (r"^(python -m loraexp (?:verify_packed|plan) .*) -m$", r"\1 debug=fast -m", "a batch a run"),
     (r" -m (debug=fast)$", r" \1 -m", "flags stay last"),
     (r"(experiment=(rank_sweep|method_comparison|targets))", rf"\1 {FEW}", "two rates, one seed"),
     (r"(experiment=method_comparison)", r"\1 method=lora,ia3,head", "of fifteen methods three"),

@@ -32,6 +32,7 @@ WHOLE = {
 # The smallest job of each verb, on a finished run, its adapter in peft's format, and a text.
 JOBS = {
     "train": "debug=fast output_dir={new}",
+    "plan": "train debug=fast probe=false",
     "choose": "runs=12 data.limit=40 trainer.max_epochs=1 output_dir={new}",
     "eval": "run={run}",
     "predict": "run={run} text=hello",

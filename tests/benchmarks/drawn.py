@@ -190,3 +190,34 @@ METHOD = ("method", "trainable", "in peft", "merged in peft", "merged", "mixed b
 def methods(lines: Lines) -> Table:
     columns = [Column(key, key, words=key != "trainable") for key in METHOD]
     return Table(columns, [[line[key] for key in METHOD] for line in lines])
+
+
+def planned(lines: Lines) -> Table:
+    """What was planned beside what it took: seconds, peak of a process, bytes that are left."""
+
+    def off(line: Mapping[str, Any], what: str) -> float:
+        return float(line["planned"][what] / line["took"][what] - 1)
+
+    def signed(share: float) -> str:
+        return f"{100 * share:+.0f}%"
+
+    columns = [
+        Column("case", "sweep", words=True),
+        Column("runs", "runs"),
+        Column("planned", "planned, s", lambda v: f"{v:.0f}"),
+        Column("took", "took, s", lambda v: f"{v:.0f}"),
+        Column("time", "off", signed),
+        Column("peak", "peak, GB", lambda v: f"{v / 1e9:.2f}"),
+        Column("memory", "off", signed),
+        Column("disk", "disk, MB", lambda v: f"{v / 1e6:.1f}"),
+        Column("bytes", "off", signed),
+    ]
+    rows = [
+        [
+            *(line["case"], line["runs"], line["planned"]["seconds"], line["took"]["seconds"]),
+            *(off(line, "seconds"), line["took"]["peak"], off(line, "peak")),
+            *(line["took"]["disk"], off(line, "disk")),
+        ]
+        for line in lines
+    ]
+    return Table(columns, rows)

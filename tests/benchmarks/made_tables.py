@@ -21,6 +21,7 @@ from loraexp.runtime.escape import markdown_safe
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 RESULTS = Path(__file__).parent / "results"
+BUSY = 3.0  # load of a machine of 2 cores that somebody else uses as well
 MADE = re.compile(r"(<!-- made: (\w+) -->\n).*?(<!-- end -->)", re.S)
 
 
@@ -67,6 +68,18 @@ def cluster() -> str:
             text(drawn.cluster(found)),
         ]
     )
+
+
+def planned() -> str:
+    found = stored("planned")
+    what = f"Sweeps of `nano`, {found['precision']} ({found['device']}; `make bench-plan`):"
+    load = max(load for line in found["lines"] for load in line["load"])
+    busy = (
+        f"Others used the machine meanwhile (a load of up to {load:.0f}): the seconds, planned and "
+        "taken, are those of that moment."
+    )
+    table = text(drawn.planned(found["lines"]))
+    return f"{what}\n\n{table}" + f"\n\n{busy}" * (load > BUSY)
 
 
 def rank_sweep() -> str:
@@ -143,6 +156,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "demo": demo,
     "whole_sweep": whole_sweep,
     "cluster": cluster,
+    "planned": planned,
     "rank_sweep": rank_sweep,
     "tuned_beside_grid": tuned_beside_grid,
     "kinds": kinds,

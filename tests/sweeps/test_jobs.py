@@ -1,5 +1,6 @@
 """A job is data: any process can do it from its file, and does what a single run does."""
 
+import gc
 import os
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 
 from loraexp.config.schema import TrainConfig
+from loraexp.model.classifier import GPT2Classifier
 from loraexp.records.record import FAILED
 from loraexp.runs.run_folder import Busy, RunFolder
 from loraexp.sweeps import jobs
@@ -33,6 +35,25 @@ def test_it_comes_back_from_its_file(job: Job, trial: bool) -> None:
     config.lora.rank_pattern = {"v_proj": 5}
     whole = replace(job, config=config, trial=trial, number=12)
     assert Job.read(whole.write()) == whole
+
+
+def test_a_job_lets_go_of_the_network_of_the_one_before(job: Job) -> None:
+    def networks() -> int:
+        return sum(isinstance(one, GPT2Classifier) for one in gc.get_objects())
+
+    runs = [replace(job.config, seed=seed) for seed in range(5)]
+    gc.collect()
+    before = networks()
+    gc.disable()
+    try:
+        for number, config in enumerate(runs[:3]):
+            do(replace(job, number=number, config=config))
+        assert networks() - before == 1
+        for config in runs[3:]:  # the control: nobody tidies up
+            train(config)
+        assert networks() - before == 3
+    finally:
+        gc.enable()
 
 
 def test_a_process_of_its_own_leaves_what_this_one_does(job: Job, tmp_path: Path) -> None:

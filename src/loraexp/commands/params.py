@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import ClassVar
 
 import yaml
 
@@ -31,6 +32,8 @@ COLUMNS = (
 @dataclass
 class ParamsConfig(SweepConfig):
     """loraexp params: the keys of train, of which those that change counts matter"""
+
+    many: ClassVar[bool] = False
 
     models: list[str] = key([], "names of conf/model to count; `model` if empty")
     ranks: list[int] = key([], "ranks to count; lora.rank if empty", least=1)

@@ -2,6 +2,7 @@
 None of them is a key of a run: no name, record or card has it."""
 
 from dataclasses import dataclass, fields
+from typing import ClassVar
 
 from loraexp.config.keys import FLOAT32, key, one_of, seed_key, workers_key
 from loraexp.config.schema import TrainConfig
@@ -105,6 +106,8 @@ class Launcher:
 @dataclass
 class SweepConfig(TrainConfig):
     """loraexp train"""
+
+    many: ClassVar[bool] = True  # a verb with these keys takes several values and -m
 
     tune: Tune | None = key(
         None, "each arm first finds its learning rate on validation texts; only that one trains"

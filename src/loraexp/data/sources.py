@@ -26,6 +26,7 @@ from loraexp.runtime.quiet import quieted
 SMS_URL = "https://archive.ics.uci.edu/static/public/228/sms+spam+collection.zip"
 SMS_FILE = "SMSSpamCollection"
 SMS_SHA256 = "7d039a24a6083ed9ef0f806ebad56bbb976e3aeb8de05669173bfdc4996c239d"
+SMS_BYTES = 477_907
 SMS_LABELS = ("ham", "spam")
 
 

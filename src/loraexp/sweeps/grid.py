@@ -13,7 +13,7 @@ from omegaconf import DictConfig
 from loraexp.config.compose import to_typed
 from loraexp.config.keys import Verb
 from loraexp.config.overrides import MOST_JOBS, cannot_read, line, parsed, values
-from loraexp.config.sweep import Launcher, Search, Seeds, SweepConfig, Tune
+from loraexp.config.sweep import Launcher, Search, Seeds, Tune
 from loraexp.errors import UserError
 from loraexp.sweeps.space import check_space, ends
 
@@ -63,7 +63,7 @@ def protocol_of(verb: Verb, config: DictConfig) -> Protocol:
     Raises:
         UserError: a search that is to be tuned as well, looks that do not rise.
     """
-    if verb.schema is not SweepConfig:
+    if not getattr(verb.schema, "many", False):
         return Protocol()
     tune: Tune | None = to_typed(config.tune) if config.tune else None
     seeds: Seeds | None = to_typed(config.seeds) if config.seeds else None

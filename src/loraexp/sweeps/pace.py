@@ -27,13 +27,17 @@ CHARACTERS = 4  # of a token, in English
 
 
 def decided(
-    protocol: Protocol, configs: Sequence[TrainConfig], sizes: Mapping[str, Sizes]
+    protocol: Protocol,
+    configs: Sequence[TrainConfig],
+    sizes: Mapping[str, Sizes],
+    measure: bool = True,
 ) -> Protocol:
     """The protocol with numbers in place of `auto`. A search has one worker, unless a cluster does
     it: what it draws depends on their number.
 
     Args:
         sizes: of the data of each config, by its repr.
+        measure: whether a long sweep may be measured.
     """
 
     def fitting(workers: int) -> int:
@@ -56,7 +60,12 @@ def decided(
         pays = all(map(is_bound_by_steps, configs)) and not (small or protocol.search)
         width = max(1, min(WIDEST, fitting(workers))) if pays else 1
     free = protocol.workers is protocol.width is None and not protocol.search
-    if free and work_of_all > LONG and not hardware.uses_gpu(configs[0].trainer.accelerator):
+    if (
+        measure
+        and free
+        and work_of_all > LONG
+        and not hardware.uses_gpu(configs[0].trainer.accelerator)
+    ):
         way = fastest(
             Way(workers, width), longest(configs, sizes), Path(pooch.os_cache("loraexp")) / "speed"
         )

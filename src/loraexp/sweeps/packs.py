@@ -1,6 +1,7 @@
 """Jobs that share a base, done in step by one process: what of a sweep goes into one pack, and what
 is done alone."""
 
+import gc
 import logging
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -91,6 +92,7 @@ def do_together(
     def work(job: Job, member: Member) -> None:
         ended(job, do(job, steps(job), member=member))
 
+    gc.collect()  # what the runs of the pack before left in circles
     pack = Pack([partial(work, job) for job in jobs])
     with settled():
         pack.run()

@@ -152,8 +152,10 @@ def check_mode(
     verb: Verb, multirun: bool, shown: Sequence[str], overrides: Sequence[Override]
 ) -> None:
     swept = [o for o in overrides if o.is_sweep_override()]
-    if multirun and verb.schema is not SweepConfig:
-        raise UserError(f"only train and verify_packed make sweeps (-m), not {verb.name}")
+    if multirun and not getattr(verb.schema, "many", False):
+        raise UserError(
+            f"only train and verify_packed make sweeps (-m), plan tells of them, not {verb.name}"
+        )
     if multirun and shown:
         raise UserError("--cfg shows one job: leave out -m and what makes a sweep")
     if swept and not multirun:

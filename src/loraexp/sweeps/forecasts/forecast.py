@@ -1,0 +1,165 @@
+"""What was planned, told before it runs: its jobs, and what these will take."""
+
+import logging
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from loraexp.config.schema import TrainConfig
+from loraexp.config.stored import plain
+from loraexp.errors import UserError
+from loraexp.records.record import Record
+from loraexp.runs.memory import check_memory
+from loraexp.runtime.quiet import quieted
+from loraexp.sweeps.forecasts.ahead import UNITS, Ahead, Ends, Setting, count
+from loraexp.sweeps.forecasts.devices import Device, find_device
+from loraexp.sweeps.forecasts.needs import downloads
+from loraexp.sweeps.forecasts.waves import least, most
+from loraexp.sweeps.forecasts.work import Reading
+from loraexp.sweeps.grid import Protocol
+from loraexp.sweeps.jobs import check_jobs
+from loraexp.sweeps.pace import decided
+from loraexp.sweeps.plan import Plan
+from loraexp.sweeps.summary import Summary
+
+log = logging.getLogger("loraexp")
+MANY = 200  # runs of which a table is drawn, to know how long that takes
+
+
+@dataclass(frozen=True)
+class Times:
+    """Seconds, from Enter to the end.
+
+    Args:
+        start: until the first run begins: libraries, jobs, data.
+        cold: until each process has started and gone through its first run's new shapes.
+        runs: least and most.
+        finish: tables and figures of the sweep.
+        probe: that it took to find out.
+    """
+
+    start: float
+    cold: float
+    runs: Ends
+    finish: float
+    probe: float
+
+    @property
+    def total(self) -> Ends:
+        whole = self.start + self.cold + self.finish
+        return self.runs[0] + whole, self.runs[1] + whole
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """Args:
+    device: None: this machine.
+    runs: least and most; of these `there` are finished.
+    packs: sizes of the first wave's.
+    process_bytes: peak of a process, None where the texts are not here; `seen`: it was measured.
+    disk_bytes: of what is kept, least and most; passing_bytes: more, while it trains.
+    times: None where nothing was measured, and `why`.
+    on: least and most seconds by the number of units (this machine, or a GPU of it).
+    """
+
+    device: Device | None
+    settings: Sequence[Setting]
+    runs: tuple[int, int]
+    there: int
+    protocol: Protocol
+    packs: Sequence[int]
+    process_bytes: int | None
+    seen: bool
+    unfit: str | None
+    disk_bytes: tuple[int, int]
+    passing_bytes: int
+    downloads: Mapping[str, int | None]
+    times: Times | None
+    why: str
+    on: Mapping[int, Ends]
+
+
+def forecast(planned: Plan, device_name: str, probe: bool, began: float) -> Forecast:
+    """Args:
+        began: when the command did, on the monotonic clock.
+
+    Raises:
+        UserError: what a run of the plan would raise before it begins, or a device nobody measured.
+    """
+    device, reading, fetched = find_device(device_name), Reading(), downloads(planned.jobs)
+    here = not fetched
+    if here:
+        sizes = check_jobs(planned.jobs)
+        if planned.sweep:
+            own = decided(planned.protocol, planned.jobs, sizes, probe and not device)
+            planned = replace(planned, protocol=own)
+    start = time.monotonic() - began
+    ends = [*least(planned)], [*most(planned)]
+    ahead = Ahead(planned, reading, ends)
+    unfit, costs, why = does_not_fit(planned.jobs), None, ""
+    if not here:
+        why = "not known before that is here (python -m loraexp prepare fetches it)"
+    elif unfit:
+        why = "nothing to be measured"
+    elif device is None and not ahead.first:
+        why = "none: every run is finished"
+    elif device is None and not probe:
+        why = "not measured (probe=false)"
+    elif device is None:
+        with quieted(log, level=logging.ERROR):
+            costs = ahead.measure()
+    times, on = None, dict[int, Ends]()
+    if costs:
+        finish = drawing([*ends[1][-1].configs], costs.records[0], planned.sweep is not None)
+        times = Times(start, costs.cold, ahead.seconds(costs, 1), finish, costs.took)
+        on = {n: replace(times, runs=ahead.seconds(costs, n)).total for n in UNITS}
+    elif device and here:
+        on, why = ahead.on(device)
+    return Forecast(
+        device=device,
+        settings=ahead.settings(here),
+        runs=(count(ends[0]), count(ends[1])),
+        there=count(ends[1]) - sum(len(wave.missing) for wave in ends[1]),
+        protocol=planned.protocol,
+        packs=[len(pack) for pack in ahead.packs(ends[0][0], 1)],
+        process_bytes=ahead.process(costs) if here else None,
+        seen=costs is not None,
+        unfit=unfit,
+        disk_bytes=(ahead.disk(ends[0], here), ahead.disk(ends[1], here)),
+        passing_bytes=ahead.passing(here),
+        downloads=fetched,
+        times=times,
+        why=why,
+        on=on,
+    )
+
+
+def does_not_fit(configs: Sequence[TrainConfig]) -> str | None:
+    """Why the memory of this machine is too small."""
+    try:
+        for config in configs:
+            check_memory(config)
+    except UserError as error:
+        return str(error)
+    return None
+
+
+def drawing(configs: Sequence[TrainConfig], record: Record, is_sweep: bool) -> float:
+    """Seconds until the table and the figures of these runs are there, drawn of what was probed."""
+    true = record.predictions["test"]["predicted"]
+    records = []
+    for at, config in enumerate(configs[:MANY] if is_sweep else configs[:1]):
+        labels = [*true]
+        labels[at % len(true)] = 1 - min(1, labels[at % len(true)])  # no two are the same
+        predictions = {"test": {**record.predictions["test"], "predicted": labels}}
+        records.append(replace(record, config=plain(config), predictions=predictions))
+    began = time.monotonic()
+    with TemporaryDirectory() as folder:
+        summary = Summary.of(records)
+        summary.write(Path(folder))
+        summary.draw(Path(folder))
+        summary.answers()
+        [*summary.notes()]
+    return time.monotonic() - began
