@@ -17,7 +17,7 @@ from loraexp.commands.params import read_model
 from loraexp.config.keys import keys
 from loraexp.config.pretraining import PretrainConfig
 from loraexp.config.schema import Logger, TrainConfig
-from loraexp.config.sweep import Seeds, Tune
+from loraexp.config.sweep import Launcher, Seeds, Tune
 from loraexp.data.sources import SOURCES
 from loraexp.sweeps.plan import conf_dir
 
@@ -105,9 +105,9 @@ def beneath(file: Path) -> dict[str, Any]:
 
 
 def default(name: str, owner: type[Any] = TrainConfig) -> Any:
-    if name.partition(".")[0] in ("tune", "seeds"):
-        group, _, name = name.partition(".")
-        owner = {"tune": Tune, "seeds": Seeds}[group]
+    group, _, last = name.partition(".")
+    if group in (own := {"tune": Tune, "seeds": Seeds, "launcher": Launcher}):
+        owner, name = own[group], last
     value: Any = owner()
     for part in name.split("."):
         value = getattr(value, part)

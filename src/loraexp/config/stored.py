@@ -53,12 +53,12 @@ BEFORE: dict[str, Any] = {
 
 def later() -> dict[str, Any]:
     """The keys that came later, and their defaults."""
-    return {name: default_of(field) for name, field in later_fields()}
+    return {name: default_of(field) for name, field in all_fields() if name not in FIRST}
 
 
 @cache  # a table asks of each record
-def later_fields() -> list[tuple[str, Field[Any]]]:
-    return [(name, field) for name, field in keys(TrainConfig) if name not in FIRST]
+def all_fields() -> list[tuple[str, Field[Any]]]:
+    return [*keys(TrainConfig)]
 
 
 def plain(config: Any) -> dict[str, Any]:
