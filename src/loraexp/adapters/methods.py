@@ -5,6 +5,7 @@ if no branch in branches/ does what it needs, one file there. Above each row sta
 where it differs from PEFT's. No torch here: counting and naming need none.
 """
 
+import math
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -32,6 +33,42 @@ def last_blocks(names: Names, config: Adaptation) -> Names:
     blocks = {name: int(m[1]) for name in names if (m := re.match(r"h\.(\d+)\.", name))}
     first = max(blocks.values()) + 1 - config.last_block.n
     return [name for name in names if name.startswith("ln_f.") or blocks.get(name, -1) >= first]
+
+
+def factored(number: int) -> tuple[int, int]:
+    """The two factors that are nearest to each other, the smaller one first: (24, 32) of 768."""
+    small = next(n for n in range(math.isqrt(number), 0, -1) if number % n == 0)
+    return small, number // small
+
+
+def has_small_second(out: int, into: int, rank: int) -> bool:
+    """Is lokr's second factor so small that rank r would not make it smaller?"""
+    return rank >= max(factored(out)[1], factored(into)[1]) / 2
+
+
+def kronecker(into: int, out: int, target: Target) -> int:
+    (k, rest), (m, others) = factored(out), factored(into)
+    small = has_small_second(out, into, target.rank)
+    return k * m + (rest * others if small else target.rank * (rest + others))
+
+
+def bases(out: int, into: int, rank: int) -> int:
+    """Of rank r, as many as make a matrix of full rank."""
+    return -(-min(out, into) // rank)
+
+
+def pairs(into: int, target: Target) -> int:
+    """Numbers above the diagonals of blocks of size r.
+
+    Raises:
+        UserError: no whole number of blocks.
+    """
+    if into % target.rank or target.rank == 1:
+        raise UserError(
+            f"method=oft needs a lora.rank above 1 that divides the inputs of {target.path} = "
+            f"{into}, got {target.rank}"
+        )
+    return into * (target.rank - 1) // 2
 
 
 def low_rank(into: int, out: int, target: Target) -> int:
@@ -69,6 +106,12 @@ def ranked(summary: str, branch: str = "LowRank", **more: Any) -> Method:
     """A row of the low-rank kind."""
     own = {"branch_trains": low_rank, "has_rank": True, "peft": "LORA"}
     return Method(summary, branch, **{**own, **more})
+
+
+def dense(summary: str, branch: str, **more: Any) -> Method:
+    """A row whose change of a weight is of no low rank."""
+    none = "its change of a weight is of no low rank, which no adapter of PEFT for GPT-2 holds"
+    return Method(summary, branch, has_rank=True, peft=none, **more)
 
 
 METHODS = {
@@ -126,6 +169,49 @@ METHODS = {
         "a budget of ranks, spent where they matter (Zhang et al. 2023, AdaLoRA, section 3)",
         "AdaLora",
         branch_trains=lambda into, out, target: target.rank * (into + out + 1),
+    ),
+    # W x + B sum_i x_i over shards of r inputs: lora with a frozen A, so PEFT's LORA (Miss).
+    "miss": ranked(
+        "one small matrix for all shards of the input (Kang and Yin 2024, section 3.2)",
+        "Miss",
+        branch_trains=lambda into, out, target: target.rank * out,
+    ),
+    # W (R x), as PEFT's without its series in place of the inverse; r is its oft_block_size.
+    "oft": dense(
+        "the input is rotated in blocks of lora.rank (Qiu et al. 2023, section 3.3)",
+        "Oft",
+        lora={"dropout": 0.0},
+        branch_trains=lambda into, out, target: pairs(into, target),
+    ),
+    # W x + (W * (B A)) x, as PEFT's.
+    "hira": dense(
+        "a low-rank matrix times the weight, element by element (Huang et al. 2025, section 3.2)",
+        "Hira",
+        branch_trains=low_rank,
+    ),
+    # W x + s ((B1 A1) * (B2 A2)) x, as PEFT's.
+    "loha": dense(
+        "the product of two low-rank matrices, element by element (Hyeon-Woo et al. 2022)",
+        "Loha",
+        branch_trains=lambda into, out, target: 2 * low_rank(into, out, target),
+    ),
+    # W x + s (C (x) (B A)) x, as PEFT's.
+    "lokr": dense(
+        "a Kronecker product (Edalati et al. 2022, section 3.2)", "Lokr", branch_trains=kronecker
+    ),
+    # W x + S x, S sparse; PEFT draws other places.
+    "shira": dense(
+        "some entries of the weight, as many as lora has numbers (Bhardwaj et al. 2024, section 3)",
+        "Shira",
+        branch_trains=lambda into, out, target: min(low_rank(into, out, target), into * out),
+    ),
+    # W x + s sum_i B_i L_i A G_i x; PEFT draws A and B otherwise.
+    "randlora": dense(
+        "diagonals that scale random bases to full rank (Albert et al. 2025, section 4.1)",
+        "Randlora",
+        branch_trains=lambda into, out, target: (
+            bases(out, into, target.rank) * (target.rank + min(into, out))
+        ),
     ),
     # l * (W x + b), of fc2 W (l * x) + b, as PEFT's (Ia3).
     "ia3": Method(
