@@ -2,6 +2,7 @@
 
 from abc import abstractmethod
 from collections.abc import Mapping
+from functools import lru_cache
 from hashlib import sha256
 from typing import ClassVar, Self
 
@@ -10,8 +11,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from loraexp.adapters.branches.base import SCALINGS, Branch, uniform
-from loraexp.adapters.methods import bases, factored, has_small_second
+from loraexp.adapters.branches.base import INITS, SCALINGS, Branch
+from loraexp.adapters.sizes import factored, full_rank, is_small
 from loraexp.adapters.targets import Target
 from loraexp.config.schema import Adaptation
 
@@ -19,7 +20,12 @@ Tensors = Mapping[str, Tensor]
 
 
 class Dense(Branch):
-    """y + dropout(x) D' with D (out, in) a function of the branch's tensors, and of the weight."""
+    """y + dropout(x) D' with D (out, in) a function of the branch's tensors, and of the weight.
+
+    PEFT's LoHa, LoKr and SHiRA have no dropout on the input; HiRA and RandLoRA have this one.
+    """
+
+    has_factors: ClassVar[bool] = False
 
     def __init__(self, scaling: float, dropout: float, tensors: Tensors) -> None:
         super().__init__()
@@ -31,10 +37,7 @@ class Dense(Branch):
     def empty(cls, base: nn.Linear, config: Adaptation, target: Target) -> Self:
         kind = torch.promote_types(base.weight.dtype, torch.float32)
         shapes = cls.shapes(base.out_features, base.in_features, target.rank)
-        zeros = {
-            name: torch.zeros(shape, dtype=kind, device=base.weight.device)
-            for name, shape in shapes.items()
-        }
+        zeros = {name: base.weight.new_zeros(shape, dtype=kind) for name, shape in shapes.items()}
         scaling = SCALINGS[config.lora.scaling](target.alpha, target.rank)
         return cls(scaling, config.lora.dropout, zeros)
 
@@ -44,10 +47,10 @@ class Dense(Branch):
         """Of the tensors that train, by name."""
 
     def start(self, base: nn.Linear, config: Adaptation, generator: torch.Generator) -> None:
-        """Kaiming's uniform bounds as torch's nn.Linear has them, of all but what stays zero."""
+        """Kaiming's uniform bounds, as PEFT's, of all but what stays zero."""
         for name, tensor in self.named_parameters():
             if name not in self.moves_first:
-                uniform(tensor, tensor.shape[1], generator)
+                INITS["kaiming"](tensor, generator)
 
     @abstractmethod
     def change(self, own: Tensors, weight: Tensor) -> Tensor:
@@ -63,8 +66,8 @@ class Dense(Branch):
 
 
 class Hira(Dense):
-    """D = W * (B A), element by element (Huang et al. 2025, "HiRA", section 3.2, eq. 4): of high
-    rank, because W is. alpha and scaling have no part in it, as in PEFT.
+    """D = W * (B A), entry by entry (Huang et al. 2025, "HiRA", section 3): of high rank, because W
+    is. alpha and scaling have no part in it, as in PEFT.
 
     Args:
         hira_A: (r, in). hira_B: (out, r); starts at zero.
@@ -82,8 +85,9 @@ class Hira(Dense):
 
 
 class Loha(Dense):
-    """D = s (B1 A1) * (B2 A2), element by element (Hyeon-Woo et al. 2022, "FedPara", proposition
-    1): of rank r^2 at most. As in PEFT, whose hada_w1_a is B1 and hada_w1_b is A1.
+    """D = s (B1 A1) * (B2 A2), entry by entry: of rank r^2 at most (Hyeon-Woo et al. 2022,
+    "FedPara", section 2.2, proposition 1; as a change of weights Yeh et al. 2024, "LyCORIS",
+    section 3.2, eq. 3). As PEFT's, whose hada_w1_a is B1 and hada_w1_b is A1.
 
     Args:
         hada_w1_a, hada_w2_a: (out, r). hada_w1_b, hada_w2_b: (r, in); the last starts at zero.
@@ -102,9 +106,10 @@ class Loha(Dense):
 
 
 class Lokr(Dense):
-    """D = s C (x) (B A), the Kronecker product (Edalati et al. 2022, "KronA", section 3.2; with the
-    second factor of rank r as in Yeh et al. 2024, "LyCORIS", section 3.3, and in PEFT). Where the
-    rank is no less than half of the second factor's sides, that is whole.
+    """D = s C (x) (B A), the Kronecker product (Yeh et al. 2024, "LyCORIS", section 3.2, eq. 4,
+    after Edalati et al. 2022, "KronA"). The sides of C and of B A are the factors of out and of in
+    that are nearest to each other, C's the smaller ones. Where the rank is no less than half of
+    the longer side of B A, that is a matrix of its own. As PEFT's.
 
     Args:
         lokr_w1: C (k, m); starts at zero. lokr_w2_a: B (out / k, r). lokr_w2_b: A (r, in / m).
@@ -116,7 +121,7 @@ class Lokr(Dense):
     @staticmethod
     def shapes(out: int, into: int, rank: int) -> dict[str, tuple[int, ...]]:
         (k, rest), (m, others) = factored(out), factored(into)
-        if has_small_second(out, into, rank):
+        if is_small((rest, others), rank):
             return {"lokr_w1": (k, m), "lokr_w2": (rest, others)}
         return {"lokr_w1": (k, m), "lokr_w2_a": (rest, rank), "lokr_w2_b": (rank, others)}
 
@@ -126,16 +131,17 @@ class Lokr(Dense):
 
 
 class Shira(Dense):
-    """D is zero but at r (in + out) places, as many as LoRA trains numbers (Bhardwaj et al. 2024,
-    "Sparse High Rank Adapters", section 3.1, SHiRA-Rand). The places are drawn from the layer's
-    path and no file holds them. alpha and scaling have no part in it, as in PEFT.
+    """D is zero but at r (in + out) places, as many as LoRA trains numbers, or all there are
+    (Bhardwaj et al. 2024, "Sparse High Rank Adapters", section 3.1, SHiRA-Rand; PEFT refuses to
+    train all). The places are drawn from the layer's path, whatever the seed, and no file holds
+    them. alpha and scaling have no part in it, as in PEFT.
 
     Args:
-        shira_weight: (r (in + out),) the numbers; start at zero.
+        shira_weight: the numbers, by rows of D; start at zero.
     """
 
     moves_first: ClassVar[tuple[str, ...]] = ("shira_weight",)
-    places: Tensor
+    places: Tensor  # of the numbers in D, flat and ascending
 
     @staticmethod
     def shapes(out: int, into: int, rank: int) -> dict[str, tuple[int, ...]]:
@@ -143,11 +149,11 @@ class Shira(Dense):
 
     @classmethod
     def empty(cls, base: nn.Linear, config: Adaptation, target: Target) -> Self:
-        branch = super().empty(base, config, target)
-        count, device = len(branch.get_parameter("shira_weight")), base.weight.device
-        places = torch.empty(count, dtype=torch.long, device=device)
-        if not base.weight.is_meta:
-            places = torch.from_numpy(drawn(count, base.weight.numel(), target.path)).to(device)
+        """Whole already."""
+        branch, weight = super().empty(base, config, target), base.weight
+        places = torch.empty_like(branch.get_parameter("shira_weight"), dtype=torch.long)
+        if not weight.is_meta:
+            places.copy_(torch.from_numpy(drawn(len(places), weight.numel(), target.path)))
         branch.register_buffer("places", places, persistent=False)
         return branch
 
@@ -157,48 +163,43 @@ class Shira(Dense):
 
 
 class Randlora(Dense):
-    """D = s sum_i B_i diag(l_i) A diag(g_i): full rank from n = ceil(min(in, out) / r) random bases
-    of rank r, which only diagonal matrices scale (Albert et al. 2025, "RandLoRA", section 4.1).
+    """D = s sum_j B_j L_j A G_j over n = min(in, out) / r terms, rounded up: of full rank, from
+    random A and B_j that only diagonal L_j and G_j scale (Albert et al. 2025, "RandLoRA", section
+    4.2, eq. 4). A is on the smaller side, as in PEFT: of more outputs than inputs; else it is the
+    transpose of this.
 
-    A and all B_i are drawn from the layer's path, uniform and of deviation 1; no file holds them.
-    A has the smaller side. PEFT draws one set for all layers, from torch's generator.
+    A and the B_j are uniform with a deviation of 1, the same in all layers of one shape, whatever
+    the seed; no file holds them. PEFT draws one pair from torch's generator for the largest layer,
+    and cuts it.
 
     Args:
-        randlora_lambda: (r, n) l; starts at zero. randlora_gamma: (n, min) g; starts at 1 / max(n,
-            min).
+        randlora_lambda: (r, n) all L_j; starts at zero. randlora_gamma: (n, min) all G_j; start at
+            1 / max(n, min).
     """
 
     moves_first: ClassVar[tuple[str, ...]] = ("randlora_lambda",)
     A: Tensor  # (r, min)
-    B: Tensor  # (max, r n)
+    B: Tensor  # (max, r n): the k-th columns of all B_j, k = 0, then k = 1, ...
 
     @staticmethod
     def shapes(out: int, into: int, rank: int) -> dict[str, tuple[int, ...]]:
-        n, least = bases(out, into, rank), min(out, into)
-        return {"randlora_lambda": (rank, n), "randlora_gamma": (n, least)}
+        n = full_rank(out, into, rank)
+        return {"randlora_lambda": (rank, n), "randlora_gamma": (n, min(out, into))}
 
     @classmethod
     def empty(cls, base: nn.Linear, config: Adaptation, target: Target) -> Self:
-        branch = super().empty(base, config, target)
-        weight, rank = base.weight, target.rank
-        sizes = {
-            "A": (rank, min(weight.shape)),
-            "B": (max(weight.shape), rank * bases(*weight.shape, rank)),
-        }
+        """Whole already, but for G."""
+        branch, weight = super().empty(base, config, target), base.weight
+        scales = branch.get_parameter("randlora_lambda")
+        sizes = {"A": (target.rank, min(weight.shape)), "B": (max(weight.shape), scales.numel())}
         for name, size in sizes.items():
-            matrix = torch.empty(size, device=weight.device)
-            if not weight.is_meta:
-                matrix = torch.from_numpy(even(size, f"{name} {target.path}")).to(weight.device)
-            branch.register_buffer(name, matrix.to(branch.kind), persistent=False)
+            matrix = scales.new_empty(size) if weight.is_meta else even(name, size, scales)
+            branch.register_buffer(name, matrix, persistent=False)
         return branch
 
-    @property
-    def kind(self) -> torch.dtype:
-        return self.get_parameter("randlora_lambda").dtype
-
     def start(self, base: nn.Linear, config: Adaptation, generator: torch.Generator) -> None:
-        gamma = self.get_parameter("randlora_gamma")
-        gamma.fill_(1 / max(gamma.shape))
+        gains = self.get_parameter("randlora_gamma")
+        gains.fill_(1 / max(gains.shape))
 
     def change(self, own: Tensors, weight: Tensor) -> Tensor:
         scales, gains = own["randlora_lambda"], own["randlora_gamma"]
@@ -207,18 +208,26 @@ class Randlora(Dense):
         return D if weight.shape == D.shape else D.t()
 
 
-def stream(words: str) -> np.random.PCG64:
-    """Random bits that numpy promises never to change, named by words."""
-    return np.random.PCG64(int.from_bytes(sha256(words.encode()).digest()[:8], "little"))
+def even(name: str, size: tuple[int, int], like: Tensor) -> Tensor:
+    """Numbers in [-sqrt(3), sqrt(3)), each as likely as any other: of deviation 1. One tensor for
+    all layers that ask for it: nobody may write into it."""
+    return evenly(name, size, like.device, like.dtype)
+
+
+@lru_cache(maxsize=16)
+@torch.inference_mode(False)  # a cached one may train later
+def evenly(name: str, size: tuple[int, int], device: torch.device, dtype: torch.dtype) -> Tensor:
+    bits = stream(name).random_raw(size[0] * size[1]) >> np.uint64(11)
+    numbers = (bits.astype(np.float64) / 2.0**52 - 1.0) * 3**0.5
+    return torch.from_numpy(numbers.reshape(size)).to(device, dtype)
 
 
 def drawn(count: int, of: int, path: str) -> np.ndarray:
-    """So many different places, ascending, each as likely as any other."""
+    """So many different places below `of`, ascending, each as likely as any other."""
     keys = stream(path).random_raw(of)
     return np.sort(np.argpartition(keys, count - 1)[:count])
 
 
-def even(size: tuple[int, int], words: str) -> np.ndarray:
-    """Uniform in [-sqrt(3), sqrt(3)): of deviation 1."""
-    bits = stream(words).random_raw(size[0] * size[1]) >> np.uint64(11)
-    return ((bits.astype(np.float64) / 2.0**52 - 1.0) * 3**0.5).reshape(size)
+def stream(words: str) -> np.random.PCG64:
+    """Bits that words name; numpy promises never to change them."""
+    return np.random.PCG64(int.from_bytes(sha256(words.encode()).digest(), "little"))

@@ -12,13 +12,15 @@ from loraexp.config.schema import Adaptation
 
 class Miss(LowRank):
     """y + B sum_i x_i, with x_i the shards of r inputs each, the last one filled up with zeros
-    (Kang and Yin 2024, "MiSS", section 3.2). That is LoRA with lora_A of identities side by side,
-    frozen and in no file, and a scaling of 1: alpha and scaling have no part in it, as in PEFT,
-    whose miss_block is B'. Whatever reads LoRA reads it.
+    (Kang and Yin 2024, "MiSS", section 4.2, eq. 7). That is LoRA whose lora_A is identities side by
+    side, frozen and in no file, with a scaling of 1: alpha and scaling have no part in it, as in
+    PEFT, whose miss_block is B'.
 
     Args:
         lora_B: (out, r); starts at zero.
     """
+
+    lora_A: Tensor  # type: ignore[assignment]
 
     def __init__(self, lora_A: Tensor, lora_B: Tensor, scaling: float, dropout: float) -> None:
         super().__init__(lora_A, lora_B, scaling, dropout)
@@ -28,9 +30,9 @@ class Miss(LowRank):
     @classmethod
     def empty(cls, base: nn.Linear, config: Adaptation, target: Target) -> Self:
         """Whole already: nothing is drawn."""
-        place, rank = {"device": base.weight.device}, target.rank
-        tiles = torch.eye(rank, **place).repeat(1, -(-base.in_features // rank))
-        lora_B = torch.zeros(base.out_features, rank, **place)
+        rank, device = target.rank, base.weight.device
+        tiles = torch.eye(rank, device=device).repeat(1, -(-base.in_features // rank))
+        lora_B = torch.zeros(base.out_features, rank, device=device)
         return cls(tiles[:, : base.in_features].contiguous(), lora_B, 1.0, config.lora.dropout)
 
     def start(self, base: nn.Linear, config: Adaptation, generator: torch.Generator) -> None:
