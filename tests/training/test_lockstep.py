@@ -29,9 +29,7 @@ MIXED = [
     Short("pissa", rank=3, targets=("out_proj",), dropout=0.1, seed=3, bias=True, steps=110),
     Short("lora", rank=1, seed=1, steps=100),
     Short("adalora", rank=2, seed=4, dropout=0.1, steps=100),
-    Short("dylora", rank=4, seed=6, steps=100),
-    Short("oft", rank=4, seed=7, steps=100),
-    Short("loha", rank=2, seed=8, dropout=0.1, steps=100),
+    *(Short(method, rank=4, seed=6, dropout=0.1, steps=20) for method in ("dylora", "oft", "loha")),
     Short("head", seed=5, steps=100),
 ]
 PAIR = [Short(dropout=0.5, alpha=4.0), Short(dropout=0.5, alpha=9.0, seed=1)]

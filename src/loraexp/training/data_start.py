@@ -80,14 +80,17 @@ def training(weights: list[Tensor]) -> Iterator[None]:
 def inputs(
     network: GPT2Classifier, layers: dict[str, Adapted], batches: Iterator[Batch]
 ) -> dict[str, Tensor]:
-    """X'X (in, in) of each layer's inputs X (tokens, in), in float64."""
+    """X'X (in, in) of each layer's inputs X (tokens, in), in float64; of one text after another:
+    what is padding then comes after its tokens."""
     found = {
         path: torch.zeros(2 * (layer.base.in_features,), dtype=torch.float64)
         for path, layer in layers.items()
     }
 
+    real = 0
+
     def seen(own: Tensor, module: Any, given: tuple[Tensor]) -> None:
-        x = given[0].flatten(0, -2).double()
+        x = given[0].flatten(0, -2)[:real].double()
         own.addmm_(x.t(), x)
 
     hooks = [
@@ -96,7 +99,9 @@ def inputs(
     ]
     try:
         for batch in batches:
-            network(batch.tokens, batch.lengths)
+            for tokens, length in zip(batch.tokens, batch.lengths, strict=True):
+                real = int(length)
+                network(tokens[None, :real], length[None])
     finally:
         for hook in hooks:
             hook.remove()
