@@ -38,4 +38,7 @@ def run(config: RankCurveConfig) -> None:
             f"its test accuracy is {curve.test_accuracy:.1%}"
         )
         if curve.nested:
-            print("each row keeps the first ranks as they were trained, not the closest change")
+            print(
+                "each row keeps the first ranks as they were trained, alpha over their number, and "
+                "not the closest change: more than the update may be lost"
+            )
