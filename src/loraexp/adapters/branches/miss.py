@@ -31,9 +31,11 @@ class Miss(LowRank):
     def empty(cls, base: nn.Linear, config: Adaptation, target: Target) -> Self:
         """Whole already: nothing is drawn."""
         rank, device = target.rank, base.weight.device
-        tiles = torch.eye(rank, device=device).repeat(1, -(-base.in_features // rank))
+        tiles = torch.zeros(rank, base.in_features, device=device)
+        places = torch.arange(base.in_features, device=device)
+        tiles[places % rank, places] = 1.0
         lora_B = torch.zeros(base.out_features, rank, device=device)
-        return cls(tiles[:, : base.in_features].contiguous(), lora_B, 1.0, config.lora.dropout)
+        return cls(tiles, lora_B, 1.0, config.lora.dropout)
 
     def start(self, base: nn.Linear, config: Adaptation, generator: torch.Generator) -> None:
         pass
