@@ -11,8 +11,8 @@ from small import tiny_model
 from torch import Tensor
 
 from loraexp.adapters.inject import adapter_tensors, inject
-from loraexp.adapters.learning import optimizer_groups, penalty
-from loraexp.adapters.methods import as_method
+from loraexp.adapters.learning import controller, optimizer_groups, penalty
+from loraexp.adapters.methods import METHODS, as_method
 from loraexp.config.schema import Head, TrainConfig
 from loraexp.model.classifier import GPT2Classifier
 from loraexp.model.weights import load_classifier
@@ -43,7 +43,9 @@ class Short:
     def config(self) -> TrainConfig:
         config = as_method(TrainConfig(), self.method)
         config.lora.rank, config.lora.alpha = self.rank, self.alpha
-        config.lora.target_modules, config.lora.dropout = [*self.targets], self.dropout
+        config.lora.target_modules = [*self.targets]
+        if "dropout" not in METHODS[self.method].without:
+            config.lora.dropout = self.dropout
         if self.method == "lora_plus":
             config.lora.lr_ratio = 16.0
         config.optim.lr, config.model = self.lr, tiny_model()
@@ -76,6 +78,7 @@ def train(run: Short, dtype: torch.dtype, member: Alone, clip: Clip) -> dict[str
     member.join(network, "")
     tensors = adapter_tensors(network)
     optimizer = torch.optim.AdamW(optimizer_groups(network, run.config), lr=run.lr)
+    between = controller(network, run.config)
     torch.manual_seed(run.seed)
     for step in range(run.steps):
         tokens, lengths, classes = run.batch(step)
@@ -84,6 +87,8 @@ def train(run: Short, dtype: torch.dtype, member: Alone, clip: Clip) -> dict[str
         member.backward(loss)
         clip([*tensors.values()], run.clip)
         optimizer.step()
+        if between:
+            between.after_step(step + 1, run.steps)
     network.eval()
     with torch.inference_mode():
         tokens, lengths, _ = run.batch(run.steps)

@@ -147,12 +147,12 @@ class Operations(TorchDispatchMode):
 @pytest.mark.parametrize("method", [name for name, row in METHODS.items() if row.branch])
 def test_a_scaling_of_one_runs_the_operations_of_any_other(method: str) -> None:
     def operations(alpha: float) -> list[str]:
-        base = nn.Linear(6, 5).requires_grad_(False)
+        base = nn.Linear(8, 5).requires_grad_(False)
         config = as_method(Adaptation(lora=Lora(rank=4, alpha=alpha)), method)
         kind = BRANCHES[METHODS[method].branch or ""]
         target = Target("proj", 4, alpha)
         layer = Adapted(base, kind.create(base, config, target, torch.Generator()))
-        x: Tensor = torch.ones(3, 6)
+        x: Tensor = torch.ones(3, 8)
         with Operations() as mode:
             layer(x).sum().backward()
             layer.branch.merged(base.weight)

@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from loraexp.adapters.algebra import LowRankChange, change_of, truncate, weighted_sum
+from loraexp.adapters.algebra import LowRankChange, change_of, cutting, truncate, weighted_sum
 from loraexp.adapters.branches import BRANCHES
-from loraexp.adapters.branches.base import Adapted
+from loraexp.adapters.branches.base import Adapted, adapted_layers
 from loraexp.adapters.inject import adapter_tensors, inject
 from loraexp.adapters.methods import METHODS, as_method
 from loraexp.adapters.targets import Target
@@ -19,7 +19,9 @@ from loraexp.errors import UserError
 from loraexp.model.classifier import GPT2Classifier
 
 BRANCHED = [name for name, method in METHODS.items() if method.branch is not None]
-ADDITIVE = [name for name in BRANCHED if BRANCHES[METHODS[name].branch or ""].additive]
+KINDS = {name: BRANCHES[METHODS[name].branch or ""] for name in BRANCHED}
+ADDITIVE = [name for name, kind in KINDS.items() if kind.additive and kind.has_factors]
+REFUSED = [name for name in BRANCHED if name not in ADDITIVE]
 
 
 def moved(network: GPT2Classifier, method: str, seed: int = 0, rank: int = 3) -> GPT2Classifier:
@@ -117,8 +119,33 @@ def test_a_change_of_nothing_loses_nothing() -> None:
     assert truncate(nothing, 1).error == 0.0
 
 
-def test_dora_is_refused_with_the_reason(network: GPT2Classifier) -> None:
-    with pytest.raises(UserError, match="the change that dora makes depends on the weight"):
-        change_of(moved(network, "dora"))
+@pytest.mark.parametrize("method", REFUSED)
+def test_what_is_no_low_rank_change_is_refused_with_the_reason(
+    network: GPT2Classifier, method: str
+) -> None:
+    why = "is of no low rank" if KINDS[method].additive else "depends on the weight"
+    message = rf"^h\.0\.\S+: the change that {method} makes {why}, so it [^\n]*merge it instead$"
+    with pytest.raises(UserError, match=message):
+        change_of(moved(network, method, rank=4))
+
+
+def test_nothing_is_no_change(network: GPT2Classifier) -> None:
     with pytest.raises(UserError, match="this run has no low-rank adapter"):
         change_of(network)
+
+
+@pytest.mark.parametrize("rank", [1, 2, 3, 5])
+def test_nested_ranks_are_cut_as_they_were_trained(network: GPT2Classifier, rank: int) -> None:
+    plain, network = network, moved(network, "dylora")
+    cut, most, nested = cutting(network)
+    assert (most, nested) == (3, True)
+    assert cutting(moved(plain, "lora"))[2] is False
+    found, b = cut(rank), min(rank, 3)
+    lost = whole = 0.0
+    for name, layer in adapted_layers(network).items():
+        A, B, _ = layer.branch.factors()
+        kept, full = 16 / b * (B[:, :b] @ A[:b]), 16 / 3 * (B @ A)
+        assert (found.change[name].dense() - kept).abs().max() <= 1e-12
+        lost += float((full - kept).square().sum())
+        whole += float(full.square().sum())
+    assert found.error == pytest.approx((lost / whole) ** 0.5, abs=1e-7)

@@ -4,6 +4,7 @@ from hashlib import sha256
 
 import pytest
 import torch
+from each_method import each_method
 from layers import BRANCHED, IN, OneLinear, disturbed, random
 from torch import Tensor, nn
 
@@ -35,7 +36,7 @@ def trained(network: GPT2Classifier, method: str) -> GPT2Classifier:
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
-@pytest.mark.parametrize("method", BRANCHED)
+@pytest.mark.parametrize("method", each_method(BRANCHED))
 def test_a_thousand_cycles_give_back_every_byte(method: str, dtype: torch.dtype) -> None:
     """Of one layer, so that every method can have its thousand."""
     layer = disturbed(method, torch.float32)

@@ -5,7 +5,7 @@ from dataclasses import replace
 import peft
 import pytest
 import torch
-from layers import OneLinear, base_layer, random
+from layers import IN, OneLinear, base_layer, random
 from torch import Tensor
 
 from loraexp.adapters.algebra import change_of
@@ -35,7 +35,7 @@ def moved(network: GPT2Classifier) -> GPT2Classifier:
 @pytest.mark.parametrize("path", ["h.0.attn.v_proj", "h.0.mlp.fc2"])
 def test_outputs_and_merged_layers_are_pefts(path: str) -> None:
     branch = Ia3.empty(base_layer(), Adaptation("ia3"), Target(path, 1, 1.0)).double()
-    layer, x = Adapted(base_layer(), branch), random(3, 7, seed=5)
+    layer, x = Adapted(base_layer(), branch), random(3, IN, seed=5)
     assert torch.equal(layer(x), layer.base(x))
     inputs = ["proj"] if path.endswith("fc2") else []
     config = peft.IA3Config(target_modules=["proj"], feedforward_modules=inputs)

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import torch
+from each_method import each_method
 from safetensors.torch import load_file
 
 from loraexp.adapters.adapter_files import TENSORS
@@ -19,6 +20,7 @@ from loraexp.runs.load import build_model, load_run
 from loraexp.tools.write_run import write_run
 
 LABELS = ("ham", "spam")
+WHOLE = ("vera", "miss", "oft", "shira", "randlora")  # start at constants
 
 
 @pytest.fixture
@@ -46,12 +48,12 @@ def written(config: TrainConfig) -> Path:
     return run
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", each_method())
 def test_no_start_is_computed_and_the_tensors_are_the_files(
     small: TrainConfig, starts: list[str], method: str
 ) -> None:
     run = written(as_method(small, method))
-    fresh = {"pissa": "svd", "olora": "qr", "vera": None}
+    fresh = {"pissa": "svd", "olora": "qr", **dict.fromkeys(WHOLE)}
     if METHODS[method].has_rank:  # the control: a fresh adapter computes it
         assert fresh.get(method, "kaiming") in [*starts, None]
     starts.clear()

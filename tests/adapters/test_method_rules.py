@@ -8,6 +8,7 @@ import pytest
 import torch
 from layers import OneLinear, base_layer
 from peft.optimizers import create_loraplus_optimizer
+from torch import nn
 
 from loraexp.adapters import methods
 from loraexp.adapters.branches import BRANCHES
@@ -15,6 +16,7 @@ from loraexp.adapters.counts import Counts
 from loraexp.adapters.inject import adapter_tensors, inject
 from loraexp.adapters.learning import optimizer_groups
 from loraexp.adapters.methods import METHODS, as_method, check_method
+from loraexp.adapters.targets import Target
 from loraexp.api import configure
 from loraexp.config.schema import Adaptation, LastBlock, Lora, TrainConfig
 from loraexp.errors import UserError
@@ -40,6 +42,7 @@ REFUSED = [
     ("pissa", Lora(init="olora"), "method=pissa needs lora.init=pissa, got olora"),
     ("olora", Lora(), "method=olora needs lora.init=olora, got kaiming"),
     ("lora_plus", Lora(), "method=lora_plus needs lora.lr_ratio above 1, got 1"),
+    ("oft", Lora(dropout=0.1), r"method=oft has no lora.dropout: it must be 0.0, got 0.1"),
     ("lora_plus", Lora(lr_ratio=0.5), "method=lora_plus needs lora.lr_ratio above 1, got 0.5"),
     *(
         (
@@ -105,3 +108,21 @@ def test_lora_plus_gives_b_its_own_rate_as_pefts_optimizer_does(network: GPT2Cla
     for group in theirs.param_groups:
         for parameter in group["params"]:
             assert group["lr"] == (16e-3 if "lora_B" in named[id(parameter)] else 1e-3)
+
+
+@pytest.mark.parametrize("rank", [1, 3, 5, 32])
+def test_oft_needs_blocks_that_fill_the_input_and_says_which_do(
+    network: GPT2Classifier, rank: int
+) -> None:
+    message = (
+        r"^method=oft needs a lora\.rank above 1 that divides 16, the inputs of h\.0\.attn\.q_proj "
+        rf"\(2, 4, 8, 16\), got {rank}$"
+    )
+    config = Adaptation("oft", lora=Lora(rank=rank))
+    with pytest.raises(UserError, match=message):
+        inject(network, config, seed=0)
+    with torch.device("meta"):  # a sweep's jobs are checked so, before the first one trains
+        empty = nn.ModuleDict({"q": nn.Linear(16, 16)})
+    with pytest.raises(UserError, match="method=oft needs"):
+        BRANCHES["Oft"].empty(empty["q"], config, Target("q", rank, 1.0))
+    inject(network, Adaptation("oft", lora=Lora(rank=4)), seed=0)

@@ -48,11 +48,11 @@ def test_dora_under_dropout_equals_pefts() -> None:
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16], ids=str)
 def test_dora_on_a_row_of_zeros_changes_nothing_at_first_and_trains(dtype: torch.dtype) -> None:
-    base = base_layer()
+    base = base_layer(into=7, out=5)
     base.weight[1] = 0.0
     base.to(dtype)
     branch = Dora.create(base, Adaptation(), TARGET, torch.Generator())
-    layer, x = Adapted(base, branch), random(3, IN, seed=5, dtype=dtype)
+    layer, x = Adapted(base, branch), random(3, 7, seed=5, dtype=dtype)
     assert torch.equal(layer(x), base(x))
     assert torch.equal(branch.merged(base.weight), base.weight)
     for _ in range(2):

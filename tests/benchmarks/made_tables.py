@@ -17,6 +17,7 @@ from loraexp.records.record import Record, read_file
 from loraexp.results.ledger import BRIEF, PUBLISHED, ledger_table
 from loraexp.results.tables import Table, to_markdown, to_terminal
 from loraexp.runtime.escape import markdown_safe
+from loraexp.tools.peft.to_peft import WRITERS
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -102,7 +103,7 @@ def tuned_beside_grid() -> str:
 def kinds() -> str:
     lines = ["| method | what trains | in peft |", "|:--|:--|:--|"]
     for name, row in METHODS.items():
-        peft = row.peft if row.branch else "no adapter"
+        peft = row.peft if row.peft in WRITERS else "merged only" if row.branch else "no adapter"
         lines.append(f"| `{name}` | {markdown_safe(row.summary)} | {peft} |")
     return "\n".join(lines)
 

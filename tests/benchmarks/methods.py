@@ -21,7 +21,8 @@ from transformers import AutoModelForSequenceClassification
 from loraexp.adapters.branches.base import Adapted
 from loraexp.adapters.counts import count_shapes
 from loraexp.adapters.inject import adapter_tensors, inject, merge
-from loraexp.adapters.methods import METHODS, as_method, nothing
+from loraexp.adapters.methods import METHODS, as_method
+from loraexp.adapters.of_base import nothing
 from loraexp.config.schema import Adaptation, Head, Lora, Model
 from loraexp.errors import UserError
 from loraexp.inference.multi_adapter import MultiAdapter
@@ -31,7 +32,7 @@ from loraexp.model.shapes import linear_shapes, shapes
 from loraexp.model.tokenizer import from_bytes
 from loraexp.model.weights import load_classifier
 from loraexp.results.tables import FORMATS
-from loraexp.tools.peft.to_peft import save_to, to_peft
+from loraexp.tools.peft.to_peft import WRITERS, save_to, to_peft
 
 EXACT = 1e-12
 LORA = Lora(rank=8)
@@ -66,8 +67,8 @@ def parameters(method: str) -> int:
 def in_peft(method: str, folded: bool) -> float:
     """Exported, and opened by peft; there merged into the base too, if `folded`."""
     network = trained(method)
-    if METHODS[method].branch is None:
-        raise UserError("no adapter")
+    if METHODS[method].peft not in WRITERS:
+        raise UserError("merged only" if METHODS[method].branch else "no adapter")
     with tempfile.TemporaryDirectory() as name:
         base, adapter = Path(name) / "base", Path(name) / "adapter"
         plain = load_classifier(tiny(), Head(), 2, seed=0)

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 
 import pytest
 import torch
+from each_method import each_method
 from torch import Tensor, nn
 
 from loraexp.adapters.branches.base import Adapted, Branch
@@ -107,7 +108,7 @@ def test_a_mixed_batch_is_what_separate_passes_give(
     assert (swapped["lora.0"] - found["lora.0"]).abs().max() > 1e-6
 
 
-@pytest.mark.parametrize("method", BRANCHED)
+@pytest.mark.parametrize("method", each_method(BRANCHED))
 def test_every_method_mixes_and_learns_in_a_mixed_batch(
     method: str, tiny: Model, batch: tuple[Tensor, Tensor]
 ) -> None:

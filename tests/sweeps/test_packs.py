@@ -108,6 +108,20 @@ def test_a_pack_that_was_cut_short_goes_on_in_any_other(
     check_same(runs(tmp_path), alone)
 
 
+@pytest.mark.slow
+def test_so_do_methods_that_draw_or_ask_the_data(tmp_path: Path) -> None:
+    """Each beside others of its kind and of other kinds."""
+    methods = "method=dylora,lora_ga,eva,oft,randlora"
+    words = [methods, "lora.rank=4", "seed=0,1", "trainer.max_epochs=2", "logger=csv", "-m"]
+    found = []
+    for width in (1, 10):
+        (folder := tmp_path / str(width)).mkdir()
+        assert train(folder, *words, f"pack.width={width}")[0] == 0
+        found.append(runs(folder))
+    assert {run.record().pack for run in found[1].values()} == {10}
+    check_same(found[1], found[0])
+
+
 def test_what_shares_no_base_is_done_alone_and_said(tmp_path: Path) -> None:
     _, _, said = train(
         tmp_path, "method=lora,full,head", "seed=0,1", "trainer.max_epochs=1", "-m", "pack.width=9"

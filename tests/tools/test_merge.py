@@ -8,12 +8,13 @@ from pathlib import Path
 
 import pytest
 import torch
+from each_method import each_method
 from small import small_run, trained
 from transformers import AutoModelForSequenceClassification, AutoTokenizer, pipeline
 
 from loraexp.adapters.adapter_files import card_text, json_hash
 from loraexp.adapters.inject import merge
-from loraexp.adapters.methods import METHODS, as_method
+from loraexp.adapters.methods import as_method
 from loraexp.api import run_folder
 from loraexp.commands.eval import EvalConfig
 from loraexp.commands.eval import run as eval_command
@@ -164,7 +165,7 @@ def test_it_is_a_base_for_the_next_run(merged: tuple[TrainConfig, Path]) -> None
     assert torch.equal(made.network.h[0].attn.q_proj.weight, weights)
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", each_method())
 def test_every_method_merges_within_float32(
     small: TrainConfig, tmp_path: Path, method: str
 ) -> None:

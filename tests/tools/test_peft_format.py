@@ -9,6 +9,7 @@ from tempfile import TemporaryDirectory
 import peft
 import pytest
 import torch
+from each_method import each_method
 from peft import PeftModel
 from safetensors.torch import load_file, save_file
 from torch import Tensor
@@ -26,7 +27,7 @@ from loraexp.model.classifier import GPT2Classifier
 from loraexp.model.tokenizer import from_bytes
 from loraexp.model.weights import load_classifier
 from loraexp.runs.load import build_model
-from loraexp.tools.peft.to_peft import save_to, to_peft
+from loraexp.tools.peft.to_peft import WRITERS, save_to, to_peft
 from loraexp.tools.write_run import write_run
 from loraexp.training.run import train
 
@@ -34,7 +35,7 @@ from loraexp.training.run import train
 pytestmark = pytest.mark.filterwarnings("ignore:.is_gradient_checkpointing. is deprecated")
 SIX = ["q_proj", "k_proj", "v_proj", "out_proj", "fc1", "fc2"]
 SUBSETS = [list(c) for n in range(1, 7) for c in itertools.combinations(SIX, n)]
-BRANCHED = [name for name, method in METHODS.items() if method.branch is not None]
+EXPORTED = [name for name, method in METHODS.items() if method.peft in WRITERS]
 TOLERANCE = 1e-12
 
 
@@ -78,7 +79,7 @@ def in_memory(network: GPT2Classifier, method: str, plain: PreTrainedModel) -> P
     return other.eval()
 
 
-@pytest.mark.parametrize("method", BRANCHED)
+@pytest.mark.parametrize("method", each_method(EXPORTED))
 def test_every_subset_of_targets_gives_pefts_logits_merged_or_not(
     base: tuple[Model, Path], method: str
 ) -> None:
@@ -112,7 +113,7 @@ WITH_HEAD = Lora(rank=2, alpha=3.0, target_modules=["score", "q_proj"])
 
 
 @pytest.mark.parametrize("lora", [PATTERNS, WITH_HEAD], ids=["patterns", "score"])
-@pytest.mark.parametrize("method", BRANCHED)
+@pytest.mark.parametrize("method", each_method(EXPORTED))
 def test_patterns_single_blocks_and_an_adapted_head_give_pefts_logits_from_files_merged_or_not(
     base: tuple[Model, Path], method: str, lora: Lora, tmp_path: Path
 ) -> None:
@@ -153,13 +154,16 @@ def test_a_run_is_exported_in_float32_for_its_base(small: TrainConfig, tmp_path:
         export_command(ExportConfig(run=str(run_folder(small)), out=str(tmp_path / "peft")))
 
 
-@pytest.mark.parametrize("method", [name for name in METHODS if name not in BRANCHED])
+@pytest.mark.parametrize("method", [name for name in METHODS if name not in EXPORTED])
 def test_what_peft_cannot_hold_is_refused_with_the_reason(
     small: TrainConfig, tmp_path: Path, method: str
 ) -> None:
     config = replace(small, method=method)
     network = build_model(config, ("ham", "spam")).network
     write_run(run_folder(config), config, ("ham", "spam"), saved_tensors(network), made_by="import")
-    with pytest.raises(UserError, match=rf"method={method} trains tensors of the base, which no"):
+    reason = "changes weights by matrices of no" if METHODS[method].branch else "trains tensors of"
+    with pytest.raises(
+        UserError, match=rf"^method={method} {reason} [^\n]*; python -m loraexp merge"
+    ):
         export_command(ExportConfig(run=str(run_folder(config)), out=str(tmp_path / "o")))
     assert not (tmp_path / "o").exists()

@@ -37,12 +37,27 @@ def test_at_the_trained_rank_it_is_the_run_itself(run: Path) -> None:
     assert errors == sorted(errors, reverse=True)
     assert errors[0] > 0.01
     assert curve.cuts[0].loss != last.loss
+    assert not curve.nested
 
 
 def test_a_start_that_is_taken_away_again_has_twice_the_ranks(small: TrainConfig) -> None:
     config = as_method(small, "pissa")
     trained(config)
     assert [cut.rank for cut in rank_curve(run_folder(config)).cuts] == [1, 2, 3, 4]
+
+
+def test_ranks_that_were_trained_nested_are_kept_and_it_is_said(
+    small: TrainConfig, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = as_method(small, "dylora")
+    trained(config)
+    curve, record = rank_curve(run_folder(config)), read_record(run_folder(config))
+    assert (len(curve.cuts), curve.nested) == (2, True)
+    assert curve.cuts[-1].error == pytest.approx(0.0, abs=1e-7)
+    loss = record.metrics["validation"]["loss"]
+    assert curve.cuts[-1].loss == pytest.approx(loss, abs=1e-5) != curve.cuts[0].loss
+    command(RankCurveConfig(run=str(run_folder(config))))
+    assert "each row keeps the first ranks as they were trained" in capsys.readouterr().out
 
 
 def test_a_network_with_a_cut_change_has_its_weights(run: Path) -> None:

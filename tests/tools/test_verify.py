@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from crafted import GONE, leaves
 from crafted import changed as with_value
+from each_method import each_method
 from forging import (
     card_of,
     changed,
@@ -26,7 +27,7 @@ from safetensors.torch import load_file, save_file
 from small import trained
 
 from loraexp.adapters.adapter_files import CARD, FIELDS, LATER, TENSORS
-from loraexp.adapters.methods import METHODS, as_method
+from loraexp.adapters.methods import as_method
 from loraexp.api import run_folder
 from loraexp.config.schema import TrainConfig
 from loraexp.errors import UserError
@@ -45,7 +46,7 @@ def run(finished: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(finished, tmp_path / "run"))
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", each_method())
 def test_an_untouched_run_holds_what_it_says(small: TrainConfig, method: str) -> None:
     config = as_method(small, method)
     trained(config)

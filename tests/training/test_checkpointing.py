@@ -5,13 +5,14 @@ from dataclasses import replace
 import pytest
 import torch
 import torch.nn.functional as F
+from each_method import each_method
 from safetensors.torch import load_file
 from torch import Tensor
 
 from loraexp.adapters.adapter_files import TENSORS
 from loraexp.adapters.inject import adapter_tensors
 from loraexp.adapters.learning import optimizer_groups
-from loraexp.adapters.methods import METHODS, as_method
+from loraexp.adapters.methods import as_method
 from loraexp.api import run_folder
 from loraexp.config.schema import TrainConfig
 from loraexp.runs.load import build_model
@@ -38,7 +39,7 @@ def after_two_steps(config: TrainConfig) -> tuple[list[dict[str, Tensor]], dict[
     return steps, {name: not torch.equal(t, starts[name]) for name, t in tensors.items()}
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", each_method())
 def test_gradients_are_those_without_it_and_every_tensor_moves(
     small: TrainConfig, method: str
 ) -> None:

@@ -5,17 +5,17 @@ from collections.abc import Iterator
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
 import torch.nn.functional as F
+from each_method import each_method
 from safetensors.torch import load_file
 from torch import Tensor
 
 from loraexp.adapters.adapter_files import TENSORS
 from loraexp.adapters.inject import adapter_tensors
-from loraexp.adapters.methods import METHODS, as_method
+from loraexp.adapters.methods import as_method
 from loraexp.api import run_folder
 from loraexp.config.schema import TrainConfig
 from loraexp.errors import UserError
@@ -33,15 +33,6 @@ LENGTHS = torch.tensor([12, 3, 7, 1])
 
 def compiling(config: TrainConfig, **more: bool) -> TrainConfig:
     return replace(config, trainer=replace(config.trainer, compile=True, **more))
-
-
-def by_branch() -> Iterator[Any]:
-    """All methods; slow are those whose branch and training tensors an earlier one has."""
-    seen = set()
-    for name, method in METHODS.items():
-        kind = (method.branch, method.trains)
-        yield pytest.param(name, marks=[pytest.mark.slow] * (kind in seen))
-        seen.add(kind)
 
 
 @pytest.fixture
@@ -66,7 +57,7 @@ def gradients(config: TrainConfig) -> dict[str, Tensor]:
     return {n: t.grad for n, t in adapter_tensors(network).items() if t.grad is not None}
 
 
-@pytest.mark.parametrize("method", [*by_branch()])
+@pytest.mark.parametrize("method", each_method())
 def test_gradients_are_those_without_it(
     small: TrainConfig, graphs: list[object], method: str
 ) -> None:

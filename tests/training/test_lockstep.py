@@ -29,6 +29,7 @@ MIXED = [
     Short("pissa", rank=3, targets=("out_proj",), dropout=0.1, seed=3, bias=True, steps=110),
     Short("lora", rank=1, seed=1, steps=100),
     Short("adalora", rank=2, seed=4, dropout=0.1, steps=100),
+    *(Short(method, rank=4, seed=6, dropout=0.1, steps=20) for method in ("dylora", "oft", "loha")),
     Short("head", seed=5, steps=100),
 ]
 PAIR = [Short(dropout=0.5, alpha=4.0), Short(dropout=0.5, alpha=9.0, seed=1)]
@@ -50,7 +51,7 @@ def test_a_hundred_steps_in_float32_too() -> None:
 
 
 shorts = st.builds(
-    Short,
+    lambda method, rank, **more: Short(method, 4 if method == "oft" else rank, **more),
     method=st.sampled_from(SHARING),
     rank=st.integers(1, 5),
     alpha=st.sampled_from([1.0, 8.0]),

@@ -13,6 +13,7 @@ from lightning.pytorch import Callback
 from small import trained
 
 from loraexp.adapters.inject import adapter_tensors
+from loraexp.adapters.methods import as_method
 from loraexp.api import run_folder
 from loraexp.config.schema import TrainConfig
 from loraexp.errors import UserError
@@ -114,6 +115,17 @@ def test_a_resumed_run_is_bitwise_the_undisturbed_one(
     resumed = train(four)
     assert told(resumed) == told(undisturbed)
     assert keep == "last" or curves(four) == curves(other)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("method", ["dylora", "lora_ga", "eva", "randlora"])
+def test_so_is_that_of_a_method_which_draws_or_asks_the_data(
+    four: TrainConfig, killed: Callable[..., None], tmp_path: Path, method: str
+) -> None:
+    four = as_method(four, method)
+    killed(four, 1, 2)
+    undisturbed = trained(elsewhere(four, tmp_path))
+    assert told(train(four)) == told(undisturbed)
 
 
 def test_a_resumed_run_has_the_threads_it_began_with(

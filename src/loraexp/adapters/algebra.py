@@ -1,11 +1,12 @@
 """Adapters as changes of weights: add, subtract, scale, concatenate, cut to a lower rank.
 
 A change is low-rank factors a target: s B A with A (k, in), B (out, k). Methods whose change
-depends on the weight (dora) are no such thing and are refused.
+depends on the weight (dora), or is of no low rank (loha), are no such thing and are refused.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -41,14 +42,17 @@ def change_of(network: nn.Module) -> dict[str, LowRankChange]:
     """The change that the network's adapter makes.
 
     Raises:
-        UserError: an adapter whose change depends on the weight it changes, or none.
+        UserError: an adapter whose change depends on the weight it changes or is of no low rank,
+            or none.
     """
     change: dict[str, LowRankChange] = {}
     for name, layer in adapted_layers(network).items():
-        if not layer.branch.additive:
+        kind = type(layer.branch)
+        if not (kind.additive and kind.has_factors):
+            why = "is of no low rank" if kind.additive else "depends on the weight"
             raise UserError(
-                f"{name}: the change that {type(layer.branch).__name__.lower()} makes depends "
-                "on the weight, so it cannot be added to another or cut; merge it instead"
+                f"{name}: the change that {kind.__name__.lower()} makes {why}, "
+                "so it cannot be added to another or cut; merge it instead"
             )
         A, B, scaling = layer.branch.factors()
         change[name] = LowRankChange(A, scaling * B)
@@ -81,7 +85,6 @@ class Truncated:
     """A change cut to a rank.
 
     Args:
-        change: the closest one of that rank (Eckart and Young 1936).
         error: |lost| / |whole|, Frobenius norms over all targets; 0 for a change of zero.
     """
 
@@ -90,8 +93,8 @@ class Truncated:
 
 
 def truncate(change: Change, rank: int) -> Truncated:
-    """The best approximation of every target's change by one of `rank`, from a QR of each factor
-    and an SVD of a (k, k) matrix: no (out, in) matrix is made."""
+    """The best approximation of every target's change by one of `rank` (Eckart and Young 1936),
+    from a QR of each factor and an SVD of a (k, k) matrix: no (out, in) matrix is made."""
     kept: dict[str, LowRankChange] = {}
     lost = whole = 0.0
     for name, part in change.items():
@@ -104,3 +107,34 @@ def truncate(change: Change, rank: int) -> Truncated:
         lost += float(S[r:].square().sum())
         whole += float(S.square().sum())
     return Truncated(kept, (lost / whole) ** 0.5 if whole else 0.0)
+
+
+def cutting(network: nn.Module) -> tuple[Callable[[int], Truncated], int, bool]:
+    """How to cut the network's adapter to a rank, its largest rank, and whether its ranks are
+    nested: then the first ones are kept, as they were trained, and what is lost may grow.
+
+    Raises:
+        UserError: as change_of.
+    """
+    change, layers = change_of(network), adapted_layers(network)
+    branches = {name: layer.branch for name, layer in layers.items()}
+    most, nested = (
+        max(part.rank for part in change.values()),
+        all(b.nested for b in branches.values()),
+    )
+
+    def first(rank: int) -> Truncated:
+        kept = {}
+        for name, branch in branches.items():
+            A, B, scaling = branch.first(rank)
+            kept[name] = LowRankChange(A, scaling * B)
+        lost, whole = size(weighted_sum([change, kept], [1.0, -1.0])), size(change)
+        return Truncated(kept, lost / whole if whole else 0.0)
+
+    return (first if nested else partial(truncate, change)), most, nested
+
+
+def size(change: Change) -> float:
+    """Frobenius norm over all targets."""
+    squares = ((part.B.t() @ part.B) * (part.A @ part.A.t()) for part in change.values())
+    return max(0.0, sum(float(square.sum()) for square in squares)) ** 0.5

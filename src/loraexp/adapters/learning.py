@@ -8,7 +8,7 @@ from loraexp.adapters.branches import BRANCHES
 from loraexp.adapters.branches.base import Controller, adapted_layers
 from loraexp.adapters.inject import adapter_tensors
 from loraexp.adapters.methods import find_method
-from loraexp.config.schema import Adaptation, TrainConfig
+from loraexp.config.schema import TrainConfig
 
 
 def optimizer_groups(network: nn.Module, config: TrainConfig) -> list[dict[str, Any]]:
@@ -41,7 +41,7 @@ def penalty(network: nn.Module) -> Tensor | float:
     return sum((layer.branch.penalty() for layer in adapted_layers(network).values()), start=0.0)
 
 
-def controller(network: nn.Module, config: Adaptation) -> Controller | None:
+def controller(network: nn.Module, config: TrainConfig) -> Controller | None:
     """What the method does to its branches between steps, if it does anything."""
     kind = find_method(config.method).branch
     branches = {f"{path}.branch": layer.branch for path, layer in adapted_layers(network).items()}

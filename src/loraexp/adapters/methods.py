@@ -5,37 +5,17 @@ if no branch in branches/ does what it needs, one file there. Above each row sta
 where it differs from PEFT's. No torch here: counting and naming need none.
 """
 
-import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from loraexp.adapters.of_base import Trains, last_blocks, named, nothing
+from loraexp.adapters.sizes import blocks, full_rank, kronecker, low_rank
 from loraexp.adapters.targets import Target
 from loraexp.config.schema import Adaptation, Lora
 from loraexp.errors import UserError, unknown
 
-Names = Iterable[str]
-Trains = Callable[[Names, Adaptation], Names]
 Numbers = Callable[[int, int, Target], int]  # of in, out and the target's rank or path
-
-
-def named(pattern: str) -> Trains:
-    """The tensors whose name ends so: a regex."""
-    return lambda names, config: [name for name in names if re.search(f"(?:{pattern})$", name)]
-
-
-nothing = named("(?!)")
-
-
-def last_blocks(names: Names, config: Adaptation) -> Names:
-    """The last `last_block.n` blocks and the last layer norm (the tutorial's chapter 6)."""
-    blocks = {name: int(m[1]) for name in names if (m := re.match(r"h\.(\d+)\.", name))}
-    first = max(blocks.values()) + 1 - config.last_block.n
-    return [name for name in names if name.startswith("ln_f.") or blocks.get(name, -1) >= first]
-
-
-def low_rank(into: int, out: int, target: Target) -> int:
-    return target.rank * (into + out)
 
 
 @dataclass(frozen=True)
@@ -49,6 +29,7 @@ class Method:
         tunable: of these, keys that a user may set to any other value above this one.
         frozen: tensors of the branch that do not train.
         branch_trains, branch_holds: numbers that train, and that do not, in one branch.
+        without: keys of `lora` that it has no use for, and refuses.
         has_rank: whether `lora.rank` and all that goes with it mean anything.
         peft: PEFT's name for what `export` writes, or why it writes nothing.
     """
@@ -59,6 +40,7 @@ class Method:
     lora: Mapping[str, Any] = field(default_factory=dict)
     tunable: Mapping[str, float] = field(default_factory=dict)
     frozen: tuple[str, ...] = ()
+    without: tuple[str, ...] = ()
     branch_trains: Numbers = lambda into, out, target: 0
     branch_holds: Numbers = lambda into, out, target: 0
     has_rank: bool = False
@@ -69,6 +51,12 @@ def ranked(summary: str, branch: str = "LowRank", **more: Any) -> Method:
     """A row of the low-rank kind."""
     own = {"branch_trains": low_rank, "has_rank": True, "peft": "LORA"}
     return Method(summary, branch, **{**own, **more})
+
+
+def dense(summary: str, branch: str, trains: Numbers, **more: Any) -> Method:
+    """A row whose change of a weight is of no low rank."""
+    none = "changes weights by matrices of no low rank, and export writes PEFT's LoRA and IA3 alone"
+    return Method(summary, branch, branch_trains=trains, has_rank=True, peft=none, **more)
 
 
 METHODS = {
@@ -109,6 +97,14 @@ METHODS = {
         lora={"init": "olora"},
         branch_holds=low_rank,
     ),
+    # The same with B0 A0 from the gradient of the first batches; PEFT scales it otherwise (LoraGa).
+    "lora_ga": ranked(
+        "lora from the weight's first gradient (Wang et al. 2024, LoRA-GA)",
+        "LoraGa",
+        branch_holds=low_rank,
+    ),
+    # W x + s B A x, A from the inputs of the first batches; PEFT also hands ranks around (Eva).
+    "eva": ranked("lora from the layer's first inputs (Paischer et al. 2024, EVA)", "Eva"),
     # m (W + s B A) / |W + s B A| x, as PEFT's (Dora).
     "dora": ranked(
         "lora for the direction, a vector for the magnitude (Liu et al. 2024, section 4)",
@@ -126,6 +122,58 @@ METHODS = {
         "a budget of ranks, spent where they matter (Zhang et al. 2023, AdaLoRA, section 3)",
         "AdaLora",
         branch_trains=lambda into, out, target: target.rank * (into + out + 1),
+    ),
+    # W x + s_b B_b A_b x, the first b ranks of r, b drawn for each step; PEFT has it not, but what
+    # comes of it is a LORA.
+    "dylora": ranked(
+        "lora of which each step trains the first few ranks (Valipour et al. 2022, DyLoRA)",
+        "Dylora",
+    ),
+    # W x + B sum_i x_i, x_i shards of r inputs: lora with a frozen A of ones and zeros, and so
+    # PEFT's LORA; as PEFT's MISS (Miss).
+    "miss": ranked(
+        "one matrix for all shards of the input (Kang and Yin 2024, MiSS, section 4.2)",
+        "Miss",
+        branch_trains=lambda into, out, target: target.rank * out,
+    ),
+    # W R x, R of blocks (r, r), as PEFT's without its series in place of the inverse (Oft).
+    "oft": dense(
+        "the input is rotated in blocks of lora.rank (Qiu et al. 2023, OFT, section 3.3)",
+        "Oft",
+        lambda into, out, target: blocks(into, target) * (target.rank * (target.rank - 1) // 2),
+        without=("dropout",),
+    ),
+    # (W + W * (B A)) x, as PEFT's (Hira).
+    "hira": dense(
+        "the weight times a low-rank matrix, entry by entry (Huang et al. 2025, HiRA, section 3)",
+        "Hira",
+        low_rank,
+    ),
+    # W x + s ((B1 A1) * (B2 A2)) x, as PEFT's (Loha).
+    "loha": dense(
+        "two low-rank matrices, entry by entry (Hyeon-Woo et al. 2022, FedPara, section 2.2)",
+        "Loha",
+        lambda into, out, target: 2 * low_rank(into, out, target),
+    ),
+    # W x + s (C (x) (B A)) x with the Kronecker product, as PEFT's (Lokr).
+    "lokr": dense(
+        "a Kronecker product with a low-rank matrix (Yeh et al. 2024, LyCORIS, section 3.2)",
+        "Lokr",
+        kronecker,
+    ),
+    # W x + S x, S sparse; PEFT draws other places (Shira).
+    "shira": dense(
+        "as many entries of the weight as lora has (Bhardwaj et al. 2024, SHiRA, section 3.1)",
+        "Shira",
+        lambda into, out, target: min(low_rank(into, out, target), into * out),
+    ),
+    # W x + s sum_j B_j L_j A G_j x; PEFT draws A and B otherwise (Randlora).
+    "randlora": dense(
+        "diagonals that scale random matrices of full rank (Albert et al. 2025, section 4.2)",
+        "Randlora",
+        lambda into, out, target: (
+            full_rank(out, into, target.rank) * (target.rank + min(into, out))
+        ),
     ),
     # l * (W x + b), of fc2 W (l * x) + b, as PEFT's (Ia3).
     "ia3": Method(
@@ -165,7 +213,9 @@ def find_method(name: str) -> Method:
 def as_method(config: Adaptation, name: str) -> Any:
     """The same config with another method, and the keys of `lora` that it stands for."""
     own = {key: getattr(Lora, key) for row in METHODS.values() for key in row.lora}
-    lora = replace(config.lora, **{**own, **find_method(name).lora})
+    row = find_method(name)
+    own |= {key: getattr(Lora, key) for key in row.without}
+    lora = replace(config.lora, **{**own, **row.lora})
     return replace(config, method=name, lora=lora)
 
 
@@ -181,6 +231,12 @@ def check_method(config: Adaptation) -> Method:
         if given != value and (least is None or given <= least):
             wanted = f"={value}" if least is None else f" above {least:g}"
             raise UserError(f"method={config.method} needs lora.{key}{wanted}, got {given}")
+    for key in method.without:
+        given, none = getattr(config.lora, key), getattr(Lora, key)
+        if given != none:
+            raise UserError(
+                f"method={config.method} has no lora.{key}: it must be {none}, got {given}"
+            )
     started = {row.lora["init"] for row in METHODS.values() if "init" in row.lora}
     if method.branch and "init" not in method.lora and config.lora.init in started:
         raise UserError(

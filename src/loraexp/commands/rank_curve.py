@@ -37,3 +37,8 @@ def run(config: RankCurveConfig) -> None:
             f"\nrank {curve.enough} is the smallest within one standard error of the best; "
             f"its test accuracy is {curve.test_accuracy:.1%}"
         )
+        if curve.nested:
+            print(
+                "each row keeps the first ranks as they were trained, alpha over their number, and "
+                "not the closest change: more than the update may be lost"
+            )

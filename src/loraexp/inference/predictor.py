@@ -12,7 +12,8 @@ from torch import Tensor, nn
 from loraexp.adapters.adapter_files import fill, read_card
 from loraexp.adapters.branches.base import Adapted, Branch
 from loraexp.adapters.inject import new_branches
-from loraexp.adapters.methods import find_method, nothing
+from loraexp.adapters.methods import find_method
+from loraexp.adapters.of_base import nothing
 from loraexp.adapters.targets import HEAD
 from loraexp.config.schema import TrainConfig
 from loraexp.errors import UserError

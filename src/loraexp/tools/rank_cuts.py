@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from loraexp.adapters.algebra import LowRankChange, change_of, truncate
+from loraexp.adapters.algebra import LowRankChange, cutting
 from loraexp.adapters.branches.base import Adapted
 from loraexp.adapters.branches.lora import LowRank
 from loraexp.model.classifier import GPT2Classifier
@@ -44,38 +44,41 @@ class RankCurve:
         enough: the smallest rank within one standard error of the best (Breiman et al. 1984,
             section 3.4.3), by validation.
         test_accuracy: of that rank, on the test texts; nothing else reads them.
+        nested: the ranks are those that were trained (dylora), not the closest change of each.
     """
 
     cuts: list[Cut]
     enough: int
     test_accuracy: float
+    nested: bool
 
 
 def rank_curve(run: Path) -> RankCurve:
     """Cut a run's adapter to every rank and measure each on the validation texts.
 
     The ranks are those of the change itself: pissa and olora, which take their start away again,
-    change the weight by factors of 2r, so their curve goes to twice `lora.rank`.
+    change the weight by factors of 2r, so their curve goes to twice `lora.rank`. Where the first
+    ranks were trained to do without the others (dylora), they are what is kept.
 
     Raises:
         UserError: a run that cannot be restored, or whose method has no ranks to cut.
     """
     model = load_run(run)
-    change = change_of(model.network)
+    cut_to, most, nested = cutting(model.network)
     evaluator = Evaluator(model, own_data(run, model.config))
 
     def measure(rank: int, split: str) -> tuple[float, dict[str, Any]]:
-        cut = truncate(change, rank)
+        cut = cut_to(rank)
         put(model.network, cut.change)
         return cut.error, evaluator.measure(split).metrics
 
     cuts = []
-    for rank in range(1, max(part.rank for part in change.values()) + 1):
+    for rank in range(1, most + 1):
         error, scores = measure(rank, "validation")
         cuts.append(Cut(rank, error, scores["accuracy"], scores["loss"], scores["n"]))
     enough = smallest(cuts)
     _, test = measure(enough, "test")
-    return RankCurve(cuts, enough, test["accuracy"])
+    return RankCurve(cuts, enough, test["accuracy"], nested)
 
 
 def smallest(cuts: list[Cut]) -> int:

@@ -43,6 +43,7 @@ from loraexp.training.checkpoints import (
     resumable,
 )
 from loraexp.training.classifier_module import ClassifierModule
+from loraexp.training.data_start import start_from_data
 from loraexp.training.lightning_environment import NOWHERE, Together, cluster_environment
 from loraexp.training.packs.alone import Alone
 from loraexp.training.schedule import warmup_steps
@@ -89,6 +90,7 @@ def fit_adapter(
     check_sharding(model.network, config)
     texts = datamodule(config, data, model)
     announce(config, model, texts)
+    start_from_data(model.network, texts)
     member.join(model.network, model.base_sha256)
     module = ClassifierModule(model.network, config, len(data.labels), member)
     marks = fingerprint(model, data, folder)

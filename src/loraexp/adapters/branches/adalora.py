@@ -10,7 +10,7 @@ from loraexp.adapters.branches.base import Controller
 from loraexp.adapters.branches.lora import LowRank
 from loraexp.adapters.targets import Target
 from loraexp.config.schema import AdaLora as Settings
-from loraexp.config.schema import Adaptation
+from loraexp.config.schema import Adaptation, TrainConfig
 
 
 class AdaLora(LowRank):
@@ -58,7 +58,7 @@ class AdaLora(LowRank):
         return self.orthogonality * apart
 
     @classmethod
-    def controller(cls, branches: Mapping[str, Self], config: Adaptation) -> "RankBudget":
+    def controller(cls, branches: Mapping[str, Self], config: TrainConfig) -> "RankBudget":
         return RankBudget(branches, config.adalora)
 
 

@@ -16,9 +16,9 @@ import torch
 from torch import Tensor, nn
 
 from loraexp.adapters.targets import Target
-from loraexp.config.schema import Adaptation
+from loraexp.config.schema import Adaptation, TrainConfig
 
-SCALINGS = {
+SCALINGS: dict[str, Callable[[float, int], float]] = {
     "alpha_over_r": lambda alpha, rank: alpha / rank,  # Hu et al. 2021, section 4.1
     "alpha_over_sqrt_r": lambda alpha, rank: alpha / math.sqrt(rank),  # Kalajdzievski 2023
     "alpha": lambda alpha, rank: alpha,  # as in the source tutorial
@@ -86,6 +86,10 @@ class Branch(nn.Module, ABC):
 
     Args:
         additive: delta is the same whatever the weight is.
+        has_factors: its change is of low rank, and `factors` gives it.
+        nested: its first ranks were trained to do without the others; `first` gives them.
+        needs: what of the data the branch starts from, if anything: `gradient` of the weight, or
+            `inputs` of the layer; `start_from` takes it.
         moves_first: tensors that must move in the first step; with these at their start, all else
             has no gradient or only a small one.
         fast: tensors that learn at `lora.lr_ratio` times the rate.
@@ -93,6 +97,9 @@ class Branch(nn.Module, ABC):
     """
 
     additive: ClassVar[bool] = True
+    has_factors: ClassVar[bool] = True
+    nested: ClassVar[bool] = False
+    needs: ClassVar[str | None] = None
     moves_first: ClassVar[tuple[str, ...]] = ()
     fast: ClassVar[tuple[str, ...]] = ()
     has_rank: ClassVar[bool] = True
@@ -121,6 +128,14 @@ class Branch(nn.Module, ABC):
     def start(self, base: nn.Linear, config: Adaptation, generator: torch.Generator) -> None:
         """Fill what `empty` left open, such that no output changes."""
 
+    def start_from(self, found: Tensor) -> None:
+        """Start anew from what the first batches say, such that no output changes.
+
+        Args:
+            found: in float64; the weight's gradient (out, in), or X'X (in, in) of the inputs X.
+        """
+        raise NotImplementedError
+
     @abstractmethod
     def forward(self, x: Tensor, y: Tensor, base: nn.Linear) -> Tensor:
         """The adapted output (..., out) for input x (..., in) and y = base(x)."""
@@ -145,7 +160,11 @@ class Branch(nn.Module, ABC):
 
     def factors(self) -> tuple[Tensor, Tensor, float]:
         """A (k, in), B (out, k) and s in float64, so that s B A is the low-rank part of the change:
-        all of it, if the branch is additive. A branch without ranks has none."""
+        all of it, if the branch is additive."""
+        raise NotImplementedError
+
+    def first(self, rank: int) -> tuple[Tensor, Tensor, float]:
+        """`factors` of the first so many ranks, if they are nested."""
         raise NotImplementedError
 
     def magnitude(self) -> Tensor | None:
@@ -157,7 +176,7 @@ class Branch(nn.Module, ABC):
         return 0.0
 
     @classmethod
-    def controller(cls, branches: Mapping[str, Self], config: Adaptation) -> Controller | None:
+    def controller(cls, branches: Mapping[str, Self], config: TrainConfig) -> Controller | None:
         """Of all branches of a network, by path; None where nothing is done between steps."""
         return None
 

@@ -38,11 +38,13 @@ class FromStart(LowRank):
 
     def start(self, base: nn.Linear, config: Adaptation, generator: torch.Generator) -> None:
         weight, rank = base.weight.detach().double(), len(self.lora_A)
-        B, A = FACTORS[config.lora.init](weight, rank, self.scaling)
-        self.lora_A.copy_(A)
-        self.start_A.copy_(A)
-        self.lora_B.copy_(B)
-        self.start_B.copy_(B)
+        self.start_at(*FACTORS[config.lora.init](weight, rank, self.scaling))
+
+    def start_at(self, B: Tensor, A: Tensor) -> None:
+        for own, value in ((self.lora_A, A), (self.lora_B, B)):
+            own.copy_(value)
+        self.start_A.copy_(self.lora_A)
+        self.start_B.copy_(self.lora_B)
 
     def forward(self, x: Tensor, y: Tensor, base: nn.Linear) -> Tensor:
         x = self.dropout(x)

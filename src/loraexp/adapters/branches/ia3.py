@@ -22,6 +22,7 @@ class Ia3(Branch):
     """
 
     additive: ClassVar[bool] = False
+    has_factors: ClassVar[bool] = False
     moves_first: ClassVar[tuple[str, ...]] = ("ia3_l",)
     has_rank: ClassVar[bool] = False
 
