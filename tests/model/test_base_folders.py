@@ -94,6 +94,7 @@ def test_a_sweep_over_folders_has_the_geometry_of_each(kept: Path, tmp_path: Pat
         models("train", f'model.weights="{kept}",{deep}', "model.n_layer=2", "-m")
 
 
+@pytest.mark.slow
 def test_a_sweeps_jobs_are_run_as_they_were_planned(kept: Path, tmp_path: Path) -> None:
     folder(tmp_path / "deep", replace(tiny_model(), n_layer=4))
     typed = ["trainer.max_epochs=1", "data.limit=16", "trainer.accelerator=cpu", "logger=none"]

@@ -167,6 +167,7 @@ def test_the_median_ends_runs_that_are_behind(tmp_path: Path) -> None:
     assert (again, "parameters train" in err) == (0, False)
 
 
+@pytest.mark.slow
 def test_wilcoxon_ends_settings_that_are_worse_seed_by_seed(tmp_path: Path) -> None:
     typed = ("optim.lr=choice(1e-3,10)", "search.trials=4", "search.seeds=6")
     status, _, err = train(tmp_path, *typed, "search.pruner=wilcoxon", "trainer.max_epochs=1")

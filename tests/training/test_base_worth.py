@@ -32,6 +32,7 @@ def accuracy(real_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 CONTROL = ("model.weights=random", "model.tokenizer=embedded")
 
 
+@pytest.mark.slow
 def test_lora_learns_more_from_the_base_than_from_random_weights_of_some_texts(
     accuracy: Accuracy,
 ) -> None:

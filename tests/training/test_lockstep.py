@@ -43,6 +43,7 @@ def test_a_hundred_steps_in_step_are_those_alone() -> None:
     assert apart(in_step(MIXED), alone(MIXED)) <= 1e-12
 
 
+@pytest.mark.slow
 def test_a_hundred_steps_in_float32_too() -> None:
     wanted, found = alone(MIXED, torch.float32), in_step(MIXED, torch.float32)
     assert apart(found, wanted) <= 1e-5
