@@ -18,7 +18,7 @@ from loraexp.sweeps.jobs import Sizes
 
 # Products and sums of a sweep that one core has done before a second process has started.
 LEAST = 2e12
-LONG = 30 * LEAST  # of a sweep that is worth half a minute to find out how it is done fastest
+LONG = 20 * LEAST  # of a sweep that is worth a minute to find out how it is done fastest
 WIDEST = 16  # runs in step: more gain nothing measurable on a CPU
 WAVE = 4  # settings that a search tries at a time on a cluster
 SPARED = 0.5  # of the memory, for all that is not counted here
