@@ -61,7 +61,7 @@ def test_other_runs_and_what_is_damaged_are_measured_anew(
     file.write_text('["fast"]')
     fastest(RULE, config, tmp_path)
     assert len(asked) == 8
-    config.lora.rank = 3
+    config.data.batch_size = 3
     fastest(RULE, config, tmp_path)
     assert len(asked) == 12
 

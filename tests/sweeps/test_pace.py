@@ -60,7 +60,7 @@ def test_a_long_sweep_is_done_in_the_way_that_was_measured(
     assert numbers(nano(8), LARGE) == (2, 8)
     assert asked == [Way(4, WIDEST)]
     assert numbers(nano(8), LARGE, Protocol(workers=4, width=None)) == (4, WIDEST)  # typed
-    assert numbers(nano(8), Sizes(200, 200.0, 800)) == (4, WIDEST)  # over before it pays
+    assert numbers(nano(8), Sizes(2_000, 200.0, 800)) == (4, WIDEST)  # over before it pays
     assert len(asked) == 1
 
 

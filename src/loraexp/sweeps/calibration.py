@@ -17,6 +17,7 @@ from loraexp.config.stored import plain
 from loraexp.errors import UserError
 from loraexp.runtime import hardware
 from loraexp.runtime.atomic import read_text, write_whole
+from loraexp.runtime.quiet import quieted
 from loraexp.runtime.shares import cores
 from loraexp.sweeps.probing import texts_a_second
 
@@ -60,11 +61,10 @@ def fastest(rule: Way, config: TrainConfig, folder: Path) -> Way:
     file = folder / f"{kind_of(config, tried)}.json"
     rates = kept(file)
     if rates is None or len(rates) != len(tried):
-        log.info(
-            f"measured once for this machine: {len(tried)} ways to do such runs, half a minute"
-        )
+        log.info(f"measured once for this machine: {len(tried)} ways to do such runs, a minute")
         try:
-            rates = [texts_a_second(config, way.workers, way.width) for way in tried]
+            with quieted(log):
+                rates = [texts_a_second(config, way.workers, way.width) for way in tried]
         except UserError as error:  # the sweep will say it of its own runs
             log.warning(f"warning: not measured: {error}")
             return rule
@@ -89,7 +89,7 @@ def kind_of(config: TrainConfig, tried: Sequence[Way]) -> str:
         "torch": torch.__version__,
         "precision": hardware.pick_precision(trainer.precision, trainer.accelerator),
         "ways": [str(way) for way in tried],
-        **{key: plain(config)[key] for key in ("model", "data", "method", "lora")},
+        **{key: plain(config)[key] for key in ("model", "data", "method")},
     }
     return sha256(json.dumps(own, sort_keys=True).encode()).hexdigest()[:16]
 
