@@ -122,7 +122,7 @@ def measure(folder: Path, jobs: int) -> dict[str, Any]:
     start = seconds_of(
         partial(
             subprocess.run,
-            [sys.executable, "-m", "loraexp.sweeps.worker"],
+            [sys.executable, "-m", "loraexp.sweeps.launchers.worker"],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             check=True,

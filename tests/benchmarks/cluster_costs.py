@@ -49,7 +49,7 @@ class Setting:
     width: int = 1
     fresh: bool = False
     failures: float = 0.0
-    tries: int = 2  # as in sweeps/workers.py
+    tries: int = 2  # as in launchers/workers.py
     seed: int = 0
 
 

@@ -3,7 +3,7 @@
 One process hands out packs of jobs and hears of their ends; one folder serves all, one operation
 after another. A worker starts, asks for a pack, writes what begins it, computes, writes what ends
 it. One that fails loses what it computed since the last epoch's end; its jobs begin again one by
-one, before all others, as in sweeps/workers.py.
+one, before all others, as in launchers/workers.py.
 """
 
 import heapq
