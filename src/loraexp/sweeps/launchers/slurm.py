@@ -4,9 +4,12 @@ jobs' files; what comes of a job is read from its run's folder, never from a pic
 
 import io
 import os
+import shlex
+import signal
 import subprocess
+import sys
 from collections.abc import Collection, Sequence
-from contextlib import redirect_stderr
+from contextlib import redirect_stderr, suppress
 from pathlib import Path
 from typing import Any
 
@@ -97,13 +100,18 @@ class Local:
         self.at_once = launcher.at_once or max(1, cores() // launcher.cpus)
         self.folder = folder / "slurm"
         self.shown = f"submitit on this machine (logs: {self.folder})"
-        self.executor = submitit.LocalExecutor(self.folder, max_num_timeout=launcher.requeues)
         own = parameters(launcher)
+        # submitit's own `setup` puts a shell between, which tells nobody of a signal.
+        shell = " && ".join([*own["setup"], f'exec {shlex.quote(sys.executable)} "$@"'])
+        self.executor = submitit.LocalExecutor(
+            self.folder,
+            max_num_timeout=launcher.requeues,
+            python=shlex.join(["sh", "-c", shell, "loraexp"]),
+        )
         self.executor.update_parameters(
             timeout_min=own["time"],
             gpus_per_node=launcher.gpus,
             signal_delay_s=own["signal_delay_s"],
-            setup=own["setup"],
         )
         self.jobs: dict[str, Any] = {}
 
@@ -113,15 +121,25 @@ class Local:
         return [job.job_id for job in jobs]
 
     def working(self, names: Collection[str]) -> set[str]:
-        return {name for name in names if name in self.jobs and not self.jobs[name].done()}
+        return {name for name in names if self.is_working(name)}
+
+    def is_working(self, name: str) -> bool:
+        """A pack is named by the process that looks after it: of a driver that was killed, too."""
+        if job := self.jobs.get(name):
+            return not job.done()
+        try:
+            words = Path(f"/proc/{name}/cmdline").read_bytes().split(b"\0")
+        except OSError:
+            return False
+        return {b"submitit.local._local", os.fsencode(self.folder)} <= {*words}
 
     def told(self, name: str) -> str:
         return f"its process ended without a result; see {self.folder}/{name}_0_log.err"
 
     def cancel(self, names: Collection[str]) -> None:
-        for name in names:
-            if job := self.jobs.get(name):
-                job._process.terminate()  # cancel() sends SIGINT, of which a shell tells nobody
+        for name in filter(self.is_working, names):
+            with suppress(ProcessLookupError):  # it has just ended
+                os.kill(int(name), signal.SIGINT)  # of SIGTERM submitit's tasks take no notice
 
     def close(self) -> None:
         for job in self.jobs.values():
