@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 from in_process import TINY
+from offline import records_of
 
 from loraexp.runs.run_folder import RunFolder
 
@@ -226,4 +227,8 @@ def test_two_processes_that_train_together_in_a_task(cluster: Cluster, tmp_path:
     done(loraexp(tmp_path, "train", *words, *cluster.launcher))
     records = [RunFolder(run).record() for run in (tmp_path / "outputs" / "train").iterdir()]
     assert [record.config["trainer"]["devices"] for record in records] == [2, 2]
-    assert len([*tmp_path.rglob("offline-run-*")]) == 2
+    (sweep,) = (tmp_path / "outputs" / "sweeps").iterdir()
+    files = [*tmp_path.glob("outputs/train/*/**/offline-run-*/*.wandb")]
+    (runs,) = zip(*(records_of(file)["run"][:1] for file in files), strict=True)
+    assert len({run.run_id for run in runs}) == 2
+    assert {run.run_group for run in runs} == {sweep.name}
