@@ -80,6 +80,15 @@ def test_a_driver_that_was_killed_is_none(swept: Path) -> None:
         assert Driver.of(folder) is not None
 
 
+def test_one_that_starts_is_there_as_long_as_it_lives(swept: Path) -> None:
+    folder = folder_of(swept)
+    process = subprocess.Popen([sys.executable, "-c", "import sys; sys.stdin.read()"], stdin=-1)
+    Driver(socket.gethostname(), process.pid, starts=True).write(folder)
+    assert Driver.of(folder) is not None
+    process.communicate()
+    assert Driver.of(folder) is None
+
+
 def test_of_another_machine_only_what_it_wrote_is_known(swept: Path) -> None:
     folder = folder_of(swept)
     (folder / "driver.json").write_text(json.dumps({"host": "elsewhere", "pid": 1}))

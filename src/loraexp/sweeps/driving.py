@@ -10,7 +10,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -67,7 +67,7 @@ def driven(folder: Path) -> Iterator[None]:
         driver = Driver.of(folder)
         raise UserError(f"sweep={folder}: {driver or 'another process'} drives it") from None
     try:
-        write_whole(folder / DRIVER, json.dumps({"host": socket.gethostname(), "pid": os.getpid()}))
+        Driver(socket.gethostname(), os.getpid()).write(folder)
         yield
     finally:
         (folder / DRIVER).unlink(missing_ok=True)
@@ -80,6 +80,10 @@ class Driver:
 
     host: str
     pid: int
+    starts: bool = False  # it has read its libraries first, and holds nothing yet
+
+    def write(self, folder: Path) -> None:
+        write_whole(folder / DRIVER, json.dumps(asdict(self)) + "\n")
 
     @classmethod
     def of(cls, folder: Path) -> "Driver | None":
@@ -87,13 +91,23 @@ class Driver:
         content = content_of(folder / DRIVER)
         if content is None:
             return None
-        driver = cls(str(content["host"]), int(content["pid"]))
+        host, pid, starts = content["host"], content["pid"], content.get("starts", False)
+        driver = cls(str(host), int(pid), bool(starts))
         # Of another machine that has gone out nothing is known.
-        return driver if Lock(folder).busy or not driver.is_here else None
+        there = not driver.is_here or Lock(folder).busy or (driver.starts and driver.lives)
+        return driver if there else None
 
     @property
     def is_here(self) -> bool:
         return self.host == socket.gethostname()
+
+    @property
+    def lives(self) -> bool:
+        try:
+            os.kill(self.pid, 0)
+        except OSError:
+            return False
+        return True
 
     def __str__(self) -> str:
         return f"process {self.pid} of {self.host}"
@@ -113,6 +127,7 @@ def in_background(folder: Path) -> list[str]:
         process = subprocess.Popen(
             own, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
         )
+    Driver(socket.gethostname(), process.pid, starts=True).write(folder)
     names = ("status", "resume", "cancel")
     lines = [command("sweep", name, f"sweep={folder}") for name in names]
     return [
