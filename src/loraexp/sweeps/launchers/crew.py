@@ -42,32 +42,20 @@ def crew(protocol: Protocol, watch: Watch, folder: Path = Path()) -> Iterator[Do
         folder: of the sweep, where another engine leaves its logs.
     """
     workers, width = protocol.workers or 1, protocol.width or 1
+    several: Workers | Elsewhere
     if protocol.launcher.name != "local":
-        with given_away(engine_of(protocol.launcher, folder), width, watch) as doing:
-            yield doing
-        return
-    if workers == 1:
+        several = Elsewhere(engine_of(protocol.launcher, folder), width, watch)
+    elif workers > 1:
+        several = Workers(workers, width, watch)
+    else:
         yield partial(here, width, watch)
         return
-    several = Workers(workers, width, watch)
     try:
         yield several.do
     except BaseException:
         several.stop()
         raise
     several.dismiss()
-
-
-@contextmanager
-def given_away(engine: "Engine", width: int, watch: Watch) -> Iterator[Doing]:
-    own = Elsewhere(engine, width, watch)
-    try:
-        yield own.do
-    except BaseException:
-        own.stop()
-        raise
-    finally:
-        engine.close()
 
 
 def engine_of(launcher: Launcher, folder: Path) -> "Engine":

@@ -179,7 +179,13 @@ class Elsewhere:
 
     def stop(self) -> None:
         """What was handed over is taken back."""
-        self.engine.cancel([*self.hands])
+        try:
+            self.engine.cancel([*self.hands])
+        finally:
+            self.engine.close()
+
+    def dismiss(self) -> None:
+        self.engine.close()
 
 
 def file_of(job: Job) -> str:
