@@ -52,9 +52,12 @@ def test_without_flock_a_run_is_held_removed_and_leaves_nothing(
     assert names(folder.path.parent) == set()
 
 
-def test_without_flock_who_waited_for_a_refused_run_holds_it_alone(
-    tmp_path: Path, no_flock: None
+@pytest.mark.parametrize("lock", ["flock", "no_flock"])
+def test_who_waited_for_a_refused_run_holds_it_alone(
+    lock: str, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
+    if lock == "no_flock":
+        request.getfixturevalue(lock)
     folder, holders = tmp_path / "run", list[str]()
 
     def take_turns(name: str) -> None:

@@ -2,7 +2,6 @@
 
 import json
 import logging
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -166,22 +165,6 @@ def test_folder_with_anything_in_it_stays(small: TrainConfig) -> None:
     with RunFolder(folder).held():
         (folder / "wandb").mkdir()
     assert [file.name for file in folder.glob("[!.]*")] == ["wandb"]
-
-
-def test_who_waited_for_a_refused_run_holds_it_alone(small: TrainConfig) -> None:
-    folder, holders = run_folder(small), list[str]()
-
-    def take_turns(name: str) -> None:
-        for _ in range(20):
-            with RunFolder(folder).held(patient=True):
-                holders.append(name)
-                assert set(holders) == {name}
-                holders.clear()
-
-    with ThreadPoolExecutor(2) as pool:
-        for turn in [pool.submit(take_turns, name) for name in "ab"]:
-            turn.result(timeout=60)
-    assert not folder.exists()
 
 
 def test_a_folder_that_goes_while_it_is_made_is_made_again(

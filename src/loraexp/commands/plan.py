@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
+from loraexp.commands.params import COLUMNS as PARAMETERS
 from loraexp.config.keys import key, one_of
 from loraexp.config.schema import TrainConfig
 from loraexp.config.sweep import SweepConfig
@@ -21,16 +22,7 @@ if TYPE_CHECKING:
 BEGAN = time.monotonic()  # soon after Enter: what comes before the first run takes `train` as long
 WORD = "verb"
 WIDTH, LEFT = 80, 11
-COLUMNS = (
-    Column("model", "model", words=True),
-    Column("method", "method", words=True),
-    Column("rank", "rank"),
-    Column("trainable", "trainable"),
-    Column("total", "total"),
-    Column("percent", "%", lambda value: f"{value:.4f}"),
-    Column("adapter_bytes", "adapter", size),
-    Column("runs", "runs"),
-)
+COLUMNS = (*PARAMETERS, Column("runs", "runs"))
 
 
 @dataclass
