@@ -14,7 +14,7 @@ from loraexp.commands.report import ReportConfig
 from loraexp.commands.table import TableConfig
 from loraexp.errors import UserError
 from loraexp.records.record import FAILED, FILE, SCORED, read_failure, read_trial
-from loraexp.sweeps.listing import listing
+from loraexp.sweeps.shown.listing import listing
 from loraexp.tools.verification import verify
 
 LONG = 10**400  # no float holds it

@@ -20,7 +20,7 @@ from loraexp.commands.verify import VerifyConfig
 from loraexp.errors import UserError
 from loraexp.runs.run_folder import RunFolder
 from loraexp.runtime.atomic import read_text, regular, write_whole
-from loraexp.sweeps.collect import collect
+from loraexp.sweeps.shown.collect import collect
 from loraexp.sweeps.sweep_folder import JOBS, PLAN, Sweep
 from loraexp.training.checkpoints import resumable
 

@@ -35,7 +35,7 @@ from loraexp.runtime.atomic import write_whole
 from loraexp.sweeps.jobs import Job, do, outcome_of
 from loraexp.sweeps.live.watch import Watch
 from loraexp.sweeps.plan import TRAIN, Plan, plan
-from loraexp.sweeps.summary import Summary
+from loraexp.sweeps.shown.summary import Summary
 from loraexp.sweeps.sweep_folder import Sweep
 
 RESULTS = Path(__file__).parent / "results"

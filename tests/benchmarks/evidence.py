@@ -15,7 +15,7 @@ from loraexp.results.answer import answer
 from loraexp.results.comparison import findings
 from loraexp.results.tables import FORMATS
 from loraexp.runtime.escape import markdown_safe
-from loraexp.sweeps.collect import collect
+from loraexp.sweeps.shown.collect import collect
 
 DOCS = Path(__file__).parents[2] / "docs" / "evidence"
 # By its name: the question, and the keys that name a row.

@@ -20,7 +20,7 @@ from loraexp.config.sweep import Tune
 from loraexp.results.comparison import findings
 from loraexp.results.tables import to_terminal
 from loraexp.runtime import hardware
-from loraexp.sweeps.collect import Collected, collect
+from loraexp.sweeps.shown.collect import Collected, collect
 
 SWEEP = ("experiment=rank_sweep", "data=sms_spam", "logger=none")
 WIDE = (0.03, 0.1, 0.3, 1, 3, 10, 30)  # as many rates as tune.most

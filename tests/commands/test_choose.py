@@ -15,9 +15,9 @@ from loraexp.commands.choose import ChooseConfig
 from loraexp.config.schema import Data, Lora, Optim, TrainConfig
 from loraexp.errors import UserError
 from loraexp.runs.run_folder import RunFolder
-from loraexp.sweeps import choosing
-from loraexp.sweeps.as_typed import as_typed
-from loraexp.sweeps.choosing import LEAST_SEEDS, PORTFOLIO, Budget, arm_config
+from loraexp.sweeps.adaptive import choosing
+from loraexp.sweeps.adaptive.choosing import LEAST_SEEDS, PORTFOLIO, Budget, arm_config
+from loraexp.sweeps.shown.as_typed import as_typed
 
 TINY = ("model=tiny", "data.limit=24", "trainer.max_epochs=1", "trainer.precision=fp32")
 

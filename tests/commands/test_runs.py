@@ -19,7 +19,7 @@ from loraexp.config.schema import TrainConfig
 from loraexp.config.stored import plain
 from loraexp.records.record import Failure, Record, Trial
 from loraexp.runs.run_folder import LOCK, RunFolder
-from loraexp.sweeps.listing import STATES, listing
+from loraexp.sweeps.shown.listing import STATES, listing
 from loraexp.sweeps.sweep_folder import Sweep
 from loraexp.training.run import train
 

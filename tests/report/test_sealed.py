@@ -119,7 +119,7 @@ def test_a_run_whose_name_leads_elsewhere_writes_its_figure_in_the_folder(
 ) -> None:
     from loraexp.commands import report as command
     from loraexp.results.beside import Beside
-    from loraexp.sweeps.collect import Collected
+    from loraexp.sweeps.shown.collect import Collected
 
     runs = {}
     for n, name in enumerate(["../../x", "/etc/x", "a b", "A-B", "..", "中", "x" * 300]):

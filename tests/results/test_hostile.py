@@ -27,7 +27,7 @@ from loraexp.report.report import Report, report
 from loraexp.results.beside import Beside
 from loraexp.results.tables import FORMATS, Column, Table, runs_table, to_terminal
 from loraexp.runtime.escape import markdown_notes, printable
-from loraexp.sweeps.summary import Summary
+from loraexp.sweeps.shown.summary import Summary
 
 HOSTILE = (
     *("<script>alert(1)</script>", '"><img src=x onerror=alert(1)>', "</details><!--"),

@@ -16,7 +16,7 @@ from loraexp.results.comparison import findings
 from loraexp.results.notes import score_notes, train_notes
 from loraexp.runtime.escape import markdown_safe
 from loraexp.stats.significance import p_of_two_shares, wilson_interval
-from loraexp.sweeps.summary import Summary
+from loraexp.sweeps.shown.summary import Summary
 
 APART = "validation and test differ by more than chance"
 

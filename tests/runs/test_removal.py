@@ -13,8 +13,8 @@ from loraexp.errors import UserError
 from loraexp.records.record import FILE
 from loraexp.runs.removal import GONE, finish, remove, strangers
 from loraexp.runs.run_folder import LOCK, Busy, RunFolder
-from loraexp.sweeps.collect import candidates
-from loraexp.sweeps.listing import leftovers, listing
+from loraexp.sweeps.shown.collect import candidates
+from loraexp.sweeps.shown.listing import leftovers, listing
 from loraexp.training.run import train
 
 

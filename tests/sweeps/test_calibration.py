@@ -8,9 +8,9 @@ from in_process import TINY
 from loraexp.config.schema import TrainConfig
 from loraexp.errors import UserError
 from loraexp.sweeps import calibration
+from loraexp.sweeps.adaptive.probing import texts_a_second
 from loraexp.sweeps.calibration import Way, chosen, fastest, ways
 from loraexp.sweeps.plan import TRAIN, plan
-from loraexp.sweeps.probing import texts_a_second
 
 RULE = Way(4, 16)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from loraexp.records.record import Record
-from loraexp.sweeps.collect import collect
+from loraexp.sweeps.shown.collect import collect
 from loraexp.sweeps.sweep_folder import Sweep, describe_job
 
 MakeRecord = Callable[..., Record]

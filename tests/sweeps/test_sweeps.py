@@ -11,24 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from started import start
 
 from loraexp.records.record import is_finished, read_failure, read_record, read_trial
-
-TINY = [
-    "model=tiny",
-    "logger=none",
-    "data.limit=24",
-    "trainer.precision=fp32",
-    "trainer.accelerator=cpu",
-]
-
-
-def start(*typed: str, folder: Path) -> subprocess.Popen[str]:
-    folder.mkdir(exist_ok=True)
-    command = [sys.executable, "-m", "loraexp", "train", *TINY, *typed, "-m"]
-    return subprocess.Popen(
-        command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
 
 
 def sweep(*typed: str, folder: Path) -> tuple[int, str, str]:

@@ -14,7 +14,7 @@ from offline import records_of
 from loraexp.api import run_folder
 from loraexp.config.schema import Logger, TrainConfig
 from loraexp.errors import UserError
-from loraexp.sweeps.outcome import show
+from loraexp.sweeps.shown.outcome import show
 from loraexp.training.callbacks.sanity import SanityChecks
 from loraexp.training.run import train
 

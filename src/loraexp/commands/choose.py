@@ -15,7 +15,7 @@ def run(config: ChooseConfig) -> None:
         raise UserError("choose needs one budget: runs=24 or minutes=10")
     workers = number_or_auto("workers", config.workers) or machine()
     check_devices(workers, config.trainer)
-    from loraexp.sweeps.choosing import choose  # torch: once a mistake would be told
+    from loraexp.sweeps.adaptive.choosing import choose  # torch: once a mistake would be told
 
     decided = choose(config, workers)
     print(*map(printable, decided.lines), sep="\n")

@@ -9,7 +9,7 @@ from loraexp.config.keys import default_of, key, one_of
 from loraexp.report.sealed import check_out, is_ours, sealed
 from loraexp.runtime.atomic import write_whole
 from loraexp.runtime.escape import printable
-from loraexp.sweeps.collect import collect
+from loraexp.sweeps.shown.collect import collect
 
 
 @dataclass

@@ -33,7 +33,7 @@ def run(config: ReproduceConfig) -> None:
     for name in config.rows:
         if name not in PUBLISHED:
             raise unknown("rows", name, PUBLISHED)
-    from loraexp.sweeps.published import records, reproduce  # heavy: not at start
+    from loraexp.sweeps.shown.published import records, reproduce  # heavy: not at start
 
     ledger = ledger_folder(config)
     reasons = reproduce(

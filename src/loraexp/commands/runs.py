@@ -15,8 +15,8 @@ from loraexp.results.tables import FORMATS, Column, Table, percent, size
 from loraexp.runs.removal import finish, remove
 from loraexp.runs.run_folder import distinct_names
 from loraexp.runtime.escape import printable
-from loraexp.sweeps.listing import STATES, Listed, leftovers, listing, named_alone
 from loraexp.sweeps.live.screen import head
+from loraexp.sweeps.shown.listing import STATES, Listed, leftovers, listing, named_alone
 
 log = logging.getLogger("loraexp")
 NARROW, WHEN, TOLD = 72, 16, 14  # columns: of a terminal that gets two lines a run, and of a cell

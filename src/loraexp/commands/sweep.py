@@ -43,8 +43,8 @@ def run(config: SweepConfig) -> None:
 
 def status(folder: Path) -> None:
     from loraexp.sweeps.driving import Driver, counted
-    from loraexp.sweeps.next_step import command
-    from loraexp.sweeps.summary import Summary
+    from loraexp.sweeps.shown.next_step import command
+    from loraexp.sweeps.shown.summary import Summary
     from loraexp.sweeps.sweep_folder import PLAN, Sweep
 
     sweep = Sweep(folder)

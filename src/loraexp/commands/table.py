@@ -7,7 +7,7 @@ from loraexp.config.keys import key, one_of
 from loraexp.results.comparison import findings
 from loraexp.results.tables import FORMATS
 from loraexp.runtime.escape import markdown_notes, printable
-from loraexp.sweeps.collect import collect
+from loraexp.sweeps.shown.collect import collect
 
 
 @dataclass

@@ -17,7 +17,7 @@ def run(config: TrainConfig) -> None:
     """
     from loraexp.runs.run_folder import RunFolder  # torch: not at start
     from loraexp.runtime.ranks import is_main_process
-    from loraexp.sweeps.outcome import show
+    from loraexp.sweeps.shown.outcome import show
     from loraexp.training.callbacks.progress import Progress
     from loraexp.training.run import train
 

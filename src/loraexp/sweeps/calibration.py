@@ -19,7 +19,7 @@ from loraexp.runtime import hardware
 from loraexp.runtime.atomic import read_text, write_whole
 from loraexp.runtime.quiet import quieted
 from loraexp.runtime.shares import cores
-from loraexp.sweeps.probing import texts_a_second
+from loraexp.sweeps.adaptive.probing import texts_a_second
 
 log = logging.getLogger("loraexp")
 # Another way than the one that a rule gives must be faster by this factor: two measurements of one

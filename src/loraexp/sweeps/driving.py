@@ -18,8 +18,8 @@ from loraexp.errors import UserError
 from loraexp.runtime.atomic import read_text, write_whole
 from loraexp.runtime.lease import Held
 from loraexp.runtime.locks import Lock
-from loraexp.sweeps.next_step import command
 from loraexp.sweeps.plan import TRAIN, Plan, plan
+from loraexp.sweeps.shown.next_step import command
 from loraexp.sweeps.sweep_folder import Sweep
 
 COMMAND, DRIVER, LOG = "command.json", "driver.json", "log.txt"

@@ -17,8 +17,8 @@ from loraexp.runs.run_folder import RunFolder
 from loraexp.runtime.endings import Ended
 from loraexp.runtime.escape import printable
 from loraexp.sweeps.live.watch import Watch, watching
-from loraexp.sweeps.outcome import show_search, show_sweep
 from loraexp.sweeps.plan import TRAIN, Plan, typed
+from loraexp.sweeps.shown.outcome import show_search, show_sweep
 from loraexp.sweeps.sweep_folder import TRIALS, Sweep
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def run_sweep(planned: Plan) -> bool:
     planned = replace(planned, protocol=plan)
     assert planned.sweep is not None
     if plan.search:
-        from loraexp.sweeps.search import folder_of, search  # optuna: not at start
+        from loraexp.sweeps.adaptive.search import folder_of, search  # optuna: not at start
 
         folder = folder_of(planned)
         with watching(planned, folder) as watch, crew(plan, watch, folder) as doing:
@@ -81,7 +81,7 @@ def do_all(planned: Plan, sweep: Sweep, watch: Watch, doing: "Doing") -> None:
         jobs = tuned(planned, sweep, watch, doing)
         sweep.plan([RunFolder.of(config).path for config in jobs])
     if planned.protocol.seeds:
-        from loraexp.sweeps.looking import by_looks
+        from loraexp.sweeps.adaptive.looking import by_looks
 
         by_looks(jobs, planned.protocol.seeds, sweep, watch, doing)
     else:
@@ -90,8 +90,8 @@ def do_all(planned: Plan, sweep: Sweep, watch: Watch, doing: "Doing") -> None:
 
 def tuned(planned: Plan, sweep: Sweep, watch: Watch, doing: "Doing") -> list[TrainConfig]:
     """Try learning rates until every arm has its own; returns the final runs with theirs."""
+    from loraexp.sweeps.adaptive.tuning import Tuning
     from loraexp.sweeps.jobs import Job
-    from loraexp.sweeps.tuning import Tuning
 
     rule = planned.protocol.tune
     assert rule is not None

@@ -15,7 +15,7 @@ from loraexp.config.keys import Verb
 from loraexp.config.overrides import MOST_JOBS, cannot_read, line, parsed, values
 from loraexp.config.sweep import Launcher, Search, Seeds, Tune
 from loraexp.errors import UserError
-from loraexp.sweeps.space import check_space, ends
+from loraexp.sweeps.adaptive.space import check_space, ends
 
 if TYPE_CHECKING:
     from loraexp.stats.looks import Looks

@@ -22,7 +22,7 @@ from loraexp.sweeps.grid import Protocol
 from loraexp.sweeps.jobs import check_jobs
 from loraexp.sweeps.pace import decided
 from loraexp.sweeps.plan import Plan
-from loraexp.sweeps.summary import Summary
+from loraexp.sweeps.shown.summary import Summary
 
 log = logging.getLogger("loraexp")
 MANY = 200  # runs of which a table is drawn, to know how long that takes

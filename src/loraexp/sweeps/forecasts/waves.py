@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from loraexp.config.schema import TrainConfig
+from loraexp.sweeps.adaptive.tuning import Tuning, by_arm, next_factors
 from loraexp.sweeps.live.watch import there
 from loraexp.sweeps.plan import Plan
-from loraexp.sweeps.tuning import Tuning, by_arm, next_factors
 
 # Of a run: all of it, no more than its validation texts need, or what then is left of it.
 Part = Literal["whole", "trial", "rest"]

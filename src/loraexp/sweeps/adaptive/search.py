@@ -26,12 +26,12 @@ from loraexp.config.sweep import Search
 from loraexp.errors import UserError
 from loraexp.records.record import Trial, by_loss
 from loraexp.runs.run_folder import config_hash
+from loraexp.sweeps.adaptive.space import distributions, typed_as
 from loraexp.sweeps.jobs import Job, launch, outcome_of
 from loraexp.sweeps.launchers.crew import Doing
 from loraexp.sweeps.live.board import Known
 from loraexp.sweeps.live.watch import Watch
 from loraexp.sweeps.plan import TRAIN, Plan, typed
-from loraexp.sweeps.space import distributions, typed_as
 from loraexp.sweeps.sweep_folder import Sweep
 from loraexp.training.callbacks.pruning import Pruned, Pruning
 

@@ -12,13 +12,13 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from in_process import train
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.trial import TrialState
-from test_sweeps import start
+from started import start
 from verbs import plan
 
 from loraexp.config.sweep import Search
 from loraexp.errors import UserError
-from loraexp.sweeps.search import study_in
-from loraexp.sweeps.space import distributions
+from loraexp.sweeps.adaptive.search import study_in
+from loraexp.sweeps.adaptive.space import distributions
 
 SPACE = ("lora.rank=choice(1,2,4)", "optim.lr=tag(log,interval(1e-4,1e-1))")
 SEARCH = (*SPACE, "trainer.max_epochs=1")

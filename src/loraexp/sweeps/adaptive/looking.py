@@ -8,11 +8,11 @@ from loraexp.results.arms import marks_of
 from loraexp.runs.run_folder import RunFolder
 from loraexp.stats.looks import Looks, decide, racing
 from loraexp.stats.significance import Correct
+from loraexp.sweeps.adaptive.tuning import by_arm
 from loraexp.sweeps.jobs import Job
 from loraexp.sweeps.launchers.crew import Doing
 from loraexp.sweeps.live.watch import Watch
 from loraexp.sweeps.sweep_folder import Sweep
-from loraexp.sweeps.tuning import by_arm
 
 log = logging.getLogger("loraexp")
 

@@ -18,7 +18,7 @@ from loraexp.results.settings import chosen, conditions, flat
 from loraexp.runs.removal import GONE, entries, size, walk
 from loraexp.runs.run_folder import CONFIG, RunFolder
 from loraexp.runtime.atomic import read_text
-from loraexp.sweeps.collect import RESULTS, candidates, has_begun
+from loraexp.sweeps.shown.collect import RESULTS, candidates, has_begun
 from loraexp.sweeps.sweep_folder import PLAN
 
 STATES = ("finished", "scored", "failed", "cut_short", "running", "damaged")

@@ -15,10 +15,10 @@ from loraexp.config.stored import plain
 from loraexp.config.sweep import Search
 from loraexp.records.record import Trial
 from loraexp.runs.run_folder import RunFolder
-from loraexp.sweeps import search as module
+from loraexp.sweeps.adaptive import search as module
+from loraexp.sweeps.adaptive.search import Searching, search, study_in
 from loraexp.sweeps.jobs import Job, failed
 from loraexp.sweeps.live.watch import Unseen
-from loraexp.sweeps.search import Searching, search, study_in
 from loraexp.sweeps.sweep_folder import TRIALS
 
 SPACE = (

@@ -22,12 +22,12 @@ from loraexp.results.arm_keys import varied
 from loraexp.results.arms import arms
 from loraexp.results.decision import decide
 from loraexp.runtime.atomic import read_text, write_whole
-from loraexp.sweeps.as_typed import as_typed
+from loraexp.sweeps.adaptive.probing import seconds_a_run
 from loraexp.sweeps.executor import run_sweep
 from loraexp.sweeps.grid import Protocol
-from loraexp.sweeps.outside_line import outside_line
 from loraexp.sweeps.plan import TRAIN, Plan, sweep_folder, typed
-from loraexp.sweeps.probing import seconds_a_run
+from loraexp.sweeps.shown.as_typed import as_typed
+from loraexp.sweeps.shown.outside_line import outside_line
 from loraexp.sweeps.sweep_folder import Sweep, duration
 
 log = logging.getLogger("loraexp")

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from loraexp.records.record import Failure, Record
-from loraexp.sweeps import next_step as module
-from loraexp.sweeps.next_step import next_step
-from loraexp.sweeps.outcome import show
 from loraexp.sweeps.plan import TRAIN, plan
+from loraexp.sweeps.shown import next_step as module
+from loraexp.sweeps.shown.next_step import next_step
+from loraexp.sweeps.shown.outcome import show
 
 MakeRecord = Callable[..., Record]
 

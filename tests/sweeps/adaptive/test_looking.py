@@ -20,9 +20,9 @@ from loraexp.results.comparison import findings
 from loraexp.results.fairness import caveats
 from loraexp.runs.run_folder import RunFolder
 from loraexp.stats.looks import Looks
+from loraexp.sweeps.adaptive.looking import by_looks
 from loraexp.sweeps.jobs import Job
 from loraexp.sweeps.live.watch import Watch
-from loraexp.sweeps.looking import by_looks
 from loraexp.sweeps.sweep_folder import Sweep
 
 LOOKS = Looks((3, 5, 8))

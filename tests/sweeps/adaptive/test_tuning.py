@@ -14,7 +14,7 @@ from in_process import train
 from loraexp.config.schema import TrainConfig
 from loraexp.config.sweep import Tune
 from loraexp.records.record import read_record, read_trial
-from loraexp.sweeps.tuning import FIRST_SEED, Tuning, best_of, beyond, next_factors
+from loraexp.sweeps.adaptive.tuning import FIRST_SEED, Tuning, best_of, beyond, next_factors
 
 START = (0.3, 1.0, 3.0)
 

@@ -16,8 +16,8 @@ from loraexp.results.tables import FORMATS
 from loraexp.runs.run_folder import RunFolder, config_hash
 from loraexp.runtime.atomic import write_whole
 from loraexp.runtime.escape import printable
-from loraexp.sweeps.next_step import next_step
-from loraexp.sweeps.summary import Summary, finished
+from loraexp.sweeps.shown.next_step import next_step
+from loraexp.sweeps.shown.summary import Summary, finished
 from loraexp.sweeps.sweep_folder import Sweep, trials_table
 
 CURVES = "loss.png"  # of a run's folder
