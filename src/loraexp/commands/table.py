@@ -18,14 +18,19 @@ class TableConfig:
     by: list[str] = key(["method", "lora.rank"], "keys that make a row; other keys are tuned over")
     where: list[str] = key([], "only runs with these, e.g. [data.name=sms_spam,seed=0|1]")
     baseline: str | None = key(None, "row to compare with, e.g. method=full; the best if null")
+    columns: list[str] = key(
+        [], "more columns, e.g. [f1,fit_seconds,peak_memory]; a wrong name lists all"
+    )
     sort: str = key("name", "name, or a column: test, trainable, p, lr, a key of `by`, ...")
     format: str = one_of("table", *FORMATS)
 
 
 def run(config: TableConfig) -> None:
     runs = collect(config.runs, config.where)
-    result = findings(runs.records, config.by, config.baseline, config.sort, runs.beside)
-    table = result.brief() if config.format == "table" else result.table
+    result = findings(
+        runs.records, config.by, config.baseline, config.sort, runs.beside, config.columns
+    )
+    table = result.brief(also=config.columns) if config.format == "table" else result.table
     print(FORMATS[config.format](table))
     if config.format in ("csv", "json"):  # a program reads these: what a person must know beside
         print(*map(printable, result.notes), sep="\n", file=sys.stderr)

@@ -2,8 +2,10 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from loraexp.records.record import Failure, Trial
+from loraexp.records.record import Failure, Record, Trial
+from loraexp.results.settings import flat, uses
 from loraexp.stats.looks import Looks
 
 
@@ -23,3 +25,24 @@ class Beside:
 
 
 NOTHING = Beside()
+
+
+def only_failed(
+    failures: Sequence[Failure],
+    records: Sequence[Record],
+    by: Sequence[str],
+    known: set[tuple[Any, ...]],
+) -> list[tuple[Any, ...]]:
+    """Names of arms that have no record at all."""
+    of_method = {record.config["method"]: record for record in records}
+    names = {}
+    for failure in failures:
+        config = flat(failure.config)
+        like = of_method.get(config["method"])
+        name = tuple(config.get(key) if like is None or uses(like, key) else None for key in by)
+        # its split is not known: where rows are named by it, another arm's of the same name is its
+        names[name] = all(
+            any(a != b for key, a, b in zip(by, name, other, strict=True) if key != "split")
+            for other in known
+        )
+    return [name for name, alone in names.items() if alone]

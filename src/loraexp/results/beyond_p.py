@@ -2,7 +2,8 @@
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 
@@ -51,6 +52,11 @@ class Beyond:
     cells: Mapping[tuple[object, ...], Sequence[Cell]] = field(default_factory=dict)
     notes: Sequence[str] = ()
     power: Sequence[str] = ()
+
+    def and_also(self, columns: Sequence[Column], cells: Mapping[Any, Sequence[Cell]]) -> "Beyond":
+        """With more columns behind its own."""
+        wider = {name: [*self.cells.get(name, ()), *own] for name, own in cells.items()}
+        return replace(self, columns=[*self.columns, *columns], cells=wider)
 
 
 def beyond(

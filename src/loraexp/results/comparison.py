@@ -5,15 +5,16 @@ from dataclasses import dataclass
 from typing import Any
 
 from loraexp.errors import UserError, unknown
-from loraexp.records.record import Failure, Record
+from loraexp.records.record import Record
 from loraexp.results.arm_keys import naming, settings_of_each
 from loraexp.results.arms import Arm, Comparison, arms, compare
-from loraexp.results.beside import NOTHING, Beside
+from loraexp.results.asked import asked
+from loraexp.results.beside import NOTHING, Beside, only_failed
 from loraexp.results.beyond_p import beyond
 from loraexp.results.fairness import caveats, repeats
 from loraexp.results.notes import failed_lines, score_notes
 from loraexp.results.sequential import at_looks
-from loraexp.results.settings import conditions, flat, heading, is_typed, natural, uses
+from loraexp.results.settings import conditions, heading, is_typed, natural
 from loraexp.results.tables import Cell, Column, Table, ends, narrowed, percent
 from loraexp.results.tuned import in_words
 from loraexp.stats.looks import Looks
@@ -27,7 +28,6 @@ BRIEF = (
 EXPENDABLE = ("over_texts", "validation", "lr", "seeds", "deviation", "over_seeds")
 # Columns whose largest value comes first when sorted by.
 MORE_IS_BETTER = ("validation", "test", "difference")
-
 
 FIGURES = (
     Column("settings", "tried"),
@@ -73,9 +73,9 @@ class Findings:
         because = ["Not evidence of which is better, because", *(f"- {r}" for r in self.reasons)]
         return [*self.how, *(because if self.reasons else ()), *self.remarks]
 
-    def brief(self, width: int | None = None) -> Table:
-        """What fits a terminal."""
-        wanted = [*self.by, *self.varied("lr"), *BRIEF]
+    def brief(self, width: int | None = None, also: Sequence[str] = ()) -> Table:
+        """What fits a terminal, and the columns that somebody asked for."""
+        wanted = [*self.by, *self.varied("lr"), *BRIEF, *also]
         return narrowed(self.table.only(wanted), EXPENDABLE, width)
 
     def varied(self, name: str) -> list[str]:
@@ -89,11 +89,13 @@ def findings(
     baseline: str | None = None,
     sort: str = "name",
     beside: Beside = NOTHING,
+    also: Sequence[str] = (),
 ) -> Findings:
     """Compare the arms that `by` names with `baseline`, or with the best of them.
 
     Args:
         beside: an arm of which nothing but failures is there has an empty row.
+        also: columns that are there only where somebody asks for them (see asked.py).
 
     Raises:
         UserError: a key that no record has, a baseline that is not one arm, no such column.
@@ -106,6 +108,8 @@ def findings(
     if beside.looks:
         against = at_looks(compared, against, beside.looks, reference)
     more = beyond(compared, against, reference)
+    known = [*by, *(column.name for column in (*FIGURES, *more.columns))]
+    more = more.and_also(*asked(also, compared, beside, known))
     columns = [*(Column(key, heading(key), words=True) for key in by), *FIGURES, *more.columns]
     rows = [
         [*row(arm, comparison, baseline), *more.cells.get(arm.name, ())]
@@ -149,27 +153,6 @@ def sorting(sort: str, names: Sequence[str], parts: int) -> Callable[[Sequence[C
         return kind, sign * number, words
 
     return key
-
-
-def only_failed(
-    failures: Sequence[Failure],
-    records: Sequence[Record],
-    by: Sequence[str],
-    known: set[tuple[Any, ...]],
-) -> list[tuple[Any, ...]]:
-    """Names of arms that have no record at all."""
-    of_method = {record.config["method"]: record for record in records}
-    names = {}
-    for failure in failures:
-        config = flat(failure.config)
-        like = of_method.get(config["method"])
-        name = tuple(config.get(key) if like is None or uses(like, key) else None for key in by)
-        # its split is not known: where rows are named by it, another arm's of the same name is its
-        names[name] = all(
-            any(a != b for key, a, b in zip(by, name, other, strict=True) if key != "split")
-            for other in known
-        )
-    return [name for name, alone in names.items() if alone]
 
 
 def row(arm: Arm, against: Comparison | None, baseline: str | None) -> list[Cell]:

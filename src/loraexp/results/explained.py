@@ -24,6 +24,11 @@ COLUMNS = {
     "superiority_95": "95 % interval of P(>)",
     "agreement": "test texts that two of its seeds label alike, in percent",
     "kappa": "the same beyond chance (Fleiss); 1 is full agreement",
+    # of a comparison, where somebody asks for them
+    "test_loss": "mean cross-entropy of the test texts, in nats a text",
+    "fit_seconds": "seconds of training, mean over seeds",
+    "texts_per_second": "texts a second in training, mean over seeds",
+    "peak_memory": "largest memory of the process, or of the GPU, mean over seeds",
     # of runs
     "run": "name of the run's folder",
     "method": "method of fine-tuning",

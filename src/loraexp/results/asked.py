@@ -1,0 +1,76 @@
+"""Columns of a comparison that are there only where somebody asks: `table columns=[...]`.
+
+One more is a row of ASKED, and what it means a line in explained.py.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from loraexp.errors import unknown
+from loraexp.records.record import Record
+from loraexp.results.arms import Arm
+from loraexp.results.beside import Beside
+from loraexp.results.tables import Cell, Column, percent, size
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A column and its number of one run, None where the record has none; a row shows the mean over
+    its seeds, and nothing where one of them lacks it."""
+
+    column: Column
+    of: Callable[[Record, Beside], float | None]
+
+
+def score(name: str) -> Callable[[Record, Beside], float | None]:
+    """Of the test texts."""
+    return lambda record, beside: record.metrics["test"][name]
+
+
+ASKED = {
+    one.column.name: one
+    for one in (
+        Asked(Column("test_loss", "loss", lambda loss: f"{loss:.4f}"), score("loss")),
+        Asked(Column("f1", "F1", percent(1)), score("f1")),
+        Asked(Column("auroc", "AUROC", percent(1)), score("auroc")),
+        Asked(
+            Column("fit_seconds", "s fit", lambda seconds: f"{seconds:.1f}"),
+            lambda record, beside: record.seconds.get("fit"),
+        ),
+        Asked(
+            Column("texts_per_second", "texts/s", lambda rate: f"{rate:.0f}"),
+            lambda record, beside: record.texts_per_second,
+        ),
+        Asked(
+            Column("peak_memory", "memory", lambda bytes: size(round(bytes))),
+            lambda record, beside: record.peak_memory_bytes,
+        ),
+    )
+}
+
+
+def asked(
+    names: Sequence[str], found: Sequence[Arm], beside: Beside, known: Sequence[str]
+) -> tuple[list[Column], Mapping[tuple[object, ...], Sequence[Cell]]]:
+    """The columns of these names, and each arm's cells in them.
+
+    Args:
+        known: columns that are there unasked.
+
+    Raises:
+        UserError: no such column.
+    """
+    for name in names:
+        if name not in ASKED and name not in known:
+            raise unknown("columns", name, [*ASKED, *known])
+    wanted = [ASKED[name] for name in dict.fromkeys(names) if name not in known]
+    cells = {arm.name: [mean(one, arm, beside) for one in wanted] for arm in found}
+    return [one.column for one in wanted], cells
+
+
+def mean(one: Asked, arm: Arm, beside: Beside) -> float | None:
+    values = [one.of(record, beside) for record in arm.chosen.records]
+    known = [value for value in values if value is not None]
+    return float(np.mean(known)) if len(known) == len(values) else None
