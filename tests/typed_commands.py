@@ -12,7 +12,7 @@ from loraexp.config.compose import conf_dir, register
 from loraexp.config.overrides import read, values
 
 # Beside make and loraexp; a typo in the name of a program is none of these.
-PROGRAMS = ("cat", "curl", "git", "pip", ".venv/bin/pip", "python3", "vllm")
+PROGRAMS = ("cat", "curl", "echo", "git", "pip", ".venv/bin/pip", "python3", "vllm")
 TARGETS = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.M))
 # Of an experiment's many jobs one: tests/config/test_conf.py looks at all.
 ONE = ("seed=0", "tune=null", "optim.lr_factor=1")
@@ -25,7 +25,7 @@ EXPERIMENTS = {
 
 def words_of(command: str) -> list[list[str]]:
     """Of each program in it, without variables set before and the file its log goes to."""
-    command = re.sub(r" 2> \S+$", "", command)
+    command = re.sub(r" 2?>>? \S+$", "", command)
     parts = [shlex.split(part) for part in command.split(" | ")]
     return [[w for i, w in enumerate(p) if i or not re.match(r"[A-Z_]+=", w)] for p in parts]
 

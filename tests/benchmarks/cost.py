@@ -40,6 +40,7 @@ JOBS = {
     "merge": "run={run} out={new}",
     "export": "run={run} out={new}",
     "import": "peft={peft} out={new} model=nano",
+    "completion": "bash",
     "combine": "runs=[{run},{run}] out={new}",
     "rank_curve": "run={run}",
     "params": "",
