@@ -37,6 +37,20 @@ def test_the_error_is_one_line_whatever_was_typed(typed: str) -> None:
 MISTAKES: list[tuple[str, list[str], str]] = [
     ("train", ["lora.rnk=4"], "unknown key 'lora.rnk'; did you mean 'lora.rank'?"),
     ("train", ["rank=4"], "unknown key 'rank'; did you mean 'lora.rank'?"),
+    ("train", ["lr=0.001"], "unknown key 'lr'; did you mean 'optim.lr'? python -m loraexp train"),
+    ("train", ["model.lr=0.001"], "unknown key 'model.lr'; did you mean 'optim.lr'?"),
+    ("train", ["dropout=0"], "unknown key 'dropout'; did you mean 'lora.dropout'?"),
+    ("train", ["model.droput=0"], "unknown key 'model.droput'; did you mean 'model.dropout'?"),
+    ("train", ["batch=4"], "unknown key 'batch'; did you mean 'data.batch_size'?"),
+    ("train", ["learning_rate=1"], "unknown key 'learning_rate'; did you mean 'optim.lr'?"),
+    ("train", ["r=4"], "unknown key 'r'; did you mean 'lora.rank'?"),
+    ("predict", ["run=a", "r=4"], "unknown key 'r'; "),  # which has no such key
+    (  # before anything heavy is imported or loaded
+        "train",
+        ["model=gpt2", "lora.target_modules=[q_proj,value]"],
+        "lora.target_modules: 'value' matches nothing; did you mean 'v_proj'? there are q_proj",
+    ),
+    ("train", ["method=lora", "lora.init=pissa"], "lora.init=pissa belongs to method=pissa"),
     ("train", ["+new.thing=1"], "unknown key 'new.thing'; python -m loraexp train --help"),
     ("train", ["lora.rank.x=1"], "unknown key 'lora.rank.x'; did you mean 'lora.rank'?"),
     ("train", ["lora.rank =4"], "unknown key 'lora.rank '; did you mean 'lora.rank'?"),

@@ -177,7 +177,9 @@ BAD_FILES = {
     "empty in JSON": ("f.jsonl", f'{GOOD}\n{{"text": "", "label": 1}}'.encode(), "row 3: text is"),
     "half an emoji": ("f.jsonl", rb'{"text": "\ud83d", "label": 1}', r"row 1: '\ud83d' is half"),
     "no Parquet": ("f.parquet", b"PAR1 nothing PAR1", "f.parquet: "),
-    "unknown ending": ("f.xlsx", b"PK", "cannot read .xlsx; known: .csv, .tsv, .jsonl"),
+    "unknown ending": ("f.xlsx", b"PK", "cannot read .xlsx; save it as .csv; known: .csv"),
+    "an array": ("f.json", b"[]", "cannot read .json; write one object a line and call it .jsonl"),
+    "unknown": ("f.odt", b"PK", "cannot read .odt; known: .csv, .tsv, .jsonl"),
     "no ending": ("file", b"text,label\na,b\n", "cannot read a file without an ending"),
     "text only": ("f.txt", b"a\nb\n", "cannot read .txt; known: .csv"),
 }

@@ -40,6 +40,19 @@ ALIASES = {
     "W_value": ("v_proj",),
 }
 
+# What the layers are called that ours are like, in networks that peft knows: no alias, for these
+# have other layers beside them, but what to suggest.
+ELSEWHERE = {
+    **dict.fromkeys(("q", "query", "wq", "q_lin", "query_proj"), "q_proj"),
+    **dict.fromkeys(("k", "key", "wk", "k_lin", "key_proj"), "k_proj"),
+    **dict.fromkeys(("v", "value", "wv", "v_lin", "value_proj"), "v_proj"),
+    **dict.fromkeys(("o", "out", "wo", "out_lin", "o_proj"), "out_proj"),
+    **dict.fromkeys(("up_proj", "gate_proj", "fc_in", "lin1", "dense_h_to_4h"), "fc1"),
+    **dict.fromkeys(("down_proj", "fc_out", "lin2", "dense_4h_to_h"), "fc2"),
+    **dict.fromkeys(("query_key_value", "Wqkv", "qkv_proj", "attn"), "c_attn"),
+    **dict.fromkeys(("classifier", "head", "lm_head"), HEAD),
+}
+
 
 def matches(name: str, target: str) -> bool:
     """Does `target` mean the module at path `name`: whole last segments, or a regex for all of it?
@@ -116,6 +129,8 @@ def check_pattern(key: str, pattern: Mapping[str, object], adapted: Sequence[str
 def nearest(target: str, known: Sequence[str]) -> str:
     """A question after the name that was meant: one of `known`, or its last one or two segments."""
     ends = {".".join(name.split(".")[-n:]): None for n in (1, 2) for name in known}
+    if (meant := ELSEWHERE.get(target)) in ends:
+        return f"did you mean {meant!r}? "
     near = get_close_matches(target, [*ends, *known], n=1)
     return f"did you mean {near[0]!r}? " if near else ""
 

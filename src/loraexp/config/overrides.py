@@ -14,10 +14,22 @@ from omegaconf import DictConfig, OmegaConf
 from loraexp.config.compose import conf_dir, readable
 from loraexp.config.keys import Verb, group_in, keys
 from loraexp.config.quoting import escaped_keys, literal, quoted
-from loraexp.errors import UserError, listed, unknown
+from loraexp.errors import UserError, listed, unknown, unknown_but_near
 
 MOST_JOBS = 100_000  # of a sweep: each is checked before the first begins
 TEXT = "text"
+# What peft and transformers call keys whose names are not like ours.
+ELSEWHERE = {
+    "r": "lora.rank",
+    "learning_rate": "optim.lr",
+    "num_train_epochs": "trainer.max_epochs",
+    "epochs": "trainer.max_epochs",
+    "per_device_train_batch_size": "data.batch_size",
+    "gradient_accumulation_steps": "trainer.accumulate",
+    "max_grad_norm": "optim.grad_clip",
+    "lr_scheduler_type": "optim.schedule",
+    "bf16": "trainer.precision",
+}
 
 
 def read(verb: Verb, text: str) -> Override:
@@ -84,8 +96,11 @@ def kind_of(verb: Verb, key: str) -> Any:
     inside = [name for name in leaves if name.startswith(f"{key}.")]
     if inside:
         raise UserError(f"{key} is a group of keys: set one of {listed(inside)}")
-    error = str(unknown("key", key, [*leaves, *groups_of(verb)])).partition(" known:")[0]
-    raise UserError(f"{error.rstrip(';')}; python -m loraexp {verb.name} --help lists the keys")
+    known = [*leaves, *groups_of(verb)]
+    meant = ELSEWHERE.get(key.rpartition(".")[2])
+    near = f"unknown key {key!r}; did you mean {meant!r}?" if meant in known else ""
+    error = near or unknown_but_near("key", key, known)
+    raise UserError(f"{error} python -m loraexp {verb.name} --help lists the keys")
 
 
 def check_belonging(verb: Verb, given: list[str]) -> None:

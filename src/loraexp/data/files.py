@@ -103,7 +103,8 @@ def read_chunks(
     kind = path.suffix.lower()
     if kind not in known:
         there = cut(kind) or "a file without an ending"
-        raise UserError(f"{path}: cannot read {there}; known: {', '.join(known)}")
+        instead = f"{INSTEAD[kind]}; " if kind in INSTEAD else ""
+        raise UserError(f"{path}: cannot read {there}; {instead}known: {', '.join(known)}")
     reading.check(kind, path)
     numbered = known[kind](path, columns, reading)
     try:
@@ -226,6 +227,14 @@ READERS: dict[str, Callable[[Path, list[str], Reading], Iterator[Row]]] = {
     ".ndjson": read_jsonl,
     ".parquet": read_parquet,
     ".txt": read_lines,
+}
+
+
+# What a file of another kind can be made into.
+INSTEAD = {
+    ".json": "write one object a line and call it .jsonl",
+    ".xlsx": "save it as .csv",
+    ".xls": "save it as .csv",
 }
 
 

@@ -12,7 +12,7 @@ from loraexp.runtime.atomic import file_hash
 from loraexp.runtime.quiet import quieted
 
 # What does without the hub.
-TOKENIZER_FOLDER = "LORAEXP_DATA_DIR to a folder with GPT-2's encoder.json and vocab.bpe"
+TOKENIZER_FOLDER = "LORAEXP_DATA_DIR to a folder with GPT-2's vocab.json and merges.txt"
 INSTEAD_OF_TOKENIZER = f"set {TOKENIZER_FOLDER}, or model.tokenizer=FOLDER"
 INSTEAD_OF_WEIGHTS = (
     "take model=nano, model.weights=FOLDER, or model.weights=random and set " + TOKENIZER_FOLDER

@@ -8,6 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from loraexp.adapters.counts import count_shapes
+from loraexp.adapters.methods import check_method
 from loraexp.config.pretraining import PretrainConfig
 from loraexp.config.schema import Model, TrainConfig
 from loraexp.errors import UserError
@@ -22,19 +23,20 @@ def check_memory(config: TrainConfig | PretrainConfig, classes: int = 2) -> None
     """The weights alone must fit: what cannot even hold them cannot train or measure them.
 
     Raises:
-        UserError: more bytes than the machine has.
+        UserError: more bytes than the machine has; and, for the shapes are known here and torch has
+            not been imported yet, what `inject` would refuse: a target that matches nothing.
     """
     model, limit = config.model, machine_memory()
     each = MADE if model.weights == "random" else READ
     needed = each * base_numbers(model)
     keys = "model.n_layer, model.d_model, model.vocab_size or model.context"
-    if limit is not None and needed <= limit and isinstance(config, TrainConfig):
-        with suppress(UserError):  # a target that matches nothing: `inject` says so
-            linears = [*linear_shapes(model)]
-            counts = count_shapes(shapes(model, config.head, classes), linears, config)
-            own = counts.trainable + counts.held
-            needed = each * (counts.total - own) + MADE * own
-            keys = "lora.rank, " + keys
+    if (limit is None or needed <= limit) and isinstance(config, TrainConfig):
+        check_method(config)
+        linears = [*linear_shapes(model)]
+        counts = count_shapes(shapes(model, config.head, classes), linears, config)
+        own = counts.trainable + counts.held
+        needed = each * (counts.total - own) + MADE * own
+        keys = "lora.rank, " + keys
     if limit is not None and needed > limit:
         raise UserError(
             f"the weights alone take {size(needed)}, this machine's memory is {size(limit)}: "
