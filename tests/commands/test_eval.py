@@ -4,6 +4,7 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from loraexp.commands import eval as command
@@ -15,6 +16,7 @@ from loraexp.data.splits import Split, TextData, load_data
 from loraexp.errors import UserError
 from loraexp.records.record import read_record
 from loraexp.records.record_types import SPLITS
+from loraexp.report.measured import FORMATS, Measured
 from loraexp.runs import load as assemble
 from loraexp.training import measure
 from loraexp.training.measure import measure_again, relabelled
@@ -47,9 +49,9 @@ def test_splits_have_different_metrics(finished: Path) -> None:
 def test_command_prints_the_metrics_as_json(
     finished: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    command.run(EvalConfig(run=str(finished), split="validation"))
+    command.run(EvalConfig(str(finished), split="validation", format="json"))
     shown = json.loads(capsys.readouterr().out)
-    wanted = {"run": str(finished), "split": "validation"}
+    wanted = {"run": str(finished), "split": "validation", "labels": ["ham", "spam"]}
     assert shown == wanted | read_record(finished).metrics["validation"]
 
 
@@ -57,11 +59,10 @@ def test_same_texts_in_other_files_give_the_same_metrics(
     finished: Path, own_copy: Data, capsys: pytest.CaptureFixture[str]
 ) -> None:
     capsys.readouterr()
-    command.run(EvalConfig(run=str(finished), data=own_copy))
+    command.run(EvalConfig(str(finished), own_copy, format="json"))
     shown = json.loads(capsys.readouterr().out)
-    assert {key: shown[key] for key in shown if key not in ("run", "split")} == read_record(
-        finished
-    ).metrics["test"]
+    wanted = read_record(finished).metrics["test"]
+    assert {key: shown[key] for key in wanted} == wanted
 
 
 @pytest.mark.parametrize("key", ["pad_to", "max_length"])
@@ -111,10 +112,10 @@ def test_all_measures_every_text_of_other_data_and_reads_no_split(
     ]
     file = tmp_path / "other.jsonl"
     file.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
-    command.run(EvalConfig(str(finished), Data(name="csv", path=str(file)), "all"))
+    command.run(EvalConfig(str(finished), Data(name="csv", path=str(file)), "all", format="json"))
     shown = json.loads(capsys.readouterr().out)
-    wanted = {"run": str(finished), "split": "all"} | read_record(finished).metrics["test"]
-    assert shown == wanted
+    wanted = read_record(finished).metrics["test"]
+    assert {key: shown[key] for key in wanted} == wanted
 
 
 def test_all_takes_a_file_of_one_class(finished: Path, tmp_path: Path) -> None:
@@ -164,3 +165,47 @@ def test_a_class_that_the_measured_texts_lack_is_told(
 def test_all_of_the_runs_own_data_is_refused(finished: Path) -> None:
     with pytest.raises(UserError, match=r"^split=all needs data="):
         command.run(EvalConfig(str(finished), split="all"))
+
+
+def many(classes: int) -> Measured:
+    """A run that takes each class for the next one now and then."""
+    counts = 3 * np.eye(classes, dtype=np.int64) + np.roll(np.eye(classes, dtype=np.int64), 1, 1)
+    labels = [f"a class with a name of some length {n} \x1b[2J" for n in range(classes)]
+    scores = {"n": 4 * classes, "loss": 1.0, "accuracy": 0.75, "auroc": None}
+    scores |= dict.fromkeys(("f1", "precision", "recall"), 0.75)
+    return Measured("run", "test", labels, scores | {"confusion": counts.tolist()})
+
+
+def test_a_terminal_is_told_the_worst_of_many_classes_in_lines_that_fit(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    text = FORMATS["table"](many(150))
+    assert max(map(len, text.splitlines())) <= 80
+    assert len(text.splitlines()) < 45
+    assert "20 of 150 classes" in text
+    assert "10 of 150 pairs" in text
+    assert "\x1b" not in text
+    few = FORMATS["table"](many(5))
+    assert "of 5" not in few
+    assert few.count("recall") == 3
+
+
+def test_every_class_is_in_the_files_and_a_row_of_the_confusion_is_a_line() -> None:
+    found = many(150)
+    assert len(FORMATS["csv"](found).splitlines()) == 151
+    assert FORMATS["markdown"](found).count("\n") > 300
+    text = FORMATS["json"](found)
+    assert json.loads(text)["confusion"] == found.metrics["confusion"]
+    assert len(text.splitlines()) < 330 < len(json.dumps(json.loads(text), indent=2).splitlines())
+
+
+def test_command_prints_a_row_a_class(finished: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    command.run(EvalConfig(str(finished), format="csv"))
+    rows = [line.split(",") for line in capsys.readouterr().out.splitlines()]
+    assert rows[0][:3] == ["label", "n", "recall"]
+    confusion = read_record(finished).metrics["test"]["confusion"]
+    assert {row[0]: int(row[1]) for row in rows[1:]} == {
+        "ham": sum(confusion[0]),
+        "spam": sum(confusion[1]),
+    }

@@ -16,13 +16,13 @@ from loraexp.commands.report import run as command
 from loraexp.errors import UserError
 from loraexp.records.record import Failure, Record
 from loraexp.report import pages
-from loraexp.report.classes import OF_CLASS, PAIRS
 from loraexp.report.html import MOST_AT_ONCE, to_html
 from loraexp.report.markdown import as_markdown
 from loraexp.report.pages import MISTAKES, SCORES
 from loraexp.report.report import Report, report
 from loraexp.results.beside import Beside
 from loraexp.results.beyond_p import COLUMNS
+from loraexp.results.classes import OF_CLASS, PAIRS
 from loraexp.results.comparison import FIGURES
 from loraexp.results.explained import explained
 from loraexp.results.tables import RUN_COLUMNS

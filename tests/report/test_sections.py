@@ -42,7 +42,10 @@ def test_of_many_classes_the_confused_pairs_and_a_row_a_class_are_shown(
     found = made.sections[0].classes
     assert found.matrix.rows == []
     assert found.pairs.rows == [["class 7", "class 9", 2]]
-    assert found.each.rows[0] == ["class 7", 2, 0.0, None, 0.0]
-    assert found.each.rows[1][:3] == ["class 0", 2, 1.0]
+    header, rows = found.each.header, found.each.rows
+    worst, second = (dict(zip(header, row, strict=True)) for row in rows[:2])
+    assert (worst["label"], worst["n"], worst["recall"], worst["f1"]) == ("class 7", 2, 0.0, 0.0)
+    assert worst["precision"] is worst["precision_95"] is None
+    assert (second["label"], second["precision"], second["recall"]) == ("class 9", 0.5, 1.0)
     assert len(found.each.rows) == 150
     assert "class 149" in to_html(made)

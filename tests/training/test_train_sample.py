@@ -186,7 +186,9 @@ def test_a_finished_run_is_not_trained_again_for_more_train_texts(
     assert train(asking(sampling, "all", "")) == record
     assert caplog.messages[-1].endswith(f"eval run={run_folder(sampling)} split=train whole=true")
     capsys.readouterr()
-    eval_command.run(EvalConfig(run=str(run_folder(sampling)), split="train", whole=True))
+    eval_command.run(
+        EvalConfig(run=str(run_folder(sampling)), split="train", whole=True, format="json")
+    )
     said = json.loads(capsys.readouterr().out)
     assert {key: said[key] for key in every} == every
     # Other data are measured whole: of them the run has no sample.

@@ -1,10 +1,9 @@
 """loraexp eval: measure a finished run again, on its own data or on other data."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from loraexp.config.keys import key
+from loraexp.config.keys import key, one_of
 from loraexp.config.schema import Data
 from loraexp.errors import UserError
 
@@ -21,6 +20,9 @@ class EvalConfig:
         choices=("train", "validation", "test", "all"),
     )
     whole: bool = key(False, "split=train: every text, not those alone that the record is of")
+    format: str = one_of(
+        "table", "table", "csv (a row a class)", "json (all that is measured)", "markdown"
+    )
 
 
 def run(config: EvalConfig) -> None:
@@ -28,7 +30,11 @@ def run(config: EvalConfig) -> None:
         raise UserError("split=all needs data=...: most of its own texts the run has learnt from")
     if config.whole and config.split != "train":
         raise UserError(f"whole=true belongs to split=train, got split={config.split}")
+    from loraexp.adapters.adapter_files import read_card
+    from loraexp.report.measured import FORMATS, Measured
+    from loraexp.runs.run_folder import RunFolder
     from loraexp.training.measure import measure_again
 
     metrics = measure_again(Path(config.run), config.split, config.data, config.whole)
-    print(json.dumps({"run": config.run, "split": config.split, **metrics}, indent=2))
+    labels = read_card(RunFolder(Path(config.run)).adapter)["labels"]
+    print(FORMATS[config.format](Measured(config.run, config.split, labels, metrics)))

@@ -4,10 +4,10 @@ from collections.abc import Iterator, Mapping
 from urllib.parse import quote
 
 from loraexp.report.chart import Chart
-from loraexp.report.classes import Classes
 from loraexp.report.pages import Page
 from loraexp.report.report import Report
 from loraexp.report.sections import KEPT, Section
+from loraexp.results.classes import Classes
 from loraexp.results.explained import explained
 from loraexp.results.folded import Folded, folded
 from loraexp.results.tables import to_markdown

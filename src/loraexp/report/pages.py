@@ -15,9 +15,9 @@ from loraexp.config.schema import TrainConfig
 from loraexp.config.stored import plain
 from loraexp.records.record import Record
 from loraexp.report.chart import Lines
-from loraexp.report.classes import Classes, classes
 from loraexp.report.curves import CURVES, curve_chart
 from loraexp.results.arm_keys import NO_CHOICE
+from loraexp.results.classes import Classes, classes
 from loraexp.results.notes import apart
 from loraexp.results.settings import NO_RESULT, by_name, differs, flat, spelled, uses
 from loraexp.results.short_paths import without_folders
@@ -145,7 +145,7 @@ def page(
         **vars(line),
         facts=facts,
         settings=own,
-        scores=scores(record),
+        scores=scores(record.metrics),
         classes=classes([record]),
         mistakes=mistakes(record),
         chart=curve_chart(folder / CURVES) if lexists(folder / CURVES) else None,
@@ -204,9 +204,10 @@ def summary(record: Record) -> dict[str, str]:
     return {"lr": f"{optim['lr'] * optim['lr_factor']:g}", **shown}
 
 
-def scores(record: Record) -> Table:
+def scores(of_splits: Mapping[str, Mapping[str, Any]]) -> Table:
+    """A row a split."""
     rows = []
-    for split, metrics in record.metrics.items():
+    for split, metrics in of_splits.items():
         interval = wilson_interval(metrics["accuracy"], metrics["n"]).ends
         cells = {**metrics, "accuracy_95": interval}
         rows.append([split, *(cells[column.name] for column in SCORES[1:])])

@@ -7,11 +7,11 @@ from loraexp.records.record import Record
 from loraexp.records.record_types import SPLITS
 from loraexp.report.chart import Chart
 from loraexp.report.charts import charts, short
-from loraexp.report.classes import Classes, classes
 from loraexp.report.pages import Page
 from loraexp.results.answer import answer
 from loraexp.results.arm_keys import SPLIT_KEYS, settings_of
 from loraexp.results.beside import Beside
+from loraexp.results.classes import Classes, classes
 from loraexp.results.comparison import Findings, findings
 from loraexp.results.folded import Folded, folded
 from loraexp.results.settings import conditions, differs, flat, natural, spelled

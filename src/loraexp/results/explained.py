@@ -53,8 +53,12 @@ COLUMNS = {
     "f1": "harmonic mean of precision and recall, in percent",
     "precision": "of the texts that got the label, those that have it, in percent",
     "recall": "of the texts that have the label, those that got it, in percent",
+    "recall_95": "95 % interval of recall for another sample of as many texts (Wilson's)",
+    "precision_95": "95 % interval of precision, likewise",
+    "f1_95": "95 % interval of F1: Wilson's of J, the texts with the label that got it among those "
+    "that have it or got it; F1 = 2 J / (1 + J)",
     "auroc": "chance that a positive text is ranked above a negative one, in percent",
-    "label": "class",
+    "label": "class of the texts",
     "true": "label in the data",
     "predicted": "label that the model gave",
     "count": "number of test texts",
