@@ -220,10 +220,10 @@ def test_a_file_is_read_or_refused(number: int, empty: Path) -> None:
                 check(config)
                 assert all(
                     isinstance(text, str)
-                    for texts in chunks(
-                        config.text, config.file, config.text_column, Reading.of(config)
+                    for rows in chunks(
+                        config.text, config.file, [config.text_column or "text"], Reading.of(config)
                     )
-                    for text in texts
+                    for text, *_ in rows
                 )
             else:
                 data = Data(name="csv", path=str(file), **options)

@@ -38,7 +38,7 @@ def readers_files(folder: Path) -> None:
     quoted = [(f'"{text.replace(chr(34), chr(39))}"', label) for label, text in rows]
     mine = ["text,label", *(f"{text},{label}" for text, label in quoted)]
     reviews = ["review,stars", *(f"{text},{1 if label == 'spam' else 5}" for text, label in quoted)]
-    new = ["text,review", *(f"{text},{text}" for text, _ in quoted[:5])]
+    new = ["id,text,review", *(f"{n},{text},{text}" for n, (text, _) in enumerate(quoted[:5]))]
     for name, lines in {
         "mine.csv": mine,
         "reviews.csv": reviews,

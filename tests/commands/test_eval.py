@@ -103,8 +103,12 @@ def test_folder_that_is_no_run_is_refused(tmp_path: Path) -> None:
 
 
 def test_all_measures_every_text_of_other_data_and_reads_no_split(
-    finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    finished: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
+    caplog.set_level("INFO")
     own = load_data(Data(**read_record(finished).config["data"])).test
     rows = [
         {"text": t, "label": ("ham", "spam")[c]}
@@ -112,10 +116,15 @@ def test_all_measures_every_text_of_other_data_and_reads_no_split(
     ]
     file = tmp_path / "other.jsonl"
     file.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
-    command.run(EvalConfig(str(finished), Data(name="csv", path=str(file)), "all", format="json"))
-    shown = json.loads(capsys.readouterr().out)
     wanted = read_record(finished).metrics["test"]
-    assert {key: shown[key] for key in wanted} == wanted
+    for typed in ("all", None):  # of a file of one's own all is measured by itself
+        data = Data(name="csv", path=str(file))
+        command.run(EvalConfig(str(finished), data, typed, format="json"))
+        shown = json.loads(capsys.readouterr().out)
+        assert {key: shown[key] for key in wanted} == wanted
+        assert shown["split"] == "all"
+    assert "24 rows; 24 of 24 texts are measured" in caplog.text
+    assert "learnt from" not in caplog.text
 
 
 def test_all_takes_a_file_of_one_class(finished: Path, tmp_path: Path) -> None:
@@ -209,3 +218,11 @@ def test_command_prints_a_row_a_class(finished: Path, capsys: pytest.CaptureFixt
         "ham": sum(confusion[0]),
         "spam": sum(confusion[1]),
     }
+
+
+def test_it_is_told_that_a_run_has_learnt_from_what_is_measured_whole(
+    finished: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    own = Data(**read_record(finished).config["data"])
+    measure_again(finished, "all", own)
+    assert "it is what the run learnt from: split=test has what it has not" in caplog.text

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from predicting import csv_rows, json_rows, run
 
-from loraexp.inference.writers import WRITERS
+from loraexp.inference.writers import WRITERS, Prediction, Shape
 
 
 @pytest.mark.parametrize(("errors_to", "answers_to", "shown"), [(1, 0, 1), (1, 1, 0), (0, 0, 0)])
@@ -52,11 +52,12 @@ def test_csv_is_guarded_so_that_the_text_can_be_had_again(
 
 
 def test_guarded_are_labels_and_names_too() -> None:
-    predictions = [("text", [("-1", 0.5), ("'1", 0.5)])]
+    predictions = [Prediction("text", [[("-1", 0.5)], [("'1", 0.5)]])]
+    shape = Shape([["-1"], ["'1"]], ["=a", "b"])
     shown = {}
     for kind in ("csv", "unguarded csv"):
         out = io.StringIO()
-        WRITERS[kind](predictions, ["=a", "b"], out)
+        WRITERS[kind](predictions, shape, out)
         shown[kind] = list(csv.reader(io.StringIO(out.getvalue())))
     assert shown["csv"][0][0] == "label ('=a)"
     assert shown["csv"][1] == ["'-1", "0.5", "''1", "0.5", "text"]

@@ -49,7 +49,8 @@ def read(**keys: Any) -> list[str]:
 
 
 def of(config: PredictConfig) -> Iterator[list[str]]:
-    return chunks(config.text, config.file, config.text_column, Reading.of(config))
+    given = chunks(config.text, config.file, [config.text_column or "text"], Reading.of(config))
+    return ([text for text, *_ in rows] for rows in given)
 
 
 LOCALES = [  # of most; of C; of old ones

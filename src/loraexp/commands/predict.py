@@ -1,15 +1,15 @@
 """loraexp predict: label texts with a finished run."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from loraexp.config.keys import key, one_of
 from loraexp.data.reading import Reading
 from loraexp.errors import UserError
-from loraexp.inference.inputs import begun, chunks
-from loraexp.inference.writers import WRITERS, Counted, Prediction, pick_format
+from loraexp.inference.inputs import Row, begun, chunks
+from loraexp.inference.writers import WRITERS, Counted, Prediction, Shape, Verdict, pick_format
 from loraexp.runtime.atomic import check_new, whole
 from loraexp.runtime.escape import printable
 
@@ -27,7 +27,14 @@ class PredictConfig:
         None, "CSV, TSV, JSONL, Parquet, or plain text with a text a line", path=True, text=True
     )
     out: str | None = key(None, "write here instead of to the terminal", path=True, text=True)
-    text_column: str = key("text", "column of the text in `file`")
+    text_column: str | None = key(
+        None, "column of the text in `file`; null: as in the run's own data, else text"
+    )
+    columns: list[str] = key([], "columns of `file` that go with their texts, e.g. [id,date]")
+    top: int = key(1, "labels a text, the likeliest first", least=1)
+    probabilities: str = one_of(
+        "best", "best (those of these labels)", "all (those of all classes, a column each)"
+    )
     quoting: str = key(
         "auto",
         'auto (" quotes a cell in CSV, is a character in TSV) | double | none',
@@ -55,13 +62,13 @@ def run(config: PredictConfig) -> None:
         check_new(out, "out")
     kind = pick_format(config.format, out)
     write = WRITERS[kind if config.guard or kind != "csv" else "unguarded csv"]
-    names, predictions = predict(config)
+    shape, predictions = predict(config)
     if out is None:
-        write(predictions if sys.stdout.isatty() else Counted(predictions), names, sys.stdout)
+        write(predictions if sys.stdout.isatty() else Counted(predictions), shape, sys.stdout)
         return
     counted = Counted(predictions)
     with whole(out) as partial, partial.open("w", encoding="utf-8", newline="") as file:
-        write(counted, names, file)
+        write(counted, shape, file)
     print(f"Wrote {printable(str(out))}: {counted.number:,} texts", file=sys.stderr)
 
 
@@ -69,13 +76,50 @@ def at_terminal() -> bool:
     return sys.stdin is not None and not sys.stdin.closed and sys.stdin.isatty()
 
 
-def predict(config: PredictConfig) -> tuple[list[str], Iterator[Prediction]]:
-    """The names of the runs, none if there is but one, and what they say of the texts."""
+def predict(config: PredictConfig) -> tuple[Shape, Iterator[Prediction]]:
+    """What the runs say of the texts, and what is to be written of it."""
     from loraexp.inference.predictor import Predictor, Predictors  # heavy: not at start
 
-    texts = begun(chunks(config.text, config.file, config.text_column, Reading.of(config)))
-    if config.run is None:
-        several = Predictors(config.runs, config.batch_size)
-        return several.names, several.stream(texts)
-    single = Predictor(Path(config.run), config.batch_size).stream(texts)
-    return [], ((text, [(label, chance)]) for text, label, chance in single)
+    columns = text_columns(config) if config.file is not None else []
+    given = begun(chunks(config.text, config.file, columns, Reading.of(config), config.columns))
+    predictor: Predictor | Predictors = (
+        Predictor(config.run, config.batch_size)
+        if config.run
+        else Predictors(config.runs, config.batch_size)
+    )
+    shape = Shape(
+        labels=[model.labels for model in predictor.models],
+        names=predictor.names if isinstance(predictor, Predictors) else (),
+        top=config.top,
+        every=config.probabilities == "all",
+        carried=config.columns,
+    )
+    return shape, labelled(predictor.verdicts, given, shape)
+
+
+def labelled(
+    verdicts: Callable[[list[str], int], list[list[Verdict]]],
+    given: Iterable[list[Row]],
+    shape: Shape,
+) -> Iterator[Prediction]:
+    """A prediction for each text, a chunk in memory at a time."""
+    for rows in given:
+        texts = [text for text, *_ in rows]
+        for (text, *cells), own in zip(rows, verdicts(texts, shape.asked), strict=True):
+            yield Prediction(text, own, cells)
+
+
+def text_columns(config: PredictConfig) -> list[str]:
+    """Where the texts of `file` may stand: what was typed, else as in the data of the first run."""
+    if config.text_column is not None:
+        return [config.text_column]
+    from loraexp.adapters.adapter_files import read_card  # torch: not at start
+    from loraexp.runs.load import read_config
+    from loraexp.runs.run_folder import RunFolder
+
+    run = Path(config.run or config.runs[0])
+    try:
+        own = read_config(read_card(RunFolder(run).adapter), run).data.text_column
+    except UserError:  # what is wrong with a run is said later, when it is loaded
+        return ["text"]
+    return [*dict.fromkeys([own, "text"])]

@@ -168,9 +168,8 @@ def load_whole(config: Data) -> TextData:
     source = find_source(config)
     frame = source.frame.drop_duplicates("text") if config.dedupe else source.frame
     test, none = numbered(frame, source.labels, config, "test"), Split([], [])
-    return TextData(
-        none, none, test, source.labels, source.note, source.synthetic, source_hash(source)
-    )
+    note = f"{source.note}; {len(test):,} of {len(source.frame):,} texts are measured"
+    return TextData(none, none, test, source.labels, note, source.synthetic, source_hash(source))
 
 
 def numbered(frame: pd.DataFrame, labels: tuple[str, ...], config: Data, name: str) -> Split:

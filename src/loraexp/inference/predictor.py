@@ -18,7 +18,7 @@ from loraexp.adapters.targets import HEAD
 from loraexp.config.schema import TrainConfig
 from loraexp.errors import UserError
 from loraexp.inference.multi_adapter import MultiAdapter
-from loraexp.inference.writers import Prediction, Verdict
+from loraexp.inference.writers import Verdict
 from loraexp.model.classifier import GPT2Classifier
 from loraexp.model.gpt2 import Linear
 from loraexp.model.weights import base_hash, load_classifier, load_tokenizer
@@ -41,6 +41,10 @@ class Predictor:
         return self.model.labels
 
     @property
+    def models(self) -> list[LoadedModel]:
+        return [self.model]
+
+    @property
     def network(self) -> GPT2Classifier:
         return self.model.network
 
@@ -51,9 +55,12 @@ class Predictor:
     def stream(self, chunks: Iterable[list[str]]) -> Iterator[tuple[str, str, float]]:
         """(text, label, its probability) for each text, a chunk in memory at a time."""
         for texts in chunks:
-            verdicts = verdicts_of(self.labels, self.probabilities(texts))
-            for text, (label, chance) in zip(texts, verdicts, strict=True):
-                yield text, label, chance
+            for text, [verdict] in zip(texts, self.verdicts(texts, 1), strict=True):
+                yield text, *verdict[0]
+
+    def verdicts(self, texts: list[str], top: int) -> list[list[Verdict]]:
+        """The likeliest labels of each text, as `Predictors` gives them, of this one run."""
+        return [[own] for own in verdicts_of(self.labels, self.probabilities(texts), top)]
 
 
 class Predictors:
@@ -111,22 +118,22 @@ class Predictors:
         model = self.models[self.many.find(name)]
         return model.logits(texts, self.batch_size, forward).softmax(-1)
 
-    def stream(self, chunks: Iterable[list[str]]) -> Iterator[Prediction]:
-        """Each text with the verdict of every run, a chunk in memory at a time."""
-        for texts in chunks:
-            columns = (
-                verdicts_of(model.labels, self.probabilities(name, texts))
-                for name, model in zip(self.names, self.models, strict=True)
-            )
-            for text, *verdicts in zip(texts, *columns, strict=True):
-                yield text, verdicts
+    def verdicts(self, texts: list[str], top: int) -> list[list[Verdict]]:
+        """Of each text the `top` likeliest labels that each run has for it."""
+        columns = (
+            verdicts_of(model.labels, self.probabilities(name, texts), top)
+            for name, model in zip(self.names, self.models, strict=True)
+        )
+        return [[*own] for own in zip(*columns, strict=True)]
 
 
-def verdicts_of(labels: Sequence[str], probabilities: Tensor) -> list[Verdict]:
-    """The likeliest label of each text, of probabilities (N, C)."""
-    best = probabilities.max(-1)
-    names = [labels[index] for index in best.indices.tolist()]
-    return list(zip(names, best.values.tolist(), strict=True))
+def verdicts_of(labels: Sequence[str], probabilities: Tensor, top: int) -> list[Verdict]:
+    """The likeliest labels of each text, of probabilities (N, C); all of them if there are fewer
+    than `top`."""
+    best = probabilities.sort(dim=-1, descending=True, stable=True)  # (N, C)
+    names = [[labels[index] for index in row] for row in best.indices[:, :top].tolist()]
+    chances = best.values[:, :top].tolist()
+    return [[*zip(*both, strict=True)] for both in zip(names, chances, strict=True)]
 
 
 def load_shared(

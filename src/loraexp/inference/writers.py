@@ -3,20 +3,84 @@
 import csv
 import json
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TextIO
+from typing import Any, NamedTuple, TextIO
 
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from loraexp.errors import cut
+from loraexp.errors import UserError, cut
 from loraexp.runtime.escape import printable, spreadsheet_safe
 
-Verdict = tuple[str, float]  # a label and its probability
-Prediction = tuple[str, list[Verdict]]  # a text, and the verdict of each run
-Writer = Callable[[Iterable[Prediction], list[str], TextIO], None]
+Verdict = list[tuple[str, float]]  # labels and their probabilities, the likeliest first
+
+
+class Prediction(NamedTuple):
+    """A text, the verdict of each run, and the cells that were beside it in its file."""
+
+    text: str
+    verdicts: list[Verdict]
+    cells: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What is written of each text.
+
+    Args:
+        labels: of each run, in its order. names: of the runs; none if there is but one.
+        top: labels of a verdict that are written, the likeliest first. every: the probabilities of
+            all others, too, each in a column of its own.
+        carried: names of the cells.
+    """
+
+    labels: Sequence[Sequence[str]]
+    names: Sequence[str] = ()
+    top: int = 1
+    every: bool = False
+    carried: Sequence[str] = ()
+
+    @property
+    def asked(self) -> int:
+        """Labels that a verdict must have."""
+        return max(map(len, self.labels)) if self.every else self.top
+
+    def columns(self, safe: Callable[[str], str]) -> list[str]:
+        """Of a CSV but the text, each name made `safe`."""
+        own = []
+        for number, labels in enumerate(self.labels):
+            of = f" ({safe(self.names[number])})" if self.names else ""
+            for place in range(min(self.top, len(labels))):
+                th = f" {place + 1}" if place else ""
+                own += [f"label{th}{of}", f"probability{th}{of}"]
+            own += [f"p({safe(label)}){of}" for label in labels] if self.every else []
+        return [*map(safe, self.cell_names({*own, "text"})), *own]
+
+    def cell_names(self, taken: Collection[str]) -> list[str]:
+        """What the cells are called beside names of ours.
+
+        Raises:
+            UserError: two of them alike.
+        """
+        names = [f"{name} (file)" if name in taken else name for name in self.carried]
+        for name in names:
+            if names.count(name) > 1:
+                raise UserError(f"columns: two would be called {cut(name)!r}")
+        return names
+
+    def numbers(self, number: int, verdict: Verdict) -> Iterator[str | float]:
+        """The cells of one run's verdict."""
+        for label, chance in verdict[: self.top]:
+            yield from (label, round(chance, 6))
+        if self.every:
+            chances = dict(verdict)
+            yield from (round(chances[label], 6) for label in self.labels[number])
+
+
+Writer = Callable[[Iterable[Prediction], Shape, TextIO], None]
 
 
 def pick_format(wanted: str, out: Path | None) -> str:
@@ -27,21 +91,26 @@ def pick_format(wanted: str, out: Path | None) -> str:
     return "table" if sys.stdout.isatty() else "csv"
 
 
-def write_table(predictions: Iterable[Prediction], names: list[str], out: TextIO) -> None:
-    """Label and probability of each run, and as much of the text as fits the line."""
+def write_table(predictions: Iterable[Prediction], shape: Shape, out: TextIO) -> None:
+    """Labels and probabilities of each run, and as much of the text as fits the line."""
     width = Console().width
-    for number, name in enumerate(names, start=1):
+    for number, name in enumerate(shape.names, start=1):
         out.write(f"{number}: {printable(name)}\n")
-    for text, verdicts in predictions:
-        said = "  ".join(f"{printable(label):<12} {chance:6.4f}" for label, chance in verdicts)
-        line = f"{said}  {printable(text)}"
+    for text, verdicts, cells in predictions:
+        said = [f"{printable(cell):<8}" for cell in cells]
+        said += [
+            f"{printable(label):<12} {chance:6.4f}"
+            for verdict in verdicts
+            for label, chance in verdict
+        ]
+        line = "  ".join([*said, printable(text)])
         out.write(cut(line, width) + "\n")
         out.flush()
 
 
 def write_csv(
     predictions: Iterable[Prediction],
-    names: list[str],
+    shape: Shape,
     out: TextIO,
     safe: Callable[[str], str] = spreadsheet_safe,
 ) -> None:
@@ -49,20 +118,36 @@ def write_csv(
     that begins with an apostrophe. Less the first apostrophe where there is one, it is the text."""
     # Texts quoted: before Python 3.13 csv leaves a carriage return bare, which ends the row.
     writer = csv.writer(out, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)
-    suffixes = [f" ({safe(name)})" for name in names] or [""]
-    columns = [f"{kind}{suffix}" for suffix in suffixes for kind in ("label", "probability")]
-    writer.writerow([*columns, "text"])
-    for text, verdicts in predictions:
-        cells = [cell for label, p in verdicts for cell in (safe(label), round(p, 6))]
-        writer.writerow([*cells, safe(text)])
+    writer.writerow([*shape.columns(safe), "text"])
+    for text, verdicts, cells in predictions:
+        numbers = (cell for at, own in enumerate(verdicts) for cell in shape.numbers(at, own))
+        row = [*cells, *numbers, text]
+        writer.writerow([safe(cell) if isinstance(cell, str) else cell for cell in row])
 
 
-def write_json(predictions: Iterable[Prediction], names: list[str], out: TextIO) -> None:
+def write_json(predictions: Iterable[Prediction], shape: Shape, out: TextIO) -> None:
     """JSON lines, the text as it was; of several runs, each under its name."""
-    for text, verdicts in predictions:
-        said = [{"label": label, "probability": round(p, 6)} for label, p in verdicts]
-        own = {"runs": dict(zip(names, said, strict=True))} if names else said[0]
-        out.write(json.dumps({**own, "text": text}, ensure_ascii=False) + "\n")
+    taken = {"runs", "text"} if shape.names else {"label", "probability", *SEVERAL, "text"}
+    names = shape.cell_names(taken)
+    for text, verdicts, cells in predictions:
+        said = [in_json(shape, number, verdict) for number, verdict in enumerate(verdicts)]
+        own = {"runs": dict(zip(shape.names, said, strict=True))} if shape.names else said[0]
+        beside = dict(zip(names, cells, strict=True))
+        out.write(json.dumps({**beside, **own, "text": text}, ensure_ascii=False) + "\n")
+
+
+SEVERAL = ("top", "probabilities")
+
+
+def in_json(shape: Shape, number: int, verdict: Verdict) -> dict[str, Any]:
+    ranked = [{"label": label, "probability": round(chance, 6)} for label, chance in verdict]
+    chances = {one["label"]: one["probability"] for one in ranked}
+    own: dict[str, Any] = {**ranked[0]}
+    if shape.top > 1:
+        own["top"] = ranked[: shape.top]
+    if shape.every:
+        own["probabilities"] = {label: chances[label] for label in shape.labels[number]}
+    return own
 
 
 WRITERS: dict[str, Writer] = {

@@ -9,12 +9,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from loraexp.adapters.adapter_files import read_card
 from loraexp.config.schema import Data, TrainConfig
 from loraexp.data.splits import Split, TextData, load_data, load_whole
 from loraexp.errors import UserError
 from loraexp.records.record_types import SPLITS
 from loraexp.results.notes import of_label
 from loraexp.runs.load import LoadedModel, load_run, own_data
+from loraexp.runs.run_folder import RunFolder
 from loraexp.training.callbacks.prefix_cache import frozen_share
 from loraexp.training.classifier_module import ClassifierModule
 from loraexp.training.fit import Fitted, build_trainer, datamodule
@@ -117,7 +119,12 @@ def measure_again(
             f"data.positive_label={positive}: to the run the positive label is {model.labels[1]!r}"
         )
     load, name = (load_whole, "test") if split == "all" else (load_data, split)
-    evaluator = Evaluator(model, load(config.data), config)
+    texts = load(config.data)
+    if split == "all":
+        log.info(f"{config.data.name}: {texts.note}")
+        if read_card(RunFolder(run).adapter)["data_sha256"] == texts.source_sha256:
+            log.warning("warning: it is what the run learnt from: split=test has what it has not")
+    evaluator = Evaluator(model, texts, config)
     log.info(f"F1, precision, recall are {of_label(model.labels)}")
     if absent := evaluator.texts.data.absent(name):
         log.warning(f"warning: {absent}")
