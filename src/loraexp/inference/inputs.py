@@ -40,7 +40,8 @@ def chunks(
         raise UserError(f"columns={listed(carried)} are of a file, and file= names none")
     if text is None:
         reading.check(".txt", "lines on stdin")
-        yield from ([(line,) for line in lines] for lines in stdin_lines(reading))
+        for lines in stdin_lines(reading):
+            yield [(line,) for line in lines]
         return
     reading.check("", "text=")
     try:
