@@ -68,7 +68,7 @@ def test_every_arm_of_the_portfolio_is_a_config() -> None:
         TrainConfig(
             method="lora",
             lora=Lora(rank=1, target_modules=["q_proj", "v_proj"], rank_pattern={"h.(0|1).*": 2}),
-            data=Data(name="csv", path="my texts/a,b.csv", split="all", text_column="null"),
+            data=Data("a-b", "my texts/a,b.csv", split="all", text_column="null"),
             optim=Optim(lr_factor=3.0),
         ),
     ],

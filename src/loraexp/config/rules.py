@@ -74,6 +74,10 @@ READS = {
 
 
 def check_data(data: Data) -> None:
+    if not data.name or any(c in "/\\" or ord(c) < 32 or 127 <= ord(c) < 160 for c in data.name):
+        raise UserError(
+            f"data.name must be a word without / or \\ or control characters, got {data.name!r:.80}"
+        )
     if data.split == "book" and data.name != "sms_spam":
         raise UserError(f"data.split=book belongs to data=sms_spam, got {data.name!r}")
     for name in READS["csv"]:

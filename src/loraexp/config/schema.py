@@ -43,7 +43,9 @@ class Model:
 class Data:
     """The texts: where from, how split, how batched."""
 
-    name: str = key("sms_demo", "sms_demo | sms_spam | csv")
+    name: str = key(
+        "sms_demo", "sms_demo | sms_spam | csv, or what to call data=csv (its file's name)"
+    )
     path: str | None = key(
         None, "file, or a folder with train.csv, validation.csv, test.csv", path=True
     )

@@ -14,6 +14,7 @@ from zipfile import BadZipFile, ZipFile
 
 import pandas as pd
 
+from loraexp.config.own_data import is_own
 from loraexp.config.schema import Data
 from loraexp.config.stored import from_home
 from loraexp.data.demo import demo_messages
@@ -168,9 +169,10 @@ def find_source(config: Data) -> Source:
     Raises:
         UserError: no such source, what it cannot read, or a positive label that is none.
     """
-    if config.name not in SOURCES:
+    reader = SOURCES.get(config.name, own_file if is_own(config) else None)
+    if reader is None:
         raise unknown("data", config.name, SOURCES)
-    source = SOURCES[config.name](config)
+    source = reader(config)
     source = replace(source, labels=positive_last(source.labels, config.positive_label))
     return stripped(source) if config.strip else source
 

@@ -5,12 +5,13 @@ import logging
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path
 from stat import S_ISDIR
 
 from loraexp.adapters.methods import find_method
+from loraexp.config.own_data import READER, is_own
 from loraexp.config.schema import TrainConfig
 from loraexp.config.stored import later, to_yaml
 from loraexp.errors import UserError
@@ -40,8 +41,14 @@ class RunFolder:
 
     @classmethod
     def of(cls, config: TrainConfig) -> "RunFolder":
-        """Two configs share one only if they must give the same result."""
-        return cls(Path(config.output_dir) / "train" / run_name(config))
+        """Two configs share one only if they must give the same result. Runs of own files that were
+        all called csv once keep that name."""
+        folder = Path(config.output_dir) / "train"
+        path = folder / run_name(config)
+        if is_own(config.data) and not path.exists():
+            before = folder / run_name(replace(config, data=replace(config.data, name=READER)))
+            path = before if before.exists() else path
+        return cls(path)
 
     @property
     def name(self) -> str:
@@ -234,6 +241,8 @@ def hash_of_content(config: TrainConfig) -> str:
     for key in ("output_dir", "rerun", "logger", "name", *unused):
         del content[key]
     del content["trainer"]["train_metrics"]
+    if is_own(config.data):  # what a file is called changes nothing in it
+        content["data"]["name"] = READER
     if method.branch and not method.has_rank:
         content["lora"] = {"target_modules": config.lora.target_modules}
     # Keys that came later are silent at their default: earlier runs keep their names.

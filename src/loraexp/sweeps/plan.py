@@ -24,10 +24,11 @@ from loraexp.config.compose import (
 )
 from loraexp.config.keys import Verb
 from loraexp.config.overrides import check_belonging, line, read, several
+from loraexp.config.own_data import named
 from loraexp.config.pretraining import PretrainConfig
 from loraexp.config.quoting import quoted
 from loraexp.config.rules import check
-from loraexp.config.schema import Model, TrainConfig, Trainer
+from loraexp.config.schema import Data, Model, TrainConfig, Trainer
 from loraexp.config.stored import expanded
 from loraexp.config.sweep import SweepConfig
 from loraexp.errors import UserError, cut
@@ -181,6 +182,8 @@ def checked(verb: Verb, result: Any, overrides: Sequence[str] = ()) -> Any:
             result.model = based(verb, result, inside)
         except OSError as error:  # a name that is too long, a folder nobody may look into
             raise UserError(f"{error.strerror}: {cut(str(error.filename))}") from None
+    if isinstance(getattr(result, "data", None), Data):
+        result.data = named(result.data)
     check(result)
     if type(result) is SweepConfig:
         result = result.run()
