@@ -21,7 +21,7 @@ $(VENV)/installed: requirements.lock pyproject.toml
 	@touch $@
 
 demo: install  ## three ranks on generated messages, offline, ending with a table
-	$(RUN) train lora.rank=4,8,16 -m $(ARGS)
+	$(RUN) train lora.rank=4,8,16 baselines=true -m $(ARGS)
 
 train: install  ## one run: make train ARGS="data=sms_spam lora.rank=16"
 	$(RUN) train $(ARGS)

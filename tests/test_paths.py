@@ -77,7 +77,7 @@ def test_a_config_is_passed_on_without_the_home_folder(home: Path) -> None:
     absolute = configure("data=csv", f"data.path={home}/x.csv", f"output_dir={home}/outputs")
     assert run_name(absolute) == run_name(config)
     assert from_home(f"{home}body/x") == f"{home}body/x"  # begins alike, lies elsewhere
-    assert {f.name for f in fields(config)} - content.keys() == {"rerun"}
+    assert {f.name for f in fields(config)} - content.keys() == {"rerun", "baselines"}
 
 
 def test_a_run_makes_no_folder_called_tilde_and_names_no_home(home: Path) -> None:

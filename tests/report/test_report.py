@@ -25,7 +25,7 @@ from loraexp.results.beyond_p import COLUMNS
 from loraexp.results.classes import OF_CLASS, PAIRS
 from loraexp.results.comparison import FIGURES
 from loraexp.results.explained import explained
-from loraexp.results.tables import RUN_COLUMNS
+from loraexp.results.runs_table import RUN_COLUMNS
 from loraexp.stats.significance import wilson_interval
 
 MakeRecord = Callable[..., Record]

@@ -25,7 +25,8 @@ from loraexp.report.html import to_html
 from loraexp.report.markdown import as_markdown
 from loraexp.report.report import Report, report
 from loraexp.results.beside import Beside
-from loraexp.results.tables import FORMATS, Column, Table, runs_table, to_terminal
+from loraexp.results.runs_table import runs_table
+from loraexp.results.tables import FORMATS, Column, Table, to_terminal
 from loraexp.runtime.escape import markdown_notes, printable
 from loraexp.sweeps.shown.summary import Summary
 

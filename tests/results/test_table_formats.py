@@ -12,12 +12,11 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
 from loraexp.records.record import Record
+from loraexp.results.runs_table import RUN_COLUMNS, runs_table
 from loraexp.results.tables import (
     FORMATS,
-    RUN_COLUMNS,
     Column,
     Table,
-    runs_table,
     to_csv,
     to_latex,
     to_markdown,

@@ -10,12 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from loraexp.records.record import Record
+from loraexp.results.runs_table import RUN_COLUMNS, runs_table
 from loraexp.results.tables import (
-    RUN_COLUMNS,
     Column,
     Table,
     ends,
-    runs_table,
     size,
     to_csv,
     to_json,

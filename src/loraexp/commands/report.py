@@ -9,7 +9,7 @@ from loraexp.config.keys import default_of, key, one_of
 from loraexp.report.sealed import check_out, is_ours, sealed
 from loraexp.runtime.atomic import write_whole
 from loraexp.runtime.escape import printable
-from loraexp.sweeps.shown.collect import collect
+from loraexp.sweeps.shown.collect import BASELINES, collect
 
 
 @dataclass
@@ -22,6 +22,7 @@ class ReportConfig:
     by: list[str] = key([], "keys that name what is compared; those that vary if empty")
     where: list[str] = key([], "only runs with these, e.g. [data.name=sms_spam,seed=0|1]")
     baseline: str | None = key(None, "what to compare with, e.g. method=full; the best if null")
+    baselines: bool = key(False, BASELINES)
     question: str | None = key(None, "its title; made from `by` if null", text=True)
     format: str = one_of("html", "html", "markdown")
     out: str | None = key(
@@ -34,7 +35,7 @@ def run(config: ReportConfig) -> None:
     out = Path(config.out or f"outputs/report{suffix}")
     folder = out.parent / f"{out.stem}-figures"
     check_out(out, folder if config.format == "markdown" else None)
-    collected = collect(config.runs, config.where)
+    collected = collect(config.runs, config.where, config.baselines)
     from loraexp.report.html import to_html  # jinja2, scipy: not at start
     from loraexp.report.markdown import as_markdown, pictures
     from loraexp.report.report import report

@@ -7,7 +7,7 @@ from loraexp.config.keys import key, one_of
 from loraexp.results.comparison import findings
 from loraexp.results.tables import FORMATS
 from loraexp.runtime.escape import markdown_notes, printable
-from loraexp.sweeps.shown.collect import collect
+from loraexp.sweeps.shown.collect import BASELINES, collect
 
 
 @dataclass
@@ -23,20 +23,22 @@ class TableConfig:
     )
     sort: str = key("name", "name, or a column: test, trainable, p, lr, a key of `by`, ...")
     format: str = one_of("table", *FORMATS)
+    baselines: bool = key(False, BASELINES)
 
 
 def run(config: TableConfig) -> None:
-    runs = collect(config.runs, config.where)
+    runs = collect(config.runs, config.where, config.baselines)
     result = findings(
         runs.records, config.by, config.baseline, config.sort, runs.beside, config.columns
     )
     table = result.brief(also=config.columns) if config.format == "table" else result.table
     print(FORMATS[config.format](table))
+    notes = [*result.notes, *result.last]
     if config.format in ("csv", "json"):  # a program reads these: what a person must know beside
-        print(*map(printable, result.notes), sep="\n", file=sys.stderr)
+        print(*map(printable, notes), sep="\n", file=sys.stderr)
     elif config.format == "latex":
-        print(*(f"% {printable(note)}" for note in result.notes), sep="\n")
+        print(*(f"% {printable(note)}" for note in notes), sep="\n")
     else:
         markdown = config.format == "markdown"
         print()
-        print(markdown_notes(result.notes) if markdown else "\n".join(map(printable, result.notes)))
+        print(markdown_notes(notes) if markdown else "\n".join(map(printable, notes)))

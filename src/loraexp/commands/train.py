@@ -17,13 +17,16 @@ def run(config: TrainConfig) -> None:
     """
     from loraexp.runs.run_folder import RunFolder  # torch: not at start
     from loraexp.runtime.ranks import is_main_process
+    from loraexp.sweeps.shown.counting_words import check_scikit_learn
     from loraexp.sweeps.shown.outcome import show
     from loraexp.training.callbacks.progress import Progress
     from loraexp.training.run import train
 
+    if config.baselines:
+        check_scikit_learn()
     record = train(config, progress=Progress() if sys.stdout.isatty() else None)
     if is_main_process():
-        show([record], RunFolder.of(config).path)
+        show([record], RunFolder.of(config).path, baselines=config.baselines)
 
 
 def run_sweep(planned: Plan) -> bool:

@@ -220,6 +220,11 @@ class TrainConfig(Adaptation):
     rerun: bool = key(
         False, "train a finished run anew if its data or base is another now; the old one is kept"
     )
+    baselines: bool = key(
+        False,
+        "show rows without a network: the most frequent label, and TF-IDF + logistic regression "
+        "(needs scikit-learn)",
+    )
     model: Model = key(Model(), "")
     data: Data = key(Data(), "")
     head: Head = key(Head(), "")

@@ -51,6 +51,10 @@ BEFORE: dict[str, Any] = {
 }
 
 
+# What decides whether a run is made and what is shown beside it, not which run it is.
+NO_RUNS = ("rerun", "baselines")
+
+
 def later() -> dict[str, Any]:
     """The keys that came later, and their defaults."""
     return {name: default_of(field) for name, field in all_fields() if name not in FIRST}
@@ -65,7 +69,8 @@ def plain(config: Any) -> dict[str, Any]:
     """A config as records, cards and files hold it, for `from_dict`: paths lead from ~, so that
     nobody's home folder is in what is passed on."""
     content = asdict(config)
-    content.pop("rerun", None)  # decides whether a run is made, not which
+    for name in NO_RUNS:
+        content.pop(name, None)
     for name, value, rule in walk(config):
         if rule["path"]:
             group, _, last = name.rpartition(".")

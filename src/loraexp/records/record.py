@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
+from loraexp.config.stored import NO_RUNS
 from loraexp.errors import UserError
 from loraexp.records.record_types import (
     Amount,
@@ -210,7 +211,8 @@ def read(kind: type[F], file: Path) -> F:
         content["config"] = checked(content["config"])
         for wrong in at_odds(content):
             raise ValueError(wrong)
-        del content["config"]["rerun"]  # decides whether a run is made, not which
+        for name in NO_RUNS:
+            del content["config"][name]
     return kind(**content)
 
 

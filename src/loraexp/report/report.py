@@ -11,9 +11,10 @@ from loraexp.report.sections import Section, alone, by_texts, section
 from loraexp.results.arm_keys import SPLIT_KEYS, naming, settings_of, varied
 from loraexp.results.beside import NOTHING, Beside
 from loraexp.results.decision import name
+from loraexp.results.runs_table import runs_table
 from loraexp.results.settings import heading, natural
 from loraexp.results.short_paths import names_in, shortened, without_folders
-from loraexp.results.tables import Column, Table, runs_table
+from loraexp.results.tables import Column, Table
 
 QUESTIONS: dict[tuple[str, ...], str] = {
     ("lora.rank",): "Which rank is enough?",
@@ -72,7 +73,7 @@ def report(
         for failure in shortened(beside.failures, paths)
     ]
     trials = shortened(beside.trials, paths)
-    beside = Beside(failures, trials, beside.looks)
+    beside = replace(beside, failures=failures, trials=trials)
     for key, short in paths.items():
         for path, own in short.items():
             baseline = baseline and baseline.replace(f"{key}={path}", f"{key}={own}")

@@ -106,7 +106,7 @@ def section(
     best = max(found.arms, key=lambda arm: arm.chosen.validation)
     return Section(
         title,
-        answer(found.arms, found.by, found.against, bool(baseline)),
+        " ".join([answer(found.arms, found.by, found.against, bool(baseline)), *found.last]),
         facts_of_texts(records),
         found,
         folded(table, [*KEPT, *(found.by if len(found.by) == 1 else ())]),

@@ -178,6 +178,16 @@ class Comparison:
     def significant(self) -> bool:
         return self.p is not None and self.p < LEVEL
 
+    @property
+    def worse(self) -> bool:
+        return (self.difference or 0) <= 0
+
+    @property
+    def verdict(self) -> str:
+        if self.untested or not self.significant:
+            return self.untested or "tied"
+        return "worse" if self.worse else "better"
+
 
 def compare(all_arms: Sequence[Arm], baseline: Arm | None = None) -> list[Comparison | None]:
     """Every arm against the baseline, else against the best of those tested on the same texts;

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from loraexp.records.record import Failure, Record, Trial
+from loraexp.results.outside import OutsideLine
 from loraexp.results.settings import flat, uses
 from loraexp.stats.looks import Looks
 
@@ -17,11 +18,13 @@ class Beside:
         trials: runs that only looked for a learning rate, on validation texts; a failed one was
             tried as well.
         looks: when seeds were added, if that was declared beforehand.
+        lines: what needs no network, on the same texts.
     """
 
     failures: Sequence[Failure] = ()
     trials: Sequence[Trial | Failure] = ()
     looks: Looks | None = None
+    lines: Sequence[OutsideLine] = ()
 
 
 NOTHING = Beside()

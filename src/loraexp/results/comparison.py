@@ -13,6 +13,7 @@ from loraexp.results.beside import NOTHING, Beside, only_failed
 from loraexp.results.beyond_p import beyond
 from loraexp.results.fairness import caveats, repeats
 from loraexp.results.notes import failed_lines, score_notes
+from loraexp.results.outside import how_lines, last_words, line_rows
 from loraexp.results.sequential import at_looks
 from loraexp.results.settings import conditions, heading, is_typed, natural
 from loraexp.results.tables import Cell, Column, Table, ends, narrowed, percent
@@ -57,6 +58,7 @@ class Findings:
         how: what was compared and how.
         reasons: why it is no evidence; none if it is.
         remarks: what must be known of the texts and the scores, and what failed.
+        last: what no network does as well.
     """
 
     by: Sequence[str]
@@ -66,6 +68,7 @@ class Findings:
     how: Sequence[str]
     reasons: Sequence[str]
     remarks: Sequence[str]
+    last: Sequence[str] = ()
 
     @property
     def notes(self) -> list[str]:
@@ -119,20 +122,27 @@ def findings(
         [*name, *[None] * (len(FIGURES) - 1), "failed", *[None] * len(more.columns)]
         for name in only_failed(beside.failures, records, by, {arm.name for arm in compared})
     ]
-    rows.sort(key=sorting(sort, [column.name for column in columns], len(by)))
+    own = [*line_rows(compared, by, beside.lines, reference, len(more.columns))]
+    order = sorting(sort, [column.name for column in columns], len(by))
+    rows = [*sorted(rows, key=order), *own] if sort == "name" else sorted(rows + own, key=order)
     of_labels, *apart = score_notes([record for arm in compared for record in arm.records])
     return Findings(
         by,
         compared,
         against,
         Table(columns, rows),
-        [*how(compared, baseline, against, more.notes, beside.looks), of_labels],
+        [
+            *how(compared, baseline, against, more.notes, beside.looks),
+            *how_lines(beside.lines, bool(baseline)),
+            of_labels,
+        ],
         caveats(compared, by, beside.looks),
         [
             *(f"Note: {seen}." for seen in [repeats(compared)] if seen),
             *apart,
             *map("{}.".format, failed_lines(beside.failures)),
         ],
+        last_words(compared, beside.lines),
     )
 
 
@@ -169,18 +179,8 @@ def row(arm: Arm, against: Comparison | None, baseline: str | None) -> list[Cell
         arm.texts.ends,
         against.difference if against else None,
         against.p if against else None,
-        verdict(against, baseline),
+        against.verdict if against else "baseline" if baseline else "best",
     ]
-
-
-def verdict(against: Comparison | None, baseline: str | None) -> str:
-    if against is None:
-        return "baseline" if baseline else "best"
-    if against.untested:
-        return against.untested
-    if not against.significant:
-        return "tied"
-    return "better" if (against.difference or 0) > 0 else "worse"
 
 
 def named(arms: Sequence[Arm], by: Sequence[str], baseline: str) -> Arm:

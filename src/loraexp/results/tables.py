@@ -11,8 +11,6 @@ from rich.console import Console
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from loraexp.records.record import Failure, Record
-from loraexp.results.settings import NO_RESULT, by_name, differs, flat, heading, uses
 from loraexp.runtime.escape import latex_safe, markdown_safe, printable, spreadsheet_safe
 
 Ends = tuple[float, float]  # of an interval, shares of 1
@@ -180,69 +178,3 @@ def size(bytes: int) -> str:
             return f"{amount:.1f} {unit}"
         amount /= 1000
     return f"{amount:.1f} GB"
-
-
-RUN_COLUMNS = (
-    Column("method", "method", words=True),
-    Column("rank", "rank"),
-    Column("alpha", "alpha", lambda alpha: f"{alpha:g}"),
-    Column("targets", "targets", words=True),
-    Column("trainable", "trainable"),
-    Column("percent", "%", lambda value: f"{value:.2f}"),
-    Column("adapter_bytes", "adapter", size),
-    Column("train_accuracy", "train", percent(1)),
-    Column("train_texts", "n"),
-    Column("validation_accuracy", "val", percent(1)),
-    Column("test_accuracy", "test", percent(1)),
-    Column("test_f1", "F1", percent(1)),
-    Column("seconds", "s", lambda seconds: f"{seconds:.0f}"),
-)
-METHOD_KEYS = ("method", "lora.rank", "lora.alpha", "lora.target_modules")  # of the first columns
-# Settings that are in the columns above already, or that change no result.
-SHOWN = (*METHOD_KEYS, *NO_RESULT)
-
-
-def runs_table(outcomes: Sequence[Record | Failure]) -> Table:
-    """One row a run, in the order given; accuracies and F1 are shares of 1.
-
-    Every other setting in which the runs differ gets a column of its own. A job that failed has
-    its reason in place of figures.
-    """
-    configs = [flat(outcome.config) for outcome in outcomes]
-    keys = [key for key in configs[0] if not key.startswith(SHOWN) and differs(key, configs)]
-    varied = by_name(keys)
-    extra = [Column(key, heading(key), str, words=True) for key in varied]
-    rows = [
-        [*(config[key] for key in varied), *run_cells(outcome)]
-        for config, outcome in zip(configs, outcomes, strict=True)
-    ]
-    columns = [*extra, *RUN_COLUMNS]
-    if any(isinstance(outcome, Failure) for outcome in outcomes):
-        columns.append(Column("failed", "failed", words=True))
-        for row, outcome in zip(rows, outcomes, strict=True):
-            row.append(outcome.reason if isinstance(outcome, Failure) else None)
-    return Table(columns, rows)
-
-
-def run_cells(record: Record | Failure) -> list[Cell]:
-    """The cells of RUN_COLUMNS."""
-    config = flat(record.config)
-    known = [
-        config[key] if isinstance(record, Failure) or uses(record, key) else None
-        for key in METHOD_KEYS
-    ]
-    if isinstance(record, Failure):
-        return [*known, *[None] * (len(RUN_COLUMNS) - len(known))]
-    metrics = record.metrics
-    return [
-        *known,
-        record.counts["trainable"],
-        record.counts["percent"],
-        record.counts["adapter_bytes"],
-        metrics["train"]["accuracy"],
-        metrics["train"]["n"],
-        metrics["validation"]["accuracy"],
-        metrics["test"]["accuracy"],
-        metrics["test"]["f1"],
-        record.seconds["total"],
-    ]

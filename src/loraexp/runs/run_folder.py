@@ -13,7 +13,7 @@ from stat import S_ISDIR
 from loraexp.adapters.methods import find_method
 from loraexp.config.own_data import READER, is_own
 from loraexp.config.schema import TrainConfig
-from loraexp.config.stored import later, to_yaml
+from loraexp.config.stored import NO_RUNS, later, to_yaml
 from loraexp.errors import UserError
 from loraexp.records import record as files
 from loraexp.records.record import Failure, Record, Trial
@@ -238,7 +238,7 @@ def config_hash(config: TrainConfig) -> str:
 def hash_of_content(config: TrainConfig) -> str:
     content, method = asdict(config), find_method(config.method)
     unused = () if method.has_rank else ("lora", "adalora")
-    for key in ("output_dir", "rerun", "logger", "name", *unused):
+    for key in ("output_dir", "logger", "name", *NO_RUNS, *unused):
         del content[key]
     del content["trainer"]["train_metrics"]
     if is_own(config.data):  # what a file is called changes nothing in it

@@ -18,6 +18,7 @@ from loraexp.runtime.endings import Ended
 from loraexp.runtime.escape import printable
 from loraexp.sweeps.live.watch import Watch, watching
 from loraexp.sweeps.plan import TRAIN, Plan, typed
+from loraexp.sweeps.shown.counting_words import check_scikit_learn
 from loraexp.sweeps.shown.outcome import show_search, show_sweep
 from loraexp.sweeps.sweep_folder import TRIALS, Sweep
 
@@ -37,6 +38,8 @@ def run_sweep(planned: Plan) -> bool:
     from loraexp.sweeps.pace import decided
 
     check_launcher(planned.protocol.launcher)
+    if planned.baselines:
+        check_scikit_learn()
     plan = decided(planned.protocol, planned.jobs, check_jobs(planned.jobs))
     planned = replace(planned, protocol=plan)
     assert planned.sweep is not None
@@ -46,7 +49,7 @@ def run_sweep(planned: Plan) -> bool:
         folder = folder_of(planned)
         with watching(planned, folder) as watch, crew(plan, watch, folder) as doing:
             sweep = search(planned, watch, doing)
-        return show_search(sweep)
+        return show_search(sweep, planned.baselines)
     sweep = Sweep(planned.sweep)
     if not plan.launcher.wait:
         keep_command(sweep.folder, planned)
@@ -68,7 +71,7 @@ def drive(planned: Plan, sweep: Sweep) -> bool:
     with watching(planned, sweep.folder) as watch, crew(plan, watch, sweep.folder) as doing:
         do_all(planned, sweep, watch, doing)
     plain = not (planned.by_hydra or planned.protocol.tune or planned.protocol.seeds)
-    return show_sweep(sweep, planned.overrides if plain else ())
+    return show_sweep(sweep, planned.overrides if plain else (), planned.baselines)
 
 
 def do_all(planned: Plan, sweep: Sweep, watch: Watch, doing: "Doing") -> None:

@@ -15,7 +15,7 @@ from typing import Any
 
 from loraexp.adapters.inject import inject
 from loraexp.config.schema import TrainConfig, adapted
-from loraexp.config.stored import from_dict, plain
+from loraexp.config.stored import NO_RUNS, from_dict, plain
 from loraexp.data.splits import load_data
 from loraexp.errors import UserError
 from loraexp.model.classifier import empty_classifier
@@ -100,7 +100,7 @@ class Job:
 
     def write(self) -> Path:
         """Leave it as a file, from which `read` has it again in any process."""
-        config = {**plain(self.config), "rerun": self.config.rerun}
+        config = {**plain(self.config), **{name: getattr(self.config, name) for name in NO_RUNS}}
         content = {"config": config, "directory": str(Path.cwd())}
         file = self.sweep.job_file(self.number, self.kind).with_suffix(".json")
         write_whole(file, json.dumps(content) + "\n")

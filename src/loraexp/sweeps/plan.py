@@ -65,6 +65,11 @@ class Plan:
     protocol: Protocol = Protocol()
     overrides: tuple[str, ...] = ()
 
+    @property
+    def baselines(self) -> bool:
+        """Are rows without a network to be shown?"""
+        return any(getattr(job, "baselines", False) for job in self.jobs)
+
 
 def plan(verb: Verb, arguments: list[str]) -> Plan:
     """Check the arguments of a verb and every job they make.

@@ -18,7 +18,8 @@ from loraexp.config.schema import TrainConfig
 from loraexp.config.stored import from_dict, plain
 from loraexp.errors import cut
 from loraexp.records.record import Record
-from loraexp.results.tables import Table, runs_table
+from loraexp.results.runs_table import runs_table
+from loraexp.results.tables import Table
 from loraexp.runs.run_folder import RunFolder
 from loraexp.runtime.escape import printable
 from loraexp.runtime.ranks import is_main_process

@@ -27,7 +27,7 @@ from loraexp.sweeps.executor import run_sweep
 from loraexp.sweeps.grid import Protocol
 from loraexp.sweeps.plan import TRAIN, Plan, sweep_folder, typed
 from loraexp.sweeps.shown.as_typed import as_typed
-from loraexp.sweeps.shown.outside_line import outside_line
+from loraexp.sweeps.shown.counting_words import in_a_sentence
 from loraexp.sweeps.sweep_folder import Sweep, duration
 
 log = logging.getLogger("loraexp")
@@ -143,7 +143,7 @@ def choose(config: ChooseConfig, workers: int) -> Chosen:
     best = from_dict(TrainConfig, decision.arm.chosen.records[0].config)
     lines = [
         *decision.lines,
-        outside_line(load_data(config.data)),
+        in_a_sentence(load_data(config.data)),
         f"Not tried: {in_words(left)}; another length of training, batch size or base.",
         "Train it on all your texts (its scores then measure nothing, for it has seen them):",
         f"  {as_typed(on_everything(best))}",

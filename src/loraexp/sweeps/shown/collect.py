@@ -5,7 +5,7 @@ import gc
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from loraexp.errors import UserError, listed
@@ -27,6 +27,7 @@ from loraexp.runtime.locks import LOCK
 from loraexp.sweeps.sweep_folder import JOBS, TRIALS, Sweep, named_in
 
 log = logging.getLogger("loraexp")
+BASELINES = "also rows without a network, fitted to the same texts now (needs scikit-learn)"
 RESULTS = {FILE, FAILED, SCORED, TRIAL_FAILED}
 PRETRAINED = "pretrain.yaml"  # of a base that is being made, whose folder else looks like a run's
 
@@ -43,17 +44,24 @@ class Collected:
         return [*self.runs.values()]
 
 
-def collect(folders: Sequence[str], where: Sequence[str]) -> Collected:
+def collect(folders: Sequence[str], where: Sequence[str], baselines: bool = False) -> Collected:
     """The runs below the folders; of a sweep's folder, those of its jobs.
 
     Args:
         where: conditions key=value that all must hold, of the config.
+        baselines: with what needs no network, fitted to the same texts now.
 
     Raises:
-        UserError: a folder that is not there, a condition on no key, or no finished run.
+        UserError: a folder that is not there, a condition on no key, no finished run, or no
+            scikit-learn.
     """
     with no_collection():
-        return read(folders, where)
+        found = read(folders, where)
+    if not baselines:
+        return found
+    from loraexp.sweeps.shown.counting_words import lines_of  # pandas: not at start
+
+    return replace(found, beside=replace(found.beside, lines=lines_of(found.records)))
 
 
 def read(folders: Sequence[str], where: Sequence[str]) -> Collected:

@@ -3,6 +3,7 @@
 import math
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from textwrap import fill
 
@@ -16,6 +17,7 @@ from loraexp.results.tables import FORMATS
 from loraexp.runs.run_folder import RunFolder, config_hash
 from loraexp.runtime.atomic import write_whole
 from loraexp.runtime.escape import printable
+from loraexp.sweeps.shown.counting_words import lines_of
 from loraexp.sweeps.shown.next_step import next_step
 from loraexp.sweeps.shown.summary import Summary, finished
 from loraexp.sweeps.sweep_folder import Sweep, trials_table
@@ -23,7 +25,7 @@ from loraexp.sweeps.sweep_folder import Sweep, trials_table
 CURVES = "loss.png"  # of a run's folder
 
 
-def show_sweep(sweep: Sweep, typed: Sequence[str] = ()) -> bool:
+def show_sweep(sweep: Sweep, typed: Sequence[str] = (), baselines: bool = False) -> bool:
     """The table over all jobs of a sweep; False if one of them failed.
 
     Args:
@@ -31,11 +33,12 @@ def show_sweep(sweep: Sweep, typed: Sequence[str] = ()) -> bool:
     """
     outcomes = sweep.outcomes()
     failures = [outcome for outcome in outcomes if isinstance(outcome, Failure)]
-    show(outcomes, sweep.folder, Beside(failures, sweep.trials(), sweep.looks()), typed)
+    beside = Beside(failures, sweep.trials(), sweep.looks())
+    show(outcomes, sweep.folder, beside, typed, baselines)
     return none_failed(outcomes)
 
 
-def show_search(sweep: Sweep) -> bool:
+def show_search(sweep: Sweep, baselines: bool = False) -> bool:
     """The trials of a search by their validation loss, then the best one's run, measured on the
     test texts now; False if one of them failed."""
     from loraexp.training.run import train
@@ -58,7 +61,8 @@ def show_search(sweep: Sweep) -> bool:
     best = [from_dict(TrainConfig, one.config) for one in min(tried, key=mean_loss)]
     where = ", ".join(printable(str(RunFolder.of(config).path)) for config in best)
     print(f"\nThe best by validation, and its test texts (read now, once): {where}")
-    show([train(config, folder.name, patient=True) for config in best], folder)
+    records = [train(config, folder.name, patient=True) for config in best]
+    show(records, folder, baselines=baselines)
     return none_failed(trials)
 
 
@@ -81,10 +85,14 @@ def show(
     folder: Path,
     beside: Beside = NOTHING,
     typed: Sequence[str] = (),
+    baselines: bool = False,
 ) -> None:
     """Print the table of runs, what it comes to, where all of it lies and what to do next; leave
     table and figures in `folder`, and send them to W&B."""
-    summary, records = Summary.of(outcomes, beside), finished(outcomes)
+    records = finished(outcomes)
+    if baselines:
+        beside = replace(beside, lines=lines_of(records))
+    summary = Summary.of(outcomes, beside)
     summary.write(folder)
     print(summary.text.rstrip("\n"))
     pictures = summary.draw(folder)

@@ -6,11 +6,14 @@ from pathlib import Path
 
 from loraexp.records.record import Failure, Record
 from loraexp.results.answer import answers
-from loraexp.results.arm_keys import varied
+from loraexp.results.arm_keys import naming, varied
+from loraexp.results.arms import arms
 from loraexp.results.beside import NOTHING, Beside
 from loraexp.results.comparison import findings
 from loraexp.results.notes import score_notes, share_notes, train_notes
-from loraexp.results.tables import FORMATS, Table, narrowed, runs_table
+from loraexp.results.outside import how_lines, last_words
+from loraexp.results.runs_table import runs_table
+from loraexp.results.tables import FORMATS, Table, narrowed
 from loraexp.runtime.atomic import write_whole
 from loraexp.runtime.escape import printable
 from loraexp.sweeps.sweep_folder import describe_job
@@ -43,7 +46,7 @@ class Summary:
 
     @classmethod
     def of(cls, outcomes: Sequence[Record | Failure], beside: Beside = NOTHING) -> "Summary":
-        table = runs_table(outcomes)
+        table = runs_table(outcomes, beside.lines)
         tables = {"runs": table}
         brief = narrowed(table.without("failed"), EXPENDABLE)  # reasons are long
         lines = ["", FORMATS["table"](brief), ""]
@@ -76,9 +79,16 @@ class Summary:
         return pictures
 
     def answers(self) -> list[str]:
-        """What the comparison comes to; nothing where nothing is compared."""
+        """What the comparison comes to, nothing where nothing is compared; and what no network does
+        as well."""
         records = finished(self.outcomes)
-        return answers(records, varied(records), self.beside) if records else []
+        if not records:
+            return []
+        by = varied(records)
+        said = answers(records, by, self.beside)
+        if self.beside.lines:
+            said += last_words(arms(records, naming(records, by)), self.beside.lines)
+        return said
 
     def notes(self) -> Iterator[str]:
         """What failed, and what a reader must know of the data and the base."""
@@ -94,6 +104,7 @@ class Summary:
         synthetic = {record.data["note"] for record in records if record.data["synthetic"]}
         yield from (printable(f"Data: {note}.") for note in sorted(synthetic))
         if "comparison" not in self.tables:  # its notes say it
+            yield from map(printable, how_lines(self.beside.lines))
             yield from map(printable, score_notes(records))
         yield from train_notes(records)
         yield from share_notes(records)
