@@ -13,6 +13,7 @@ from loraexp.stats.crossed import p_of_difference
 from loraexp.stats.significance import Correct, Interval, holm, wilson_interval
 
 MAJORITY = "majority"
+STRENGTHS = (0.1, 1.0, 10.0, 100.0)  # C of logistic regression: the larger, the less held back
 
 
 @dataclass(frozen=True)
@@ -20,7 +21,7 @@ class OutsideLine:
     """One classifier of a split's texts; it has no seed.
 
     Args:
-        what: it is, in a sentence.
+        what: it is, in a few words.
         split: sha256 of the texts that it was trained, tuned and tested on.
         train_texts: how many it was trained on.
         tried: settings among which validation texts chose.
@@ -124,8 +125,9 @@ def how_lines(lines: Sequence[OutsideLine], named: bool = False) -> list[str]:
     whats = [*dict.fromkeys(line.what for line in lines)]
     against = "the baseline" if named else "the best row"
     return [
-        f"Without a network: {'; '.join(whats)}. Same texts as the runs; p against {against}, "
-        "Holm-corrected among these."
+        f"Without a network: {', '.join(whats)}: logistic regression on the runs' training texts, "
+        f"its C of {', '.join(f'{c:g}' for c in STRENGTHS)} chosen by validation accuracy, then loss; p "
+        f"against {against}, Holm-corrected among these."
     ]
 
 

@@ -15,9 +15,10 @@ from loraexp.config.schema import Data, TrainConfig
 from loraexp.data.splits import Split, TextData, load_data
 from loraexp.errors import UserError
 from loraexp.records.record import read_record
+from loraexp.results.outside import STRENGTHS
 from loraexp.runs.run_folder import run_name
 from loraexp.sweeps.shown import counting_words
-from loraexp.sweeps.shown.counting_words import STRENGTHS, f1, lines_of, lines_on
+from loraexp.sweeps.shown.counting_words import f1, lines_of, lines_on
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +69,7 @@ def test_a_table_of_runs_has_the_lines_of_their_texts(finished: Path, tmp_path: 
     assert status == 0, err
     names = [row.split(",")[0] for row in out.splitlines()[1:]]
     assert names == ["lora", "majority", "TF-IDF words", "TF-IDF chars"]
-    assert "by validation accuracy, then loss" in err
+    assert "chosen by validation accuracy, then loss" in err
     assert command(tmp_path, *typed)[1].splitlines() == out.splitlines()[:2]
 
 

@@ -21,15 +21,14 @@ from loraexp.data.splits import Split, TextData, load_data
 from loraexp.errors import UserError
 from loraexp.records.record import Record
 from loraexp.records.record_types import SPLITS
-from loraexp.results.outside import MAJORITY, OutsideLine
+from loraexp.results.outside import MAJORITY, STRENGTHS, OutsideLine
 from loraexp.runtime.escape import printable
 
 log = logging.getLogger("loraexp")
-STRENGTHS = (0.1, 1.0, 10.0, 100.0)  # C: the larger, the less it is held back
 # By name: what is counted, and scikit-learn's words for it.
 COUNTED: dict[str, tuple[str, dict[str, Any]]] = {
-    "TF-IDF words": ("words, one and two", {"analyzer": "word", "ngram_range": (1, 2)}),
-    "TF-IDF chars": ("2 to 5 letters in words", {"analyzer": "char_wb", "ngram_range": (2, 5)}),
+    "TF-IDF words": ("one and two", {"analyzer": "word", "ngram_range": (1, 2)}),
+    "TF-IDF chars": ("2 to 5 inside words", {"analyzer": "char_wb", "ngram_range": (2, 5)}),
 }
 
 
@@ -88,7 +87,7 @@ def most_frequent(data: TextData) -> OutsideLine:
     counts = Counter(data.train.classes)
     label = max(counts, key=lambda one: (counts[one], -one))
     predicted = {split: [label] * len(data[split]) for split in SPLITS}
-    return told(data, MAJORITY, "majority: the most frequent label", 1, 0, predicted, started)
+    return told(data, MAJORITY, "majority (the most frequent label)", 1, 0, predicted, started)
 
 
 def counting(data: TextData, name: str, what: str, counted: dict[str, Any]) -> OutsideLine:
@@ -112,9 +111,7 @@ def counting(data: TextData, name: str, what: str, counted: dict[str, Any]) -> O
     model = max(models, key=lambda one: goodness(one, features["validation"], data.validation))
     fitted = model.coef_.size + model.intercept_.size
     predicted = {split: model.predict(features[split]).tolist() for split in SPLITS}
-    rule = f"C of {STRENGTHS[0]:g} to {STRENGTHS[-1]:g} by validation accuracy, then loss"
-    words = f"{name}: TF-IDF of {what}, and logistic regression ({rule})"
-    return told(data, name, words, len(STRENGTHS), fitted, predicted, started)
+    return told(data, name, f"{name} ({what})", len(STRENGTHS), fitted, predicted, started)
 
 
 def goodness(model: Any, features: Any, split: Split) -> tuple[float, float]:
@@ -176,6 +173,6 @@ def in_a_sentence(data: TextData) -> str:
     line = max(lines_on(data), key=lambda one: one.accuracies["validation"])
     low, high = line.interval.ends or (line.test, line.test)
     return (
-        f"Outside line: {line.name} labels {line.test:.1%} of them rightly (95 % over texts: "
-        f"{low:.1%} to {high:.1%}), on a CPU in seconds. {line.what}."
+        f"Outside line: {line.name} + logistic regression labels {line.test:.1%} of them rightly (95 % over texts: "
+        f"{low:.1%} to {high:.1%}), on a CPU in seconds."
     )
