@@ -124,10 +124,11 @@ def how_lines(lines: Sequence[OutsideLine], named: bool = False) -> list[str]:
         return []
     whats = [*dict.fromkeys(line.what for line in lines)]
     against = "the baseline" if named else "the best row"
+    grid = ", ".join(f"{strength:g}" for strength in STRENGTHS)
     return [
         f"Without a network: {', '.join(whats)}: logistic regression on the runs' training texts, "
-        f"its C of {', '.join(f'{c:g}' for c in STRENGTHS)} chosen by validation accuracy, then loss; p "
-        f"against {against}, Holm-corrected among these."
+        f"its C of {grid} chosen by validation accuracy, then loss; p against {against}, "
+        "Holm-corrected among these."
     ]
 
 

@@ -173,6 +173,6 @@ def in_a_sentence(data: TextData) -> str:
     line = max(lines_on(data), key=lambda one: one.accuracies["validation"])
     low, high = line.interval.ends or (line.test, line.test)
     return (
-        f"Outside line: {line.name} + logistic regression labels {line.test:.1%} of them rightly (95 % over texts: "
-        f"{low:.1%} to {high:.1%}), on a CPU in seconds."
+        f"Outside line: {line.name} + logistic regression labels {line.test:.1%} of them rightly "
+        f"(95 % over texts: {low:.1%} to {high:.1%}), on a CPU in seconds."
     )
