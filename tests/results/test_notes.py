@@ -159,7 +159,7 @@ def test_train_accuracy_of_a_sample_says_of_how_many_and_how_far_off(make_record
 
 
 def test_a_page_has_an_interval_beside_each_accuracy(make_record: Any) -> None:
-    table = scores(of_train(make_record(), 0.95, 200))
+    table = scores(of_train(make_record(), 0.95, 200).metrics)
     at, n = (table.header.index(name) for name in ("accuracy_95", "n"))
     assert [row[n] for row in table.rows] == [200, 300, 300]
     assert table.rows[0][at] == wilson_interval(0.95, 200).ends
