@@ -56,7 +56,13 @@ def test_the_users_own_settings_win() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["GOMP_SPINCOUNT", "LRU_CACHE_CAPACITY", "ONEDNN_PRIMITIVE_CACHE_CAPACITY"]
+    "name",
+    [
+        "GOMP_SPINCOUNT",
+        "LRU_CACHE_CAPACITY",
+        "ONEDNN_PRIMITIVE_CACHE_CAPACITY",
+        "OPENBLAS_THREAD_TIMEOUT",
+    ],
 )
 def test_what_the_environment_says_wins(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(name, raising=False)

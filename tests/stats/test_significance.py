@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from statsmodels.stats.multitest import multipletests
 
 from loraexp.stats.crossed import p_of_difference
 from loraexp.stats.significance import Correct, holm, t_interval, wilson_interval
@@ -67,6 +68,11 @@ def test_marks_of_other_seeds_or_texts_are_not_paired() -> None:
 def test_holm_multiplies_by_how_many_are_left() -> None:
     assert holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
     assert holm([]) == []
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=9))
+def test_holm_is_statsmodels_to_the_bit(values: list[float]) -> None:
+    assert holm(values) == multipletests(values, method="holm")[1].tolist()
 
 
 def test_interval_over_seeds_ends_at_0_and_1() -> None:

@@ -7,7 +7,7 @@ from loraexp.config.keys import key, one_of
 from loraexp.results.comparison import findings
 from loraexp.results.tables import FORMATS
 from loraexp.runtime.escape import markdown_notes, printable
-from loraexp.sweeps.shown.collect import BASELINES, collect
+from loraexp.sweeps.shown.collect import BASELINES, collect, no_collection
 
 
 @dataclass
@@ -27,10 +27,11 @@ class TableConfig:
 
 
 def run(config: TableConfig) -> None:
-    runs = collect(config.runs, config.where, config.baselines)
-    result = findings(
-        runs.records, config.by, config.baseline, config.sort, runs.beside, config.columns
-    )
+    with no_collection():
+        runs = collect(config.runs, config.where, config.baselines)
+        result = findings(
+            runs.records, config.by, config.baseline, config.sort, runs.beside, config.columns
+        )
     table = result.brief(also=config.columns) if config.format == "table" else result.table
     print(FORMATS[config.format](table))
     notes = [*result.notes, *result.last]

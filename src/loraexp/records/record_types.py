@@ -141,7 +141,7 @@ def of_record(content: Mapping[str, Any], classes: int) -> Iterator[str]:
     for field in ("true", "predicted"):
         if len(test[field]) != n:
             yield f"predictions.test.{field} is not of n = {n} texts"
-        elif max(test[field]) >= classes:
+        elif max({*test[field]}) >= classes:
             yield f"predictions.test.{field} has a class without a label"
     if any(max(m["true"], m["predicted"]) >= classes for m in content["mistakes"]):
         yield "mistakes have a class without a label"

@@ -125,11 +125,10 @@ def of_number(kind: type, ends: Within) -> Checker:
 
     def numbers(values: list[Any]) -> bool:
         """Do all pass? A quick answer for long lists; False may also mean that they are few."""
-        return (
-            bool(values)
-            and {*map(type, values)} <= types
-            and (low <= min(values) and max(values) <= high)
-        )
+        if not values or not {*map(type, values)} <= types:
+            return False
+        distinct = {*values}  # of classes there are few
+        return low <= min(distinct) and max(distinct) <= high
 
     check.numbers = numbers  # type: ignore[attr-defined]
     return check

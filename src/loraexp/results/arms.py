@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
@@ -145,13 +145,19 @@ def arms(
     configs = configs or settings_of_each(records)
     for record, config in zip(records, configs, strict=True):
         check_keys(by, [config])
-        setting = {k: v for k, v in config.items() if not k.startswith(NO_CHOICE)}
+        setting = {key: config[key] for key in choices(tuple(config))}
         name = tuple(config[key] for key in by)
         grouped.setdefault(name, {}).setdefault(str(setting), []).append(record)
     return [
         Arm(name, [Setting(flat(runs[0].config), runs) for runs in settings.values()], trials)
         for name, settings in sorted(grouped.items(), key=lambda item: [*map(natural, item[0])])
     ]
+
+
+@lru_cache
+def choices(keys: tuple[str, ...]) -> list[str]:
+    """Of a config's keys, those that tell settings apart."""
+    return [key for key in keys if not key.startswith(NO_CHOICE)]
 
 
 def marks_of(record: Record) -> Correct:

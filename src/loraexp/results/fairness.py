@@ -102,7 +102,11 @@ def seeds(arms: Sequence[Arm]) -> Iterator[str]:
         yield "not every setting has the same seeds"
     if (fewest := min(len(arm.accuracies) for arm in arms)) < 3:
         yield f"{fewest} seed{'s' if fewest > 1 else ''} only; three are the least"
-    if any(len(results(setting)) > len(setting.seeds) for arm in arms for setting in arm.settings):
+    if any(
+        len(setting.records) > len(setting.seeds) and len(results(setting)) > len(setting.seeds)
+        for arm in arms
+        for setting in arm.settings
+    ):
         yield "runs of one setting and seed are there twice, with other results"
 
 

@@ -24,6 +24,9 @@ def configure_process() -> None:
     # OpenMP threads that wait by spinning bring a step to a crawl (13.7 s for 0.36 s, measured) as
     # soon as any other process wants a core.
     os.environ.setdefault("GOMP_SPINCOUNT", "10000")
+    # So do OpenBLAS's (numpy), by default for 2^26 cycles: beside other processes the tests of a
+    # table of 10,000 runs took twice as long (OpenMathLib/OpenBLAS, issue 5171).
+    os.environ.setdefault("OPENBLAS_THREAD_TIMEOUT", "10")
     # oneDNN keeps 0.6 MB for a product of each shape it has seen, 1,024 of them, and torch as many
     # again: a run of GPT-2 124M grew by 0.8 GB. Half and a few do, and cost no time.
     os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "512")

@@ -1,4 +1,4 @@
-"""What may be said of a difference: intervals and tests, all from scipy and statsmodels."""
+"""What may be said of a difference: intervals and tests, nearly all from scipy and statsmodels."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -103,9 +103,10 @@ def paired_t(differences: NDArray[np.float64]) -> float:
 
 
 def holm(values: Sequence[float]) -> list[float]:
-    """p values corrected for how many there are (Holm 1979)."""
-    if len(values) < 2:
-        return [*values]
-    from statsmodels.stats.multitest import multipletests
-
-    return [float(p) for p in multipletests(values, LEVEL, method="holm")[1]]
+    """p values corrected for how many there are (Holm 1979). Not by statsmodels, which looks for
+    garbage among all that there is: among 10,000 records for half a second."""
+    order = np.argsort(values)
+    raised = np.asarray(values)[order] * np.arange(len(values), 0, -1)
+    corrected = np.empty(len(values))
+    corrected[order] = np.minimum(np.maximum.accumulate(raised), 1.0)
+    return [*map(float, corrected)]
