@@ -1,7 +1,5 @@
 """loraexp train: train an adapter, or with -m one for every combination of values."""
 
-import sys
-
 from loraexp.config.schema import TrainConfig
 from loraexp.config.sweep import SweepConfig
 from loraexp.sweeps.plan import Plan
@@ -19,12 +17,13 @@ def run(config: TrainConfig) -> None:
     from loraexp.runtime.ranks import is_main_process
     from loraexp.sweeps.shown.counting_words import check_scikit_learn
     from loraexp.sweeps.shown.outcome import show
-    from loraexp.training.callbacks.progress import Progress
+    from loraexp.training.callbacks.progress import bar
     from loraexp.training.run import train
 
     if config.baselines:
         check_scikit_learn()
-    record = train(config, progress=Progress() if sys.stdout.isatty() else None)
+    with bar() as progress:
+        record = train(config, progress=progress)
     if is_main_process():
         show([record], RunFolder.of(config).path, baselines=config.baselines)
 

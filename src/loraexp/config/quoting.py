@@ -2,6 +2,7 @@
 
 import re
 import shlex
+from collections.abc import Mapping
 from typing import Any
 
 
@@ -40,3 +41,30 @@ def escaped_keys(value: str) -> str:
         return f"{pair[1]}{name}:{pair[3]}"
 
     return re.sub(r"([{,]+\s*)(.+?)\s*:\s*([^\s:,{}()]+)(?=\s*[,}])", escaped, value)
+
+
+def as_typed(keys: Mapping[str, Any], several: bool = False) -> list[str]:
+    """Keys of Python's keywords and their values as overrides: lora__rank=8 is lora.rank=8.
+
+    Args:
+        several: a list has the values of a sweep, and is no value.
+    """
+    typed = []
+    for key, value in keys.items():
+        each = value if several and isinstance(value, (list, tuple)) else [value]
+        typed.append(f"{key.replace('__', '.')}={','.join(map(in_grammar, each))}")
+    return typed
+
+
+def in_grammar(value: Any) -> str:
+    """A value as it is typed; of a text what is typed is the text."""
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, Mapping):
+        return f"{{{','.join(f'{key}:{in_grammar(own)}' for key, own in value.items())}}}"
+    if isinstance(value, (list, tuple)):
+        return f"[{','.join(quoted(str(part)) for part in value)}]"
+    plain = re.fullmatch(r"[\w.+/-]*", str(value))
+    return str(value) if plain else quoted(str(value))

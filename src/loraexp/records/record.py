@@ -11,6 +11,7 @@ from typing import Annotated, Any, TypeVar
 
 from loraexp.config.stored import NO_RUNS
 from loraexp.errors import UserError
+from loraexp.records.in_notebook import InNotebook
 from loraexp.records.record_types import (
     Amount,
     Count,
@@ -35,7 +36,7 @@ Few = Annotated[int, Within(1, 9999)]
 
 
 @dataclass(frozen=True)
-class Record:
+class Record(InNotebook):
     """One finished run; in an annotation the last word is what a file of it must hold.
 
     Args:

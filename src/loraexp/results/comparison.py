@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from loraexp.errors import UserError, unknown
 from loraexp.records.record import Record
@@ -16,9 +16,14 @@ from loraexp.results.notes import failed_lines, score_notes
 from loraexp.results.outside import how_lines, last_words, line_rows
 from loraexp.results.sequential import at_looks
 from loraexp.results.settings import conditions, heading, is_typed, natural
-from loraexp.results.tables import Cell, Column, Table, ends, narrowed, percent
+from loraexp.results.tables import Cell, Column, Table, ends, narrowed, percent, to_terminal
 from loraexp.results.tuned import in_words
+from loraexp.runtime.escape import printable
+from loraexp.runtime.notebook import html_notes
 from loraexp.stats.looks import Looks
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 # For a terminal; files have all.
 BRIEF = (
@@ -46,7 +51,7 @@ FIGURES = (
 )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Findings:
     """A comparison and what must be read with it.
 
@@ -75,6 +80,17 @@ class Findings:
         """All that must be read below the table."""
         because = ["Not evidence of which is better, because", *(f"- {r}" for r in self.reasons)]
         return [*self.how, *(because if self.reasons else ()), *self.remarks]
+
+    def _repr_html_(self) -> str:
+        return self.table._repr_html_() + html_notes(self.notes)
+
+    def __repr__(self) -> str:
+        """As on a terminal."""
+        return "\n".join([to_terminal(self.brief()), "", *map(printable, self.notes)])
+
+    def to_frame(self) -> "pd.DataFrame":
+        """The table alone, as pandas has it."""
+        return self.table.to_frame()
 
     def brief(self, width: int | None = None, also: Sequence[str] = ()) -> Table:
         """What fits a terminal, and the columns that somebody asked for."""

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table as RichTable
 from rich.text import Text
 
+from loraexp.results.in_notebook import InNotebook
 from loraexp.runtime.escape import latex_safe, markdown_safe, printable, spreadsheet_safe
 
 Ends = tuple[float, float]  # of an interval, shares of 1
@@ -39,7 +40,7 @@ class Column:
 
 
 @dataclass(frozen=True)
-class Table:
+class Table(InNotebook):
     """Columns and rows; cells keep their full value and are rounded only when shown."""
 
     columns: Sequence[Column]
@@ -101,7 +102,8 @@ def to_terminal(table: Table, width: int | None = None) -> str:
         grid.add_column(Text(printable(column.heading)), justify=align, overflow="fold")
     for row in table.text():
         grid.add_row(*(Text(printable(cell)) for cell in row))
-    console = Console(file=io.StringIO(), width=width or Console().width, color_system=None)
+    size = width or Console().width  # in a notebook rich would write to the cell, not to the file
+    console = Console(file=io.StringIO(), width=size, color_system=None, force_jupyter=False)
     console.print(grid)
     lines = console.file.getvalue().splitlines()  # type: ignore[attr-defined]
     return "\n".join(line.rstrip() for line in lines)

@@ -33,15 +33,10 @@ def run_sweep(planned: Plan) -> bool:
         UserError: of the first job that could not run.
     """
     from loraexp.sweeps.driving import driven, in_background, keep_command
-    from loraexp.sweeps.jobs import check_jobs  # torch: not at start
-    from loraexp.sweeps.launchers.crew import check_launcher, crew
-    from loraexp.sweeps.pace import decided
+    from loraexp.sweeps.launchers.crew import crew
 
-    check_launcher(planned.protocol.launcher)
-    if planned.baselines:
-        check_scikit_learn()
-    plan = decided(planned.protocol, planned.jobs, check_jobs(planned.jobs))
-    planned = replace(planned, protocol=plan)
+    planned = ready(planned)
+    plan = planned.protocol
     assert planned.sweep is not None
     if plan.search:
         from loraexp.sweeps.adaptive.search import folder_of, search  # optuna: not at start
@@ -57,11 +52,30 @@ def run_sweep(planned: Plan) -> bool:
         print(*map(printable, in_background(sweep.folder)), sep="\n")
         return True
     with driven(sweep.folder):
-        return drive(planned, sweep)
+        drive(planned, sweep)
+        plain = not (planned.by_hydra or planned.protocol.tune or planned.protocol.seeds)
+        return show_sweep(sweep, planned.overrides if plain else (), planned.baselines)
 
 
-def drive(planned: Plan, sweep: Sweep) -> bool:
-    """Do a sweep's jobs, those that are done already included, and show its table."""
+def ready(planned: Plan) -> Plan:
+    """Every job checked, and how many run at once decided.
+
+    Raises:
+        UserError: of the first job that could not run.
+    """
+    from loraexp.sweeps.jobs import check_jobs  # torch: not at start
+    from loraexp.sweeps.launchers.crew import check_launcher
+    from loraexp.sweeps.pace import decided
+
+    check_launcher(planned.protocol.launcher)
+    if planned.baselines:
+        check_scikit_learn()
+    protocol = decided(planned.protocol, planned.jobs, check_jobs(planned.jobs))
+    return replace(planned, protocol=protocol)
+
+
+def drive(planned: Plan, sweep: Sweep) -> None:
+    """Do a sweep's jobs, those that are done already included."""
     from loraexp.sweeps.driving import keep_command
     from loraexp.sweeps.launchers.crew import crew
 
@@ -70,8 +84,6 @@ def drive(planned: Plan, sweep: Sweep) -> bool:
     sweep.plan([RunFolder.of(config).path for config in planned.jobs])
     with watching(planned, sweep.folder) as watch, crew(plan, watch, sweep.folder) as doing:
         do_all(planned, sweep, watch, doing)
-    plain = not (planned.by_hydra or planned.protocol.tune or planned.protocol.seeds)
-    return show_sweep(sweep, planned.overrides if plain else (), planned.baselines)
 
 
 def do_all(planned: Plan, sweep: Sweep, watch: Watch, doing: "Doing") -> None:

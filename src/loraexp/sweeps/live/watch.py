@@ -16,8 +16,10 @@ from loraexp.config.stored import plain
 from loraexp.records.record import Failure, Record, Trial
 from loraexp.results.settings import by_name, differs, flat, heading
 from loraexp.runs.run_folder import RunFolder, config_hash
+from loraexp.runtime.notebook import in_notebook
 from loraexp.runtime.ranks import is_main_process
 from loraexp.sweeps.live.board import Began, Board, Ended, Event, Known, Stepped, Task
+from loraexp.sweeps.live.cell import in_cell
 from loraexp.sweeps.live.screen import lines, screen
 from loraexp.sweeps.live.terminal import below, has_screen
 from loraexp.sweeps.plan import Plan
@@ -122,11 +124,12 @@ def cost(config: TrainConfig) -> str:
 def watching(planned: Plan, folder: Path) -> Iterator[Watch]:
     """Shows how the sweep goes on, while the block lasts."""
     others = planned.by_hydra or any(job.trainer.devices > 1 for job in planned.jobs)
-    on_screen = not others and is_main_process() and has_screen()
+    cell = in_notebook()
+    on_screen = not others and is_main_process() and (cell or has_screen())
     watch, once = Watch.of(planned, folder, on_screen), Once()
     log.addFilter(once)
     try:
-        with below(watch.shown) if on_screen else nullcontext():
+        with (in_cell if cell else below)(watch.shown) if on_screen else nullcontext():
             yield watch
     finally:
         log.removeFilter(once)

@@ -1,8 +1,9 @@
 """What a run or a sweep comes to: tables, figures, and what the terminal says beside them."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from loraexp.records.record import Failure, Record
 from loraexp.results.answer import answers
@@ -16,7 +17,12 @@ from loraexp.results.runs_table import runs_table
 from loraexp.results.tables import FORMATS, Table, narrowed
 from loraexp.runtime.atomic import write_whole
 from loraexp.runtime.escape import printable
-from loraexp.sweeps.sweep_folder import describe_job
+from loraexp.runtime.notebook import html_notes
+from loraexp.sweeps.shown.counting_words import lines_of
+from loraexp.sweeps.sweep_folder import Sweep, describe_job
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 # Of the table of runs, where a terminal is narrow.
 EXPENDABLE = (
@@ -30,7 +36,7 @@ EXPENDABLE = (
 )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Summary:
     """The outcomes of a sweep, or of one run.
 
@@ -56,6 +62,30 @@ class Summary:
             tables["comparison"] = compared.table
             lines += [FORMATS["table"](compared.brief()), *map(printable, compared.notes), ""]
         return cls(outcomes, beside, tables, "\n".join(lines))
+
+    @classmethod
+    def of_sweep(cls, sweep: Sweep, baselines: bool = False) -> "Summary":
+        outcomes = sweep.outcomes()
+        failures = [outcome for outcome in outcomes if isinstance(outcome, Failure)]
+        beside = Beside(failures, sweep.trials(), sweep.looks())
+        if baselines:
+            beside = replace(beside, lines=lines_of(finished(outcomes)))
+        return cls.of(outcomes, beside)
+
+    @property
+    def records(self) -> list[Record]:
+        return finished(self.outcomes)
+
+    def __repr__(self) -> str:
+        return "\n".join([self.text.strip("\n"), *self.notes(), *map(printable, self.answers())])
+
+    def _repr_html_(self) -> str:
+        parts = [table._repr_html_() for table in self.tables.values()]
+        return "".join([*parts, html_notes([*self.notes(), *self.answers()])])
+
+    def to_frame(self) -> "pd.DataFrame":
+        """A row a run, as pandas has it."""
+        return self.tables["runs"].to_frame()
 
     def write(self, folder: Path) -> None:
         """table.csv and table.md, and comparison.csv if there is one."""

@@ -1,7 +1,10 @@
 """How fast and how far it trains: the bar that shows it, one line of 80 columns with loss and
 accuracy, or what tells it to whoever shows a whole sweep."""
 
-from collections.abc import Callable
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from lightning.pytorch import Callback, LightningModule, Trainer
@@ -9,6 +12,7 @@ from lightning.pytorch.callbacks import RichProgressBar
 from rich.progress import BarColumn, ProgressColumn, TimeRemainingColumn
 
 from loraexp.data.batching import Batch
+from loraexp.runtime.notebook import Panel, in_notebook
 
 # What is logged -> what it is called beside the bar, and its digits.
 SHOWN = {
@@ -35,6 +39,38 @@ class Progress(RichProgressBar):
     def configure_columns(self, trainer: Trainer) -> list[ProgressColumn]:
         text, _, completed, *_ = super().configure_columns(trainer)
         return [text, BarColumn(bar_width=16), completed, TimeRemainingColumn()]
+
+
+@contextmanager
+def bar() -> Iterator[Callback | None]:
+    """What shows how far a training is, where somebody looks: on a terminal, or in a notebook's
+    cell, which it leaves as it was."""
+    if in_notebook():
+        cell = InCell()
+        yield Steps(cell)
+        cell.panel.clear()
+    else:
+        yield Progress() if sys.stdout.isatty() else None
+
+
+class InCell:
+    """A bar of HTML, drawn anew twice a second: neither ipywidgets nor tqdm is needed for it."""
+
+    def __init__(self) -> None:
+        self.panel, self.last = Panel(), 0.0
+
+    def __call__(
+        self, what: str, step: int = 0, steps: int = 0, speed: float | None = None
+    ) -> None:
+        now = time.monotonic()
+        if step not in (0, steps) and now - self.last < 0.5:
+            return
+        self.last = now
+        words = [what, *([f"step {step}/{steps}"] if steps else ())]
+        words += [f"{speed:.0f} texts/s"] if speed else []
+        told = ", ".join(words)
+        share = f' value="{step}" max="{steps}"' if steps else ""
+        self.panel.show(f"<progress{share}></progress> {told}", told)
 
 
 class Seconds(Callback):
