@@ -44,7 +44,8 @@ class Record(InNotebook):
         config: the resolved configuration.
         data: note, synthetic, n (texts a split), repeats (texts seen in train), warnings.
         counts: trainable, total, percent, adapter_bytes, adapted_modules, low_rank_modules.
-        metrics: split -> n, loss, accuracy, f1, precision, recall, auroc, confusion.
+        metrics: split -> n, loss, accuracy, f1, precision, recall, auroc, confusion, and, but in
+            older records, ece, brier, reliability.
         predictions: split -> true and predicted, a class index a text, in the split's order.
         mistakes: wrong test texts, the most confident first: text, true, predicted, chance.
         seconds: load, fit, evaluate, total. texts_per_second: in training, None for one step.

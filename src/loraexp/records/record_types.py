@@ -54,7 +54,10 @@ class ValidationScores(TypedDict):
 
 
 class Scores(ValidationScores):
-    """Of one split; a score that is not defined is None."""
+    """Of one split; a score that is not defined is None, one that came later may be missing.
+
+    Reliability is a row a bin: texts, those of them that are right, the sum of their confidence.
+    """
 
     n: Positive
     f1: Share | None
@@ -62,6 +65,9 @@ class Scores(ValidationScores):
     recall: Share | None
     auroc: Share | None
     confusion: list[list[Count]]
+    ece: NotRequired[Share | None]
+    brier: NotRequired[Annotated[float, Within(0, 2)] | None]
+    reliability: NotRequired[list[list[Amount]]]
 
 
 class Predicted(TypedDict):
@@ -137,6 +143,9 @@ def of_record(content: Mapping[str, Any], classes: int) -> Iterator[str]:
             yield f"metrics.{split}.confusion is not {classes} x {classes}, as there are labels"
         elif sum(map(sum, confusion)) != scores["n"]:
             yield f"metrics.{split}.confusion is not of n = {scores['n']} texts"
+        bins = scores.get("reliability", [])
+        if any(len(row) != 3 or row[0] < max(row[1:]) for row in bins):
+            yield f"metrics.{split}.reliability is not a row a bin: texts, right ones, confidence"
     n = metrics["test"]["n"]
     for field in ("true", "predicted"):
         if len(test[field]) != n:

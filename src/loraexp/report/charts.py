@@ -17,6 +17,7 @@ from loraexp.report.chart import (
     in_panels,
     log_axis,
 )
+from loraexp.report.reliability import reliability_chart
 from loraexp.results.arms import Arm, Comparison
 from loraexp.results.settings import spelled
 from loraexp.results.tables import Cell, Column, Ends, Table, ends, percent
@@ -41,6 +42,9 @@ def charts(
         "rows": row_chart(found, by, against),
         "parameters": parameter_chart(found, by),
         "lr": rate_chart(found, by),
+        "reliability": reliability_chart(
+            max(found, key=lambda a: a.chosen.validation).chosen.records
+        ),
     }
     if drawn["rank"]:
         del drawn["rows"]  # the same numbers

@@ -40,6 +40,8 @@ SCORES = [
     Column("accuracy", "accuracy", percent(1)),
     Column("accuracy_95", "95 % texts", ends, ends=True),
     *(Column(s, s, percent(1)) for s in ("f1", "precision", "recall", "auroc")),
+    Column("ece", "ECE", percent(1)),
+    Column("brier", "Brier", lambda score: f"{score:.3f}"),
 ]
 
 
@@ -210,7 +212,7 @@ def scores(of_splits: Mapping[str, Mapping[str, Any]]) -> Table:
     for split, metrics in of_splits.items():
         interval = wilson_interval(metrics["accuracy"], metrics["n"]).ends
         cells = {**metrics, "accuracy_95": interval}
-        rows.append([split, *(cells[column.name] for column in SCORES[1:])])
+        rows.append([split, *(cells.get(column.name) for column in SCORES[1:])])
     return Table(SCORES, rows)
 
 

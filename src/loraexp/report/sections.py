@@ -117,8 +117,9 @@ def section(
 
 
 def alone(section: Section, page: Page) -> Section:
-    """Of a single run: its curves, and its scores beside them."""
+    """Of a single run: its curves, its scores beside them, and whether it can be believed."""
     drawn: dict[str, Chart] = {"loss": page.chart} if page.chart else {}
+    drawn |= {name: own for name, own in section.charts.items() if name == "reliability"}
     return replace(section, main=folded(page.scores), charts=drawn)
 
 

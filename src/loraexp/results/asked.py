@@ -26,7 +26,7 @@ class Asked:
 
 def score(name: str) -> Callable[[Record, Beside], float | None]:
     """Of the test texts."""
-    return lambda record, beside: record.metrics["test"][name]
+    return lambda record, beside: record.metrics["test"].get(name)
 
 
 ASKED = {
@@ -35,6 +35,8 @@ ASKED = {
         Asked(Column("test_loss", "loss", lambda loss: f"{loss:.4f}"), score("loss")),
         Asked(Column("f1", "F1", percent(1)), score("f1")),
         Asked(Column("auroc", "AUROC", percent(1)), score("auroc")),
+        Asked(Column("ece", "ECE", percent(1)), score("ece")),
+        Asked(Column("brier", "Brier", lambda score: f"{score:.3f}"), score("brier")),
         Asked(
             Column("fit_seconds", "s fit", lambda seconds: f"{seconds:.1f}"),
             lambda record, beside: record.seconds.get("fit"),

@@ -58,6 +58,9 @@ COLUMNS = {
     "f1_95": "95 % interval of F1: Wilson's of J, the texts with the label that got it among those "
     "that have it or got it; F1 = 2 J / (1 + J)",
     "auroc": "chance that a positive text is ranked above a negative one, in percent",
+    "ece": "expected calibration error: by how much its probability for the label it gives is off "
+    "from how often that is right, mean over 15 bins, in points; of few texts it is too large",
+    "brier": "squared distance of the probabilities from the truth, 0 to 2",
     "label": "class of the texts",
     "true": "label in the data",
     "predicted": "label that the model gave",
@@ -67,6 +70,7 @@ COLUMNS = {
     "chance": "probability that the model gave to its label",
     # of figures
     "row": "row of the comparison",
+    "confidence": "mean probability that the labels of a bin were given, in percent",
     "step": "optimizer step",
     "train_loss": "mean loss of the last batches, in nats a text",
     "val_loss": "mean loss of the validation texts, in nats a text",

@@ -59,10 +59,11 @@ def close(field: str, said: dict[str, Any], now: dict[str, Any], tolerance: floa
 
     def settled(key: str) -> bool:
         then, value = said.get(key), now[key]
-        if key == "confusion" and isinstance(then, list):
+        if key in ("confusion", "reliability") and isinstance(then, list):
             cells = zip_longest(chain(*then), chain(*value), fillvalue=0)
             moved = sum(abs(before - after) for before, after in cells)
-            return moved <= 2 * tolerance * now["n"]
+            # A text that moves is less of one cell and more of another, of a bin in three numbers.
+            return moved <= (2 if key == "confusion" else 6) * tolerance * now["n"]
         if isinstance(then, float) and isinstance(value, float):
             return distance([then], [value]) <= tolerance
         return alike(then, value)

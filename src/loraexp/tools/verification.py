@@ -15,7 +15,6 @@ from loraexp.data.splits import TextData, load_data
 from loraexp.errors import UserError
 from loraexp.records.record import FILE, Record, seal_holds
 from loraexp.records.record_types import SPLITS, Scores
-from loraexp.records.typed_json import hints_of
 from loraexp.runs.card import GOLDEN, golden_logits
 from loraexp.runs.load import TRAINED, LoadedModel, model_from_card
 from loraexp.runs.run_folder import RunFolder
@@ -183,8 +182,8 @@ def metric_checks(
     now = {split: evaluator.measure(split) for split in splits}
     for split in splits:
         then, again = record.metrics[split], now[split].metrics
-        if not sealed:
-            again = {key: again[key] for key in again if key in then or key in hints_of(Scores)}
+        known = then.keys() | Scores.__required_keys__  # what came later, older records lack
+        again = {key: again[key] for key in again if key in known}
         yield close(f"record: metrics.{split}", then, again, tolerance)
     predicted = now["test"].predictions()
     may_move = tolerance * len(data.test)

@@ -18,6 +18,7 @@ from loraexp.data.batching import Batch
 from loraexp.errors import UserError
 from loraexp.training.callbacks.progress import is_shown
 from loraexp.training.packs.alone import Alone
+from loraexp.training.reliability import Reliability
 from loraexp.training.schedule import schedule
 from loraexp.training.sharding import gathered
 
@@ -44,6 +45,7 @@ class ClassifierModule(LightningModule):
         self.member = member or Alone(network)
         self.network, self.config, self.n_classes = network, config, n_classes
         self.loss, self.scores = MeanMetric(), classification_metrics(n_classes)
+        self.reliability = Reliability()
         self.tested: list[Tensor] = []  # probabilities (B, C) of the test batches of this process
         self.measuring = "validation"  # the split, for messages
 
@@ -89,6 +91,7 @@ class ClassifierModule(LightningModule):
             raise self.diverged("logits")
         self.loss.update(F.cross_entropy(logits, batch.classes, reduction="none"))
         probabilities = logits.softmax(-1)
+        self.reliability.update(probabilities, batch.classes)
         self.scores.update(
             probabilities[:, 1] if self.n_classes == 2 else probabilities, batch.classes
         )
@@ -113,12 +116,15 @@ class ClassifierModule(LightningModule):
         confusion = values.pop("confusion").long()  # (C, C): row true, column predicted
         there = confusion.sum(1) > 0  # (C,): the classes that have a text
         loss, accuracy = self.loss.compute(), values.pop("accuracy")
-        self.loss.reset()
-        self.scores.reset()
+        calibration = self.reliability.compute()
+        bins = calibration.pop("bins")
+        for metric in (self.loss, self.scores, self.reliability):
+            metric.reset()
         values = {name: mean_of(name, value, there) for name, value in values.items()}
-        values = {"loss": loss, "accuracy": accuracy, **values}
+        values = {"loss": loss, "accuracy": accuracy, **values, **calibration}
         numbers = {name: float(v) if v.isfinite() else None for name, v in values.items()}
-        return {"n": int(confusion.sum()), **numbers, "confusion": confusion.tolist()}
+        n = int(confusion.sum())
+        return {"n": n, **numbers, "confusion": confusion.tolist(), "reliability": bins}
 
     def configure_optimizers(self) -> Any:
         optim, groups = self.config.optim, optimizer_groups(self.network, self.config)

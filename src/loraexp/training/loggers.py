@@ -233,7 +233,7 @@ def publish_record(run: Any, record: Record, folder: Path) -> None:
     import wandb
 
     for split, metrics in record.metrics.items():
-        scores = {k: v for k, v in metrics.items() if k != "confusion"}
+        scores = {k: v for k, v in metrics.items() if not isinstance(v, list)}
         run.summary.update({f"{split}/{name}": value for name, value in scores.items()})
     run.summary.update({f"counts/{name}": value for name, value in record.counts.items()})
     run.summary.update({"texts_per_second": record.texts_per_second, **record.seconds})
