@@ -122,7 +122,10 @@ def restored_environment() -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(threads)
-        if torch.distributed.is_available() and torch.distributed.is_initialized():
+        # torchrun's processes stay together to their end: its store keeps the addresses of a group
+        # that is gone, and the next one would wait for an answer of these.
+        grouped = torch.distributed.is_available() and torch.distributed.is_initialized()
+        if grouped and not by_torchrun():
             torch.distributed.destroy_process_group()
         os.environ.clear()
         os.environ.update(before)
