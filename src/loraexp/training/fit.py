@@ -107,6 +107,8 @@ def fit_adapter(
     fit(trainer, module, texts, resumable(folder, marks))
     if config.trainer.strategy == "fsdp":  # what was trained is in parts: whole it is measured
         model = build_model(config, data.labels)
+        # Its trainer deals batches out to the processes; here each sees all, as at the start.
+        start_from_data(model.network, datamodule(config, data, model))
         member.join(model.network, model.base_sha256)
         module = ClassifierModule(model.network, config, len(data.labels), member)
     # weights_only: a checkpoint is data and never unpickled into code.
