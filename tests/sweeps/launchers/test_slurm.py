@@ -2,14 +2,23 @@
 ones."""
 
 import os
+import re
 from pathlib import Path
 
 import pytest
 
+from loraexp.config.schema import TrainConfig
 from loraexp.config.sweep import Launcher
 from loraexp.errors import UserError
+from loraexp.sweeps.grid import Protocol
+from loraexp.sweeps.jobs import Job
+from loraexp.sweeps.launchers import elsewhere
+from loraexp.sweeps.launchers.crew import crew
+from loraexp.sweeps.live.watch import Unseen
+from loraexp.sweeps.sweep_folder import Sweep
 
 pytest.importorskip("submitit")
+from loraexp.sweeps.launchers import slurm
 from loraexp.sweeps.launchers.slurm import Slurm, parameters
 
 REFUSED = """echo 'sbatch: error: invalid partition specified: nope' >&2
@@ -71,6 +80,73 @@ def test_a_squeue_that_fails_says_that_nothing_is_over(programs: Path, tmp_path:
     program(programs, "srun")
     program(programs, "squeue", "exit 1")
     assert Slurm(Launcher(name="slurm"), tmp_path).working(["7"]) == {"7"}
+
+
+class Clock:
+    """One on which only sleep takes time, a minute at least; it stops the process at last."""
+
+    def __init__(self, stops: float) -> None:
+        self.now, self.stops = 0.0, stops
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.now += max(60.0, seconds)
+        if self.now > self.stops:
+            raise KeyboardInterrupt
+
+
+@pytest.fixture
+def sweep(programs: Path, tmp_path: Path) -> Sweep:
+    """Of which SLURM has a job, and where scancel, if it is called, leaves a file."""
+    for name, lines in (
+        ("srun", ""),
+        ("sbatch", "echo Submitted batch job 7"),
+        ("scancel", f"touch {tmp_path}/cancelled"),
+    ):
+        program(programs, name, lines)
+    return Sweep(tmp_path / "sweep")
+
+
+def drive(sweep: Sweep, config: TrainConfig, clock: Clock) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(slurm, "time", clock)
+        patch.setattr(elsewhere, "time", clock)
+        protocol = Protocol(launcher=Launcher(name="slurm"))
+        with crew(protocol, Unseen(), sweep.folder) as do:
+            do([Job(sweep, 0, config)])
+
+
+def test_a_squeue_that_fails_for_good_ends_the_driver_and_no_job(
+    programs: Path, sweep: Sweep, small: TrainConfig
+) -> None:
+    program(programs, "squeue", "echo 'slurm_load_jobs error: no answer' >&2; exit 1")
+    clock = Clock(stops=10 * slurm.PATIENCE)
+    with pytest.raises(UserError) as told:
+        drive(sweep, small, clock)
+    assert re.fullmatch(
+        r"launcher=slurm: squeue failed \d+ times in 10 minutes \(slurm_load_jobs error: no "
+        rf"answer\); the jobs go on: \S+ -m loraexp sweep resume sweep={sweep.folder}",
+        str(told.value),
+    )
+    assert clock.now < 1.1 * slurm.PATIENCE
+    assert [*sweep.given()] == ["7"]  # who resumes it finds it there
+    cancelled = sweep.folder.with_name("cancelled")
+    assert not cancelled.exists()
+    with pytest.raises(KeyboardInterrupt):  # a control: what the job is taken back by
+        drive(sweep, small, Clock(stops=slurm.PATIENCE / 2))
+    assert cancelled.exists()
+
+
+def test_a_squeue_that_answers_now_and_then_is_waited_for(
+    programs: Path, sweep: Sweep, small: TrainConfig
+) -> None:
+    seen = sweep.folder.with_name("seen")
+    other = f"if [ -e {seen} ]; then rm {seen}; echo 7; else touch {seen}; exit 1; fi"
+    program(programs, "squeue", other)
+    with pytest.raises(KeyboardInterrupt):
+        drive(sweep, small, Clock(stops=2 * slurm.PATIENCE))
 
 
 def test_no_srun_is_told_in_a_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,7 @@ from loraexp.config.sweep import Launcher
 from loraexp.errors import UserError
 from loraexp.sweeps.grid import Protocol
 from loraexp.sweeps.jobs import Job, launch
-from loraexp.sweeps.launchers.elsewhere import Elsewhere
+from loraexp.sweeps.launchers.elsewhere import Elsewhere, Silent
 from loraexp.sweeps.launchers.workers import Workers
 from loraexp.sweeps.live.watch import Watch
 from loraexp.sweeps.packs import do_together, packs
@@ -52,6 +52,9 @@ def crew(protocol: Protocol, watch: Watch, folder: Path = Path()) -> Iterator[Do
         return
     try:
         yield several.do
+    except Silent:
+        several.dismiss()
+        raise
     except BaseException:
         several.stop()
         raise

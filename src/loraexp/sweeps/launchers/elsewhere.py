@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+from loraexp.errors import UserError
 from loraexp.records.record import FAILED, FILE, SCORED, TRIAL_FAILED
 from loraexp.runs.content import present
 from loraexp.runs.run_folder import RunFolder
@@ -25,6 +26,10 @@ LONGEST = 30.0
 TRIES = 3  # a job whose pack is lost is given to another one, alone
 
 
+class Silent(UserError):
+    """An engine no longer says what it has in its hands: that goes on, and nobody waits for it."""
+
+
 class Engine(Protocol):
     """Who has the processes."""
 
@@ -37,7 +42,11 @@ class Engine(Protocol):
         ...
 
     def working(self, names: Collection[str]) -> set[str]:
-        """Of these, those that wait or are at work."""
+        """Of these, those that wait or are at work.
+
+        Raises:
+            Silent: nobody says so any more.
+        """
         ...
 
     def told(self, name: str) -> str:

@@ -8,6 +8,7 @@ import shlex
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Collection, Sequence
 from contextlib import redirect_stderr, suppress
 from pathlib import Path
@@ -19,10 +20,13 @@ from submitit.core.utils import FailedJobError, FailedSubmissionError
 from loraexp.config.sweep import Launcher
 from loraexp.errors import UserError
 from loraexp.runtime.shares import cores
+from loraexp.sweeps.launchers.elsewhere import Silent
 from loraexp.sweeps.launchers.worker import work_through
+from loraexp.sweeps.shown.next_step import command
 
 MOST = 256  # packs in the queue
 TIDY = 120  # seconds before its time is over in which a pack is told so, half of it at most
+MISSES, PATIENCE = 5, 600.0  # of squeue, one after another: how many, over how many seconds
 ASKED = ("partition", "account", "constraint", "cpus", "gpus", "memory_gb", "minutes")
 
 
@@ -41,7 +45,7 @@ class Slurm:
 
     def __init__(self, launcher: Launcher, folder: Path) -> None:
         self.at_once = launcher.at_once or MOST
-        self.folder = folder / "slurm"
+        self.folder, self.missed = folder / "slurm", list[float]()
         self.shown = f"SLURM (logs: {self.folder})"
         own = {key: value for key in ASKED if (value := getattr(launcher, key)) is not None}
         typed = [f"launcher.{key}={own[key]}" for key in own if own[key] != getattr(Launcher, key)]
@@ -68,17 +72,34 @@ class Slurm:
             raise UserError(f"{self.typed}: sbatch: {'; '.join(filter(None, lines))}") from None
 
     def working(self, names: Collection[str]) -> set[str]:
-        """By squeue: its accounting need not be there, and it forgets what is over."""
-        command = ["squeue", "--me", "--noheader", "--array", "--format=%i"]
+        """By squeue: its accounting need not be there, and it forgets what is over.
+
+        Raises:
+            Silent: squeue fails for good.
+        """
+        asked = ["squeue", "--me", "--noheader", "--array", "--format=%i"]
         # SQUEUE_STATES=RUNNING would hide what waits.
         env = {key: value for key, value in os.environ.items() if not key.startswith("SQUEUE_")}
         try:
             said = subprocess.run(
-                command, capture_output=True, text=True, timeout=60, check=True, env=env
+                asked, capture_output=True, text=True, timeout=60, check=True, env=env
             )
-        except (subprocess.SubprocessError, OSError):
+        except (subprocess.SubprocessError, OSError) as error:
+            self.miss(error)
             return {*names}  # it is not there for a moment: nothing is known
+        self.missed.clear()
         return {*names} & {*said.stdout.split()}
+
+    def miss(self, error: Exception) -> None:
+        self.missed.append(time.monotonic())
+        count, seconds = len(self.missed), self.missed[-1] - self.missed[0]
+        if count >= MISSES and seconds >= PATIENCE:
+            why = str(getattr(error, "stderr", None) or error).strip().replace("\n", "; ")
+            again = command("sweep", "resume", f"sweep={self.folder.parent}")
+            raise Silent(
+                f"launcher=slurm: squeue failed {count} times in {seconds / 60:.0f} minutes "
+                f"({why}); the jobs go on: {again}"
+            )
 
     def told(self, name: str) -> str:
         return f"SLURM's job {name} ended without a result; see {self.folder}/{name}_0_log.err"
