@@ -26,6 +26,22 @@ if TYPE_CHECKING:
     from loraexp.inference.predictor import Predictor
 
 
+class Loaded:
+    """A run that is read when it is first asked; a pickle has its folder alone."""
+
+    def __init__(self, run: str, batch_size: int) -> None:
+        self.run, self.batch_size = run, batch_size
+
+    @cached_property
+    def predictor(self) -> "Predictor":
+        from loraexp.inference.predictor import Predictor
+
+        return Predictor(self.run, self.batch_size)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"run": self.run, "batch_size": self.batch_size}
+
+
 class LoraClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     """Texts in, labels out. Every text it is given trains; whoever folds the data measures.
 
@@ -93,7 +109,7 @@ class LoraClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         with quieted(logging.getLogger("loraexp"), level=level):
             train(config, patient=True)  # another fold's process may have the same texts
         self.run_ = str(run_folder(config))
-        self.__dict__.pop("_predictor", None)
+        self._loaded = Loaded(self.run_, self.batch_size)
         return self
 
     def predict_proba(self, X: Any) -> Any:
@@ -102,20 +118,15 @@ class LoraClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         texts = texts_of(X)
         if not texts:
             return np.empty((0, len(self.classes_)))
-        found = self._predictor.probabilities(texts).double().numpy()
-        places = [self._predictor.labels.index(str(label)) for label in self.classes_]
+        predictor = self._loaded.predictor
+        found = predictor.probabilities(texts).double().numpy()
+        places = [predictor.labels.index(str(label)) for label in self.classes_]
         return found[:, places] / found.sum(1, keepdims=True)
 
     def predict(self, X: Any) -> Any:
         """(N,): the likeliest of `classes_` of each text."""
         check_is_fitted(self)
         return self.classes_[self.predict_proba(X).argmax(1)]
-
-    @cached_property
-    def _predictor(self) -> "Predictor":
-        from loraexp.inference.predictor import Predictor
-
-        return Predictor(self.run_, self.batch_size)
 
     def _keys(self) -> dict[str, Any]:
         seed = self.random_state
@@ -135,11 +146,6 @@ class LoraClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             "seed": int(seed),
             **rate,
         }
-
-    def __getstate__(self) -> dict[str, Any]:
-        state: dict[str, Any] = {**super().__getstate__()}
-        state.pop("_predictor", None)
-        return state
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

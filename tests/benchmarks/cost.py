@@ -48,6 +48,7 @@ JOBS = {
     "runs": "runs=[{run}]",
     "report": "runs=[{run}] out={new}",
     "reproduce": "",
+    "push": "folder={peft}",
     "prepare": "out={new}",
     "pretrain": "data.text=[{text}] out={new} model.tokenizer=bytes model.vocab_size=257",
 }

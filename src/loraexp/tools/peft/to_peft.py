@@ -22,18 +22,23 @@ from loraexp.model.checkpoint import save_base, save_tokenizer
 from loraexp.model.classifier import GPT2Classifier
 from loraexp.model.huggingface import our_paths, their_path
 from loraexp.model.weights import base_state
-from loraexp.runs.load import load_run
+from loraexp.runs.load import LoadedModel, load_run
 from loraexp.runtime.atomic import whole, write_whole
 from loraexp.tools.merging import check_expressible
 from loraexp.tools.peft.note import BASE, Note, note_model, readme
 from loraexp.tools.write_run import check_free
 
 PREFIX = "base_model.model"
+Card = Callable[[LoadedModel, str], str]
 
 
-def export(run: Path, out: Path) -> int:
+def export(run: Path, out: Path, card: Card | None = None) -> int:
     """Write PEFT's two files, the tokenizer, a note for `import`, a README, and the base beside
     them unless it is on the hub; returns the number of the adapter's tensors.
+
+    Args:
+        card: makes a README for the hub of the run and the plain one; then no path of this machine
+            is in the folder.
 
     Raises:
         UserError: a run that cannot be restored, a method that PEFT's LoRA cannot express, or an
@@ -50,7 +55,8 @@ def export(run: Path, out: Path) -> int:
     hub = config.model.weights == "hub"
     # peft looks for a path from where it runs, not from where the adapter lies: it takes a whole
     # one, and the README says how to open an export that was moved.
-    base = config.model.repo if hub else str((out / BASE).resolve())
+    beside = BASE if card else str((out / BASE).resolve())
+    base = config.model.repo if hub else beside
     settings, tensors = to_peft(model.network, config.method, base)
     settings["revision"] = config.model.revision or None if hub else None
     save_tokenizer(model.tokenizer, model.max_length, out)
@@ -67,7 +73,8 @@ def export(run: Path, out: Path) -> int:
         strip=config.data.strip,
     )
     note.write(out)
-    write_whole(out / "README.md", readme(config.model, model.tokenizer.pad, config.data.strip))
+    opened = readme(config.model, model.tokenizer.pad, config.data.strip)
+    write_whole(out / "README.md", card(model, opened) if card else opened)
     save_to(out, settings, tensors)
     return len(tensors)
 
