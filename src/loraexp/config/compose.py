@@ -1,6 +1,7 @@
 """Hydra's composition of conf/ and overrides into a typed object; what goes wrong is one line."""
 
 import re
+from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
@@ -105,7 +106,19 @@ def to_typed(config: DictConfig) -> Any:
         raise UserError(readable(error)) from None
     if marks:
         result.text = "???"
+    with_names(result)
     return result
+
+
+def with_names(config: Any) -> None:
+    """Names in braces are texts: {1:3} is of what is called 1."""
+    for f in fields(config):
+        value = getattr(config, f.name)
+        if is_dataclass(value):
+            with_names(value)
+        elif isinstance(value, dict):
+            named = {n if isinstance(n, str) else str(n).lower(): own for n, own in value.items()}
+            setattr(config, f.name, named)
 
 
 def readable(error: BaseException) -> str:

@@ -5,10 +5,12 @@ import operator
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from loraexp.config.keys import walk
+from loraexp.config.keys import FLOAT32, walk
 from loraexp.config.pretraining import PretrainConfig
 from loraexp.config.schema import Data, Model, TrainConfig, Trainer
 from loraexp.errors import UserError, unknown
+
+WEIGHT = {"choices": (), "least": None, "above": 0, "most": FLOAT32}
 
 
 def check(config: Any) -> None:
@@ -19,6 +21,7 @@ def check(config: Any) -> None:
     """
     if isinstance(config, TrainConfig):
         check_targets(config.lora.target_modules)
+        check_weights(config.optim.class_weights)
     for name, value, rule in walk(config):
         for place, single in each(name, value):
             check_single(place, single, rule)
@@ -94,6 +97,22 @@ def check_targets(targets: Any) -> None:
     names = [targets] if isinstance(targets, str) else targets
     if not names or not isinstance(names, list) or not all(isinstance(n, str) for n in names):
         raise UserError(f"lora.target_modules must be a name or a list of names, got {targets!r}")
+
+
+BALANCED = "balanced"
+
+
+def check_weights(asked: Any) -> None:
+    """The rule of another key of more than one type."""
+    name = "optim.class_weights"
+    if asked is None or asked == BALANCED:
+        return
+    if not isinstance(asked, dict) or not asked:
+        raise UserError(f"{name} must be {BALANCED} or like {{spam:3}}, got {asked!r}")
+    for label, weight in asked.items():
+        if isinstance(weight, bool) or not isinstance(weight, (int, float)):
+            raise UserError(f"{name}.{label} must be a number, got {weight!r}")
+        check_single(f"{name}.{label}", weight, WEIGHT)
 
 
 def check_together(config: TrainConfig) -> None:

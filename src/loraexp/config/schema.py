@@ -78,6 +78,9 @@ class Data:
     )
     batch_size: int = key(8, "texts a step on each device", least=1)
     max_length: int | None = key(None, "cut texts to this many tokens (context if null)", least=1)
+    truncation: str = one_of(
+        "end", "end", "start", "middle", lead="what is left out of a text that is longer: its "
+    )
     pad_to: int | None = key(None, "pad every text to this many tokens", least=1)
 
 
@@ -148,6 +151,11 @@ class Optim:
         1.0, "times lr: one grid of factors then suits every method", above=0, most=FLOAT32
     )
     weight_decay: float = key(0.01, "decoupled weight decay", least=0, most=FLOAT32)
+    class_weights: Any = key(
+        None,
+        "of texts in the training loss, by class: balanced (all classes weigh alike), {spam:3} "
+        "(the others 1); null: all texts weigh alike",
+    )
     schedule: str = one_of("linear", "constant", "linear", "cosine")
     warmup: float = key(0.06, "warm-up: a share of all steps below 1, else steps", least=0)
     grad_clip: float = key(

@@ -10,6 +10,7 @@ from torch.utils.data import DataLoader
 from loraexp.config.schema import Data
 from loraexp.data.batching import EVALUATION, Batch, EncodedTexts, LengthGrouped, collate
 from loraexp.data.splits import TextData
+from loraexp.data.truncation import WHOLE, cut
 
 # Texts to lists of at most `max_length` token ids; the model's tokenizer brings one.
 Encode = Callable[[Sequence[str], int], list[list[int]]]
@@ -37,9 +38,11 @@ class TextDataModule(LightningDataModule):
     def split(self, name: str) -> EncodedTexts:
         if name not in self.encoded:
             split = self.data[name]
-            rows = self.encode(split.texts, self.max_length + 1)  # one more: was there any?
+            side = self.config.truncation
+            # One more: was there any?
+            rows = self.encode(split.texts, self.max_length + 1 if side == "end" else WHOLE)
             self.longer[name] = sum(len(row) > self.max_length for row in rows)
-            rows = [row[: self.max_length] for row in rows]
+            rows = [cut(row, self.max_length, side) for row in rows]
             self.encoded[name] = EncodedTexts(rows, split.classes)
         return self.encoded[name]
 

@@ -19,7 +19,7 @@ def flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     """Nested settings under dotted keys; lists and patterns as text, targets as short ones."""
     settings: dict[str, Any] = {}
     for key, value in config.items():
-        if isinstance(value, dict) and not key.endswith("_pattern"):
+        if isinstance(value, dict) and not key.endswith(("_pattern", "_weights")):
             settings.update(flat(value, f"{prefix}{key}."))
         elif key == "target_modules":
             settings[prefix + key] = short_targets(value)

@@ -46,7 +46,7 @@ def adapter_card(model: LoadedModel, data: TextData | None, made_by: str) -> dic
 
 def golden_logits(model: LoadedModel) -> list[list[float]]:
     """Logits (8, C) of the golden texts, computed in float32 whatever the run computed in."""
-    network, rows = model.network, model.tokenizer.encode([*GOLDEN], model.max_length)
+    network, rows = model.network, model.encode(GOLDEN)
     device, training = network.wte.weight.device, network.training
     computed, network.execution.dtype = network.execution.dtype, torch.float32
     network.eval()

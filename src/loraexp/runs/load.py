@@ -16,6 +16,7 @@ from loraexp.config.schema import TrainConfig
 from loraexp.config.stored import completed, from_dict
 from loraexp.data.batching import LengthGrouped, collate
 from loraexp.data.splits import TextData, load_data
+from loraexp.data.truncation import WHOLE, cut
 from loraexp.errors import UserError, unknown
 from loraexp.model.classifier import GPT2Classifier
 from loraexp.model.locate import RUN
@@ -47,6 +48,12 @@ class LoadedModel:
         limits = (self.config.model.context, data.max_length, data.pad_to)
         return min(limit for limit in limits if limit is not None)
 
+    def encode(self, texts: Sequence[str]) -> list[list[int]]:
+        """Token ids of each text, cut as the run's own texts were."""
+        side = self.config.data.truncation
+        rows = self.tokenizer.encode(texts, self.max_length if side == "end" else WHOLE)
+        return [cut(row, self.max_length, side) for row in rows]
+
     @torch.inference_mode()
     def logits(
         self, texts: Sequence[str], batch_size: int, forward: Callable[..., Tensor] | None = None
@@ -59,7 +66,7 @@ class LoadedModel:
         """
         device = self.network.wte.weight.device
         read = [text.strip() for text in texts] if self.config.data.strip else [*texts]
-        rows = self.tokenizer.encode(read, self.max_length)
+        rows = self.encode(read)
         result = torch.empty(len(texts), len(self.labels))
         for batch in LengthGrouped([len(row) for row in rows], batch_size, seed=None):
             items = [(rows[index], 0) for index in batch]

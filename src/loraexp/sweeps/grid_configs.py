@@ -56,7 +56,7 @@ def plain_keys(verb: Verb, grid: Sequence[Job]) -> set[str]:
         and key in leaves
         and kind_of(verb, key) not in ("group", dict)
         and not any(other.lstrip("+~").startswith(f"{key}.") for other in values)
-        and not any("$" in text or "?" in text for text in texts)
+        and not any({*text} & {*"$?{"} for text in texts)
     }
 
 

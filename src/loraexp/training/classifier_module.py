@@ -17,6 +17,7 @@ from loraexp.config.schema import TrainConfig
 from loraexp.data.batching import Batch
 from loraexp.errors import UserError
 from loraexp.training.callbacks.progress import is_shown
+from loraexp.training.class_weights import WeightedLoss
 from loraexp.training.packs.alone import Alone
 from loraexp.training.reliability import Reliability
 from loraexp.training.schedule import schedule
@@ -32,6 +33,7 @@ class ClassifierModule(LightningModule):
         config: optimizer, schedule, and what the method asks of them.
         n_classes: C; with two, precision, recall, F1 and AUROC are those of the second class, with
             more their means over the classes that have a text among those measured.
+        weights: (C,) of texts in the training loss, by class; what is measured knows none.
     """
 
     def __init__(
@@ -40,12 +42,14 @@ class ClassifierModule(LightningModule):
         config: TrainConfig,
         n_classes: int,
         member: Alone | None = None,
+        weights: Tensor | None = None,
     ) -> None:
         super().__init__()
         self.member = member or Alone(network)
         self.network, self.config, self.n_classes = network, config, n_classes
         self.loss, self.scores = MeanMetric(), classification_metrics(n_classes)
         self.reliability = Reliability()
+        self.training_loss = WeightedLoss(weights)
         self.tested: list[Tensor] = []  # probabilities (B, C) of the test batches of this process
         self.measuring = "validation"  # the split, for messages
 
@@ -57,12 +61,13 @@ class ClassifierModule(LightningModule):
 
     def training_step(self, batch: Batch, index: int) -> Tensor:
         logits = self(batch.tokens, batch.lengths)
-        loss = F.cross_entropy(logits, batch.classes)
+        loss = self.training_loss(logits, batch.classes)
         if is_shown(self.trainer, self.global_step + 1):
             accuracy = (logits.argmax(-1) == batch.classes).float().mean()
             self.log("train_loss", loss, prog_bar=True, batch_size=len(batch.classes))
             self.log("train_accuracy", accuracy, prog_bar=True, batch_size=len(batch.classes))
-        return loss + penalty(self.network)
+        share = self.training_loss.share(batch.classes, self.trainer.world_size)
+        return share * loss + penalty(self.network)
 
     def validation_step(self, batch: Batch, index: int) -> None:
         self.eval_step(batch)

@@ -42,6 +42,7 @@ from loraexp.training.checkpoints import (
     fit,
     resumable,
 )
+from loraexp.training.class_weights import class_weights
 from loraexp.training.classifier_module import ClassifierModule
 from loraexp.training.data_start import start_from_data
 from loraexp.training.lightning_environment import NOWHERE, Together, cluster_environment
@@ -86,13 +87,14 @@ def fit_adapter(
     hardware.reset_peak_memory()
     data = load_data(config.data)
     check_sizes(data, config)
+    weights = class_weights(config.optim.class_weights, data.labels, data.train.classes)
     model = build_model(config, data.labels)
     check_sharding(model.network, config)
     texts = datamodule(config, data, model)
     announce(config, model, texts)
     start_from_data(model.network, texts)
     member.join(model.network, model.base_sha256)
-    module = ClassifierModule(model.network, config, len(data.labels), member)
+    module = ClassifierModule(model.network, config, len(data.labels), member, weights)
     marks = fingerprint(model, data, folder)
     keepers = checkpoints(config, folder)
     meter, timer = Throughput(member.clock), Seconds(member.clock)

@@ -111,7 +111,8 @@ def measure_again(
     if data is None:
         return Evaluator(model, own_data(run, model.config)).measure(split).metrics
     # How texts become tokens belongs to the run, not to the data it is measured on.
-    read = {key: getattr(model.config.data, key) for key in ("max_length", "pad_to", "strip")}
+    reading = ("max_length", "truncation", "pad_to", "strip")
+    read = {key: getattr(model.config.data, key) for key in reading}
     config = replace(model.config, data=replace(data, **read))
     positive = data.positive_label
     if len(model.labels) == 2 and positive not in (None, model.labels[1]):

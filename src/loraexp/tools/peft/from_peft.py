@@ -68,6 +68,7 @@ def import_adapter(peft: str, out: str, labels: Sequence[str], model: Model) -> 
     hashes: dict[str, str] = {}
     if note:
         trained.data.max_length, trained.data.strip = note.max_length, note.strip
+        trained.data.truncation = note.truncation
         hashes = {part: getattr(note, part) for part in ("base_sha256", "tokenizer_sha256")}
     try:
         write_run(target, trained, names, adapter.tensors, hashes=hashes, made_by="import")

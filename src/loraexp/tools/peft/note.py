@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from loraexp.config.rules import check
-from loraexp.config.schema import Model
+from loraexp.config.schema import Data, Model
 from loraexp.config.stored import from_dict, plain
 from loraexp.errors import UserError
 from loraexp.records.typed_json import fits, hints_of
@@ -23,7 +23,7 @@ class Note:
     Args:
         model: plain content of a Model; its weights are `base` or `hub`.
         base_sha256, tokenizer_sha256: of what the adapter was trained on.
-        max_length, strip: of the run's data.
+        max_length, strip, truncation: of the run's data.
     """
 
     labels: list[str]
@@ -32,6 +32,7 @@ class Note:
     tokenizer_sha256: str
     max_length: int | None
     strip: bool
+    truncation: str = "end"  # notes of before lack it
 
     def write(self, folder: Path) -> None:
         write_whole(folder / NOTE, json.dumps(asdict(self), indent=2) + "\n")
@@ -50,9 +51,10 @@ def read_note(folder: Path) -> Note | None:
         content = json.loads(file.read_text(encoding="utf-8"))
         note = Note(**content)
         for name, hint in hints_of(Note).items():
-            if not fits(content[name], hint):
+            if not fits(getattr(note, name), hint):
                 raise TypeError(f"{name} is no {hint}")
         check(model_of(note, folder))
+        check(Data(truncation=note.truncation))
     except (OSError, ValueError, TypeError, RecursionError, UserError) as error:
         raise UserError(f"{file} is damaged: {error}") from None
     return note

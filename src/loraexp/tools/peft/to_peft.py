@@ -71,6 +71,7 @@ def export(run: Path, out: Path, card: Card | None = None) -> int:
         tokenizer_sha256=model.tokenizer.sha256,
         max_length=config.data.max_length,
         strip=config.data.strip,
+        truncation=config.data.truncation,
     )
     note.write(out)
     opened = readme(config.model, model.tokenizer.pad, config.data.strip)
