@@ -119,3 +119,8 @@ def test_failed_jobs_are_no_part_of_it_and_that_is_said(make_record: MakeRecord)
     assert last == "1 job failed and cannot be compared."
     assert answers(records[:1], ["lora.rank"], Beside(failures=[failure])) == []
     assert answers([], ["lora.rank"]) == []
+
+
+def test_of_equal_single_runs_each_is_named(make_record: MakeRecord) -> None:
+    sentence = said(make_record, {1: [280], 4: [290], 8: [290]})
+    assert sentence.startswith("Most are right with rank 4 (and as many with rank 8): 96.7% of 300")

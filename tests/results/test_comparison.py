@@ -213,3 +213,62 @@ def test_the_brief_table_fits_80_columns(make_record: MakeRecord) -> None:
     assert "124,441,344" in "".join(lines)
     assert {"sd", "test", "p"} <= {*lines[0].split()}
     assert any("300 test texts" in note for note in result.notes)
+
+
+def test_no_row_is_the_best_where_the_highest_scores_are_equal(make_record: MakeRecord) -> None:
+    def verdicts(*counts: int, seeds: int = 1) -> list[Any]:
+        records = [
+            run(make_record, np.arange(N) < count, lora__rank=rank, seed=seed)
+            for rank, count in enumerate(counts, 1)
+            for seed in range(seeds)
+        ]
+        found = findings(records, ["lora.rank"])
+        return [row[found.table.header.index("verdict")] for row in found.table.rows]
+
+    assert verdicts(290, 290, 280) == ["equal", "equal", "one seed"]
+    assert verdicts(290, 290, seeds=3) == ["equal", "equal"]
+    assert verdicts(280, 290) == ["one seed", "best"]  # the control
+
+
+def test_one_seed_is_never_tested_be_a_baseline_named_or_not(make_record: MakeRecord) -> None:
+    counts = {2: 290, 4: 200}
+    for seeds, untested in ((1, "one seed"), (3, None)):
+        records = [
+            run(make_record, np.arange(N) < count, lora__rank=rank, seed=seed)
+            for rank, count in counts.items()
+            for seed in range(seeds)
+        ]
+        for baseline in (None, "lora.rank=2"):
+            one = findings(records, ["lora.rank"], baseline).against[1]
+            assert one is not None
+            assert (one.untested, one.p is None) == (untested, untested is not None)
+
+
+def test_no_two_columns_have_one_heading(make_record: MakeRecord) -> None:
+    keys = ["lora.rank", "optim.lr", "lora.dropout", "model.dropout"]
+    records = [make_record({"optim.lr": lr}) for lr in (1e-3, 1e-2)]
+    found = findings(records, keys)
+    names = [column.heading for column in found.table.columns]
+    assert len({*names}) == len(names)
+    assert names[:5] == ["rank", "optim.lr", "lora.dropout", "model.dropout", "tried"]
+    assert "lr" not in found.brief(300).header
+    assert "lr" in findings(records, ["method", "seed"]).table.header  # the control
+
+
+def test_a_column_of_paths_shows_what_tells_them_apart(make_record: MakeRecord) -> None:
+    records = [make_record({"data.path": path}) for path in ("/a/1/x.csv", "/a/2/x.csv")]
+    table = findings(records, ["data.path"]).table
+    assert [row[0] for row in table.text()] == ["1/x.csv", "2/x.csv"]
+    assert table.rows[0][0] == "/a/1/x.csv"  # the control: files have all
+
+
+def test_an_unknown_key_is_told_the_ten_likeliest(make_record: MakeRecord) -> None:
+    records = [make_record({"head.bias": bias}) for bias in (True, False)]
+    with pytest.raises(UserError) as error:
+        findings(records, ["lora.rnk"])
+    lead, _, listed = str(error.value).partition(" likely keys: ")
+    assert lead == "unknown by 'lora.rnk'; did you mean 'lora.rank'?"
+    keys, _, rest = listed.partition("; ")
+    assert keys.split(", ")[:2] == ["head.bias", "method"]  # what differs comes first
+    assert len(keys.split(", ")) == 10
+    assert rest == "any key of train will do"

@@ -5,7 +5,13 @@ from typing import Any
 
 import pytest
 
-from loraexp.results.short_paths import names_in, short_names, shortened, without_folders
+from loraexp.results.short_paths import (
+    cut_path,
+    names_in,
+    short_names,
+    shortened,
+    without_folders,
+)
 
 
 @pytest.mark.parametrize(
@@ -41,3 +47,20 @@ def test_configs_differ_after_as_before(make_record: Any) -> None:
     odd = make_record({"data.path": "/a b/c d/x.csv"}, data={"note": "/a b/c d/x.csv: 9 rows"})
     assert shortened([odd], names_in([odd]))[0].data["note"] == "x.csv: 9 rows"
     assert shortened(runs, {}) == [replace(run) for run in runs]
+
+
+@pytest.mark.parametrize(
+    ("path", "most", "shown"),
+    [
+        ("/home/a/sets/mail.csv", 48, "/home/a/sets/mail.csv"),  # the control: there is room
+        ("/home/ann/projects/long/sets/mail.csv", 24, "/home/.../sets/mail.csv"),
+        ("outputs/sweeps/2026-11-26_18-44", 30, "outputs/.../2026-11-26_18-44"),
+        ("outputs/sweeps/2026-11-26_18-44", 22, ".../2026-11-26_18-44"),
+        ("/home/ann/a_very_long_name_of_a_file.csv", 12, ".../a_very_long_name_of_a_file.csv"),
+        ("no path, but words that are longer than this", 12, None),
+    ],
+)
+def test_a_long_path_is_cut_in_its_middle_by_whole_names(
+    path: str, most: int, shown: str | None
+) -> None:
+    assert cut_path(path, most) == (shown or path)

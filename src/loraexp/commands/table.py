@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from loraexp.config.keys import key, one_of
 from loraexp.results.comparison import findings
 from loraexp.results.tables import FORMATS
-from loraexp.runtime.escape import markdown_notes, printable
+from loraexp.runtime.escape import markdown_notes, printable, wrapped
 from loraexp.sweeps.shown.collect import BASELINES, collect, no_collection
 
 
@@ -34,7 +34,9 @@ def run(config: TableConfig) -> None:
         )
     table = result.brief(also=config.columns) if config.format == "table" else result.table
     print(FORMATS[config.format](table))
-    notes = [*result.notes, *result.last]
+    notes, said = result.notes, [*result.answers, *result.last]
+    if config.format != "table":
+        notes += said
     if config.format in ("csv", "json"):  # a program reads these: what a person must know beside
         print(*map(printable, notes), sep="\n", file=sys.stderr)
     elif config.format == "latex":
@@ -42,4 +44,6 @@ def run(config: TableConfig) -> None:
     else:
         markdown = config.format == "markdown"
         print()
-        print(markdown_notes(notes) if markdown else "\n".join(map(printable, notes)))
+        print(markdown_notes(notes) if markdown else "\n".join(wrapped(notes)))
+        if said and not markdown:
+            print("", *wrapped(said), sep="\n")

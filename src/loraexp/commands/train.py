@@ -15,6 +15,7 @@ def run(config: TrainConfig) -> None:
     """
     from loraexp.runs.run_folder import RunFolder  # torch: not at start
     from loraexp.runtime.ranks import is_main_process
+    from loraexp.sweeps.live.watch import steps_of_run
     from loraexp.sweeps.shown.counting_words import check_scikit_learn
     from loraexp.sweeps.shown.outcome import show
     from loraexp.training.callbacks.progress import bar
@@ -23,7 +24,7 @@ def run(config: TrainConfig) -> None:
     if config.baselines:
         check_scikit_learn()
     with bar() as progress:
-        record = train(config, progress=progress)
+        record = train(config, progress=progress or steps_of_run())
     if is_main_process():
         show([record], RunFolder.of(config).path, baselines=config.baselines)
 

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from loraexp.records.record import Record
+from loraexp.records.record import Failure, Record
 from loraexp.results.arm_keys import SPLIT_KEYS, naming, settings_of_each
-from loraexp.results.arms import Arm, Comparison, arms, by_split, compare
+from loraexp.results.arms import Arm, Comparison, arms, best, by_split, compare
 from loraexp.results.beside import NOTHING, Beside
 from loraexp.results.fairness import caveats
 from loraexp.results.sequential import at_looks
@@ -25,17 +25,28 @@ def answers(records: Sequence[Record], by: Sequence[str], beside: Beside = NOTHI
     compared = compare(every)
     if beside.looks:
         compared = at_looks(every, compared, beside.looks, None)
+    return answers_of(every, by, compared, beside.failures)
+
+
+def answers_of(
+    every: Sequence[Arm],
+    by: Sequence[str],
+    compared: Sequence[Comparison | None],
+    failures: Sequence[Failure],
+    baseline: bool = False,
+) -> list[str]:
+    """The same of arms that have been compared, be it with a baseline."""
     against = {arm.name: one for arm, one in zip(every, compared, strict=True)}
     splits = by_split(every)
     said = []
     for group in splits.values():
-        if len(group) > 1:
-            text = answer(*without_data(group, by), [against[arm.name] for arm in group])
-            text += doubt(group, by)
+        of_group = [against[arm.name] for arm in group]
+        if len(group) > 1 and None in of_group:  # else the baseline is on other texts
+            text = answer(*without_data(group, by), of_group, baseline) + doubt(group, by)
             said.append(f"{data_of(group[0], by)}: {text}" if len(splits) > 1 else text)
     if len(said) > MOST_DATA:
         said[MOST_DATA:] = [f"{len(said) - MOST_DATA} more such comparisons are in the table."]
-    if said and (failed := len(beside.failures)):
+    if said and (failed := len(failures)):
         said.append(f"{failed} {'job' if failed == 1 else 'jobs'} failed and cannot be compared.")
     return said
 
@@ -77,7 +88,7 @@ def answer(
         return f"{told(first)} of {first.n:,} test texts are labelled rightly{interval(first)}."
     name = spelled(by, first.name)
     if all(one is None or one.untested for _, one in pairs):
-        return untested(found, by, first)
+        return untested(found, by)
     worse = [arm for arm, one in pairs if one and one.significant and (one.difference or 0) <= 0]
     better = [arm for arm, one in pairs if one and one.significant and (one.difference or 0) > 0]
     tied = [arm for arm, one in pairs if one is None or (one.p is not None and not one.significant)]
@@ -105,13 +116,15 @@ def answer(
     return f"The best is {name}: {score(first)}; {alike}."
 
 
-def untested(found: Sequence[Arm], by: Sequence[str], first: Arm) -> str:
+def untested(found: Sequence[Arm], by: Sequence[str]) -> str:
     """Single runs: the best of them is often a lucky one."""
+    first = best(found)
     if len({arm.seeds.mean for arm in found}) == 1:
         low = smallest(found)
         lead = f"No difference found; the smallest is {spelled(by, low.name)}: {score(low)}"
         return f"{lead}; with one seed that may be chance."
-    name = spelled(by, first.name)
+    equal = [arm for arm in found if arm is not first and arm.seeds.mean == first.seeds.mean]
+    name = spelled(by, first.name) + (f" (and as many with {names(equal, by)})" if equal else "")
     return f"Most are right with {name}: {score(first)}; with one seed that may be chance."
 
 

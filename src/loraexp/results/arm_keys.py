@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from loraexp.errors import unknown
+from loraexp.errors import UserError, unknown_but_near
 from loraexp.records.record import Record
 from loraexp.results.settings import NO_RESULT, by_name, differs, flat, uses
 
@@ -20,6 +20,13 @@ SPLIT_KEYS = (
     "data.label_column",
     "split",
 )
+
+# What rows are named by as a rule, to be suggested.
+USUAL = (
+    *("method", "lora.rank", "lora.target_modules", "optim.lr", "model.name", "data.name", "seed"),
+    *("lora.alpha", "data.limit", "trainer.max_epochs", "head.pooling"),
+)
+LISTED = 10
 
 
 def settings_of(record: Record) -> dict[str, Any]:
@@ -95,4 +102,7 @@ def splits_of(records: Iterable[Record]) -> set[str]:
 def check_keys(by: Sequence[str], configs: Sequence[Mapping[str, Any]]) -> None:
     for key in by:
         if any(key not in config for config in configs):
-            raise unknown("by", key, configs[0])
+            near = unknown_but_near("by", key, configs[0])
+            likely = [k for k in configs[0] if not k.startswith(NO_RESULT) and differs(k, configs)]
+            likely = [*dict.fromkeys([*by_name(likely), *USUAL])][:LISTED]
+            raise UserError(f"{near} likely keys: {', '.join(likely)}; any key of train will do")

@@ -6,21 +6,31 @@ from typing import TYPE_CHECKING, Any
 
 from loraexp.errors import UserError, unknown
 from loraexp.records.record import Record
+from loraexp.results.answer import answers_of
 from loraexp.results.arm_keys import naming, settings_of_each
-from loraexp.results.arms import Arm, Comparison, arms, compare
+from loraexp.results.arms import Arm, Comparison, arms, by_split, compare
 from loraexp.results.asked import asked
 from loraexp.results.beside import NOTHING, Beside, only_failed
 from loraexp.results.beyond_p import beyond
 from loraexp.results.fairness import caveats, repeats
+from loraexp.results.how_compared import how
+from loraexp.results.key_columns import key_columns
 from loraexp.results.notes import failed_lines, score_notes
 from loraexp.results.outside import how_lines, last_words, line_rows
 from loraexp.results.sequential import at_looks
-from loraexp.results.settings import conditions, heading, is_typed, natural
-from loraexp.results.tables import Cell, Column, Table, ends, narrowed, percent, to_terminal
-from loraexp.results.tuned import in_words
+from loraexp.results.settings import conditions, is_typed, natural
+from loraexp.results.tables import (
+    Cell,
+    Column,
+    Table,
+    as_is,
+    ends,
+    narrowed,
+    percent,
+    to_terminal,
+)
 from loraexp.runtime.escape import printable
 from loraexp.runtime.notebook import html_notes
-from loraexp.stats.looks import Looks
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -64,6 +74,7 @@ class Findings:
         reasons: why it is no evidence; none if it is.
         remarks: what must be known of the texts and the scores, and what failed.
         last: what no network does as well.
+        answers: what it comes to, in a sentence or a few.
     """
 
     by: Sequence[str]
@@ -74,6 +85,7 @@ class Findings:
     reasons: Sequence[str]
     remarks: Sequence[str]
     last: Sequence[str] = ()
+    answers: Sequence[str] = ()
 
     @property
     def notes(self) -> list[str]:
@@ -82,11 +94,13 @@ class Findings:
         return [*self.how, *(because if self.reasons else ()), *self.remarks]
 
     def _repr_html_(self) -> str:
-        return self.table._repr_html_() + html_notes(self.notes)
+        return self.table._repr_html_() + html_notes([*self.notes, *self.answers])
 
     def __repr__(self) -> str:
         """As on a terminal."""
-        return "\n".join([to_terminal(self.brief()), "", *map(printable, self.notes)])
+        return "\n".join(
+            [to_terminal(self.brief()), "", *map(printable, [*self.notes, *self.answers])]
+        )
 
     def to_frame(self) -> "pd.DataFrame":
         """The table alone, as pandas has it."""
@@ -94,7 +108,8 @@ class Findings:
 
     def brief(self, width: int | None = None, also: Sequence[str] = ()) -> Table:
         """What fits a terminal, and the columns that somebody asked for."""
-        wanted = [*self.by, *self.varied("lr"), *BRIEF, *also]
+        rate = () if "optim.lr" in self.by else self.varied("lr")
+        wanted = [*self.by, *rate, *BRIEF, *also]
         return narrowed(self.table.only(wanted), EXPENDABLE, width)
 
     def varied(self, name: str) -> list[str]:
@@ -129,9 +144,10 @@ def findings(
     more = beyond(compared, against, reference)
     known = [*by, *(column.name for column in (*FIGURES, *more.columns))]
     more = more.and_also(*asked(also, compared, beside, known))
-    columns = [*(Column(key, heading(key), words=True) for key in by), *FIGURES, *more.columns]
+    columns = [*key_columns(by, configs, FIGURES, as_is), *FIGURES, *more.columns]
+    equal = () if baseline else equal_best(compared)
     rows = [
-        [*row(arm, comparison, baseline), *more.cells.get(arm.name, ())]
+        [*row(arm, comparison, baseline, arm.name in equal), *more.cells.get(arm.name, ())]
         for arm, comparison in zip(compared, against, strict=True)
     ]
     rows += [
@@ -159,6 +175,7 @@ def findings(
             *map("{}.".format, failed_lines(beside.failures)),
         ],
         last_words(compared, beside.lines),
+        answers_of(compared, by, against, beside.failures, baseline is not None),
     )
 
 
@@ -181,7 +198,17 @@ def sorting(sort: str, names: Sequence[str], parts: int) -> Callable[[Sequence[C
     return key
 
 
-def row(arm: Arm, against: Comparison | None, baseline: str | None) -> list[Cell]:
+def equal_best(compared: Sequence[Arm]) -> set[tuple[Any, ...]]:
+    """Names of arms that share the highest score on the same texts: none of them is the best."""
+    equal = set()
+    for group in by_split(compared).values():
+        top = max(arm.seeds.mean for arm in group)
+        names = {arm.name for arm in group if arm.seeds.mean == top}
+        equal |= names if len(names) > 1 else set()
+    return equal
+
+
+def row(arm: Arm, against: Comparison | None, baseline: str | None, equal: bool) -> list[Cell]:
     return [
         *arm.name,
         arm.count,
@@ -195,7 +222,7 @@ def row(arm: Arm, against: Comparison | None, baseline: str | None) -> list[Cell
         arm.texts.ends,
         against.difference if against else None,
         against.p if against else None,
-        against.verdict if against else "baseline" if baseline else "best",
+        "equal" if equal else against.verdict if against else "baseline" if baseline else "best",
     ]
 
 
@@ -216,32 +243,3 @@ def named(arms: Sequence[Arm], by: Sequence[str], baseline: str) -> Arm:
             f"baseline={baseline} fits {len(fits)} rows; give one by its {' and '.join(by)}"
         )
     return fits[0]
-
-
-def how(
-    arms: Sequence[Arm],
-    baseline: str | None,
-    against: Sequence[Comparison | None],
-    beyond_p: Sequence[str],
-    looks: Looks | None,
-) -> list[str]:
-    sizes = sorted({arm.n for arm in arms})
-    tests = [comparison for comparison in against if comparison is not None]
-    lines = [f"n = {' or '.join(f'{n:,}' for n in sizes)} test texts; sd over seeds, in points."]
-    if any(test.p is not None for test in tests):
-        lines.append(
-            "p: of the difference from the "
-            f"{'baseline' if baseline else 'best'}, over seeds, over test texts and over both, "
-            "paired; the largest; Holm-corrected. Tied: p of 0.05 or more."
-        )
-    if looks:
-        lines.append(looks.in_words())
-    if tuned := [arm.tried for arm in arms if arm.tried]:
-        lines.append(in_words(tuned))
-    lines += beyond_p
-    if any(test.untested == "one seed" for test in tests):
-        lines.append(
-            "One seed: not tested, for the best of single runs is often a lucky one; name a "
-            "baseline, or train more seeds."
-        )
-    return lines

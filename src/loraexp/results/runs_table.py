@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 
 from loraexp.records.record import Failure, Record
+from loraexp.results.key_columns import key_columns
 from loraexp.results.outside import OutsideLine
-from loraexp.results.settings import NO_RESULT, by_name, differs, flat, heading, uses
+from loraexp.results.settings import NO_RESULT, by_name, differs, flat, uses
 from loraexp.results.tables import Cell, Column, Table, percent, size
 
 RUN_COLUMNS = (
@@ -36,7 +37,7 @@ def runs_table(outcomes: Sequence[Record | Failure], lines: Sequence[OutsideLine
     configs = [flat(outcome.config) for outcome in outcomes]
     keys = [key for key in configs[0] if not key.startswith(SHOWN) and differs(key, configs)]
     varied = by_name(keys)
-    extra = [Column(key, heading(key), str, words=True) for key in varied]
+    extra = key_columns(varied, configs, RUN_COLUMNS, str)
     rows = [
         [*(config[key] for key in varied), *run_cells(outcome)]
         for config, outcome in zip(configs, outcomes, strict=True)

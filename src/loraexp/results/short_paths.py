@@ -35,6 +35,19 @@ def short_names(paths: Iterable[str]) -> dict[str, str]:
     return {path: name or path for path, name in names.items()} if parts else {}
 
 
+def cut_path(path: str, most: int = 48) -> str:
+    """A path that is too long without what is in its middle, never without a part of a name."""
+    if len(path) <= most or "/" not in path:
+        return path
+    parts = path.split("/")
+    for first in (2 if path.startswith("/") else 1, 0):
+        for at in range(first + 1, len(parts)):
+            shown = "/".join([*parts[:first], "...", *parts[at:]])
+            if len(shown) <= most:
+                return shown
+    return f".../{parts[-1]}"
+
+
 def names_in(runs: Sequence[Record | Failure | Trial]) -> Names:
     """Of all paths in the configs."""
     found = {key: {value_at(run.config, key) for run in runs} for key in PATH_KEYS}

@@ -6,6 +6,9 @@ HTML has Jinja's, figures have `glyphs`, JSON has its own.
 
 import re
 from collections.abc import Iterable
+from functools import partial
+from shutil import get_terminal_size
+from textwrap import fill
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -63,6 +66,16 @@ def markdown_notes(notes: Iterable[str]) -> str:
             lines.append("")  # or it would be of the list's last item
         lines.append(("- " if bare != note else "") + markdown_safe(bare))
     return "\n".join(lines)
+
+
+def wrapped(texts: Iterable[str]) -> list[str]:
+    """For a terminal: lines of whole words, each text's later ones set in."""
+    columns = max(40, get_terminal_size().columns)
+    whole_words = partial(fill, width=columns, break_long_words=False, break_on_hyphens=False)
+    return [
+        whole_words(printable(text), subsequent_indent="  " * text.startswith("- "))
+        for text in texts
+    ]
 
 
 def latex_safe(text: str) -> str:

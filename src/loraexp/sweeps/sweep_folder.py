@@ -16,6 +16,7 @@ from loraexp.records.record import (
     by_loss,
 )
 from loraexp.results.settings import by_name, differs, flat, heading
+from loraexp.results.short_paths import cut_path
 from loraexp.results.tables import Column, Table, percent
 from loraexp.runs.run_folder import RunFolder
 from loraexp.runtime.atomic import read_text, write_whole
@@ -130,7 +131,7 @@ def describe_job(
     """A job by what varies in its sweep and by its folder: lr_factor=3, seed=1: a-folder."""
     configs, own = [flat(other.config) for other in outcomes], flat(one.config)
     keys = [k for k in own if not k.startswith(("output_dir", "logger.")) and differs(k, configs)]
-    varies = ", ".join(f"{heading(key)}={own[key]}" for key in by_name(keys))
+    varies = ", ".join(f"{heading(key)}={cut_path(str(own[key]))}" for key in by_name(keys))
     return f"{varies}: {one.name}" if varies else one.name
 
 

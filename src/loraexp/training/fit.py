@@ -20,11 +20,13 @@ from lightning.pytorch.loggers import Logger
 from loraexp.adapters.inject import count
 from loraexp.adapters.learning import controller
 from loraexp.config.schema import TrainConfig
+from loraexp.config.stored import from_home
 from loraexp.data.batching import Batch
 from loraexp.data.datamodule import TextDataModule
 from loraexp.data.splits import TextData, load_data
 from loraexp.errors import UserError
 from loraexp.records.record_types import SPLITS
+from loraexp.results.short_paths import cut_path
 from loraexp.runs.load import LoadedModel, build_model
 from loraexp.runs.run_folder import RunFolder
 from loraexp.runtime import hardware
@@ -212,7 +214,9 @@ def announce(config: TrainConfig, model: LoadedModel, texts: TextDataModule) -> 
     if config.model.weights == "random":
         base += " with RANDOM weights (it has learnt nothing yet)"
     sizes = " + ".join(f"{len(data[name]):,}" for name in SPLITS)
-    log.info(f"{config.data.name}: {data.note}; {sizes} texts (train + validation + test)")
+    path = from_home(config.data.path or "")
+    note = data.note.replace(path, cut_path(path), 1) if path else data.note
+    log.info(f"{config.data.name}: {note}; {sizes} texts (train + validation + test)")
     log.info(data.classes())
     for warning in (*data.warnings(), *warnings(config, texts)):
         log.warning(f"warning: {warning}")

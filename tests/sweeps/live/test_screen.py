@@ -53,7 +53,7 @@ def test_it_says_all_there_is_to_know() -> None:
 
 def test_where_it_is_narrow_the_least_important_goes() -> None:
     assert drawn(40, ascii=True) == [
-        "sweep   ...eps/2026-11-26_18-44-07-14940",
+        "sweep   .../2026-11-26_18-44-07-14940",
         "trials  #################### 1 of 1 done",
         "jobs    ##------- 2 of 12 done, 1 failed",
         "now     rank=2, seed=2 epoch 2/3, 45/131",
@@ -126,3 +126,11 @@ def test_a_job_has_a_line_when_it_begins_and_one_when_it_ends() -> None:
 )
 def test_how_a_job_ended_is_told(end: Ended, words: str) -> None:
     assert lines(board([Began(end.task, 0), end]), end, 1)[0].endswith(f": {words}")
+
+
+def test_a_step_is_a_line_where_its_loss_is_told() -> None:
+    told = Stepped((False, 2), "epoch 2/3", 45, 131, 675.4, 0.41234)
+    assert lines(board([*EVENTS, told]), told, 80) == [
+        "job 3 of 12: epoch 2 of 3, step 45 of 131, loss 0.412; about 11 min 36 s left"
+    ]
+    assert lines(board(), EVENTS[-1], 80) == []  # the control

@@ -13,7 +13,8 @@ from loraexp.config.sweep import Tune
 from loraexp.records.record import Failure
 from loraexp.runs.run_folder import RunFolder
 from loraexp.sweeps.grid import Protocol
-from loraexp.sweeps.live.watch import Once, Watch, cost
+from loraexp.sweeps.live.board import Stepped
+from loraexp.sweeps.live.watch import EVERY, Once, Unseen, Watch, cost
 from loraexp.sweeps.plan import Plan
 
 
@@ -75,7 +76,8 @@ def test_a_failure_is_an_error_and_a_beginning_is_none(
     watch.ended(task, Failure("a", {}, "no memory", ""), found=False)
     assert [record.levelname for record in caplog.records] == ["INFO", "ERROR"]
     assert caplog.messages[-1] == "job 1 of 1: rank=2, seed=0: failed: no memory"
-    assert watch.steps(task) is None  # nobody looks
+    assert watch.steps(task).every == EVERY
+    assert Unseen().steps(task) is None  # nobody looks
 
 
 def test_it_goes_to_another_process(jobs: list[TrainConfig]) -> None:
@@ -92,3 +94,18 @@ def test_what_all_jobs_say_is_said_once_and_errors_each_time() -> None:
     )
     assert [once.filter(record) for record in (info, info)] == [True, False]
     assert [once.filter(record) for record in (error, error)] == [True, True]
+
+
+def test_of_jobs_that_train_side_by_side_one_is_told_each_half_minute(
+    jobs: list[TrainConfig], caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    watch = watch_of(jobs)
+    places = [watch.began(number, jobs[number], trial=False).place for number in (0, 1)]
+    begun = len(caplog.messages)
+    for place in places:
+        watch.tell(Stepped(place, "epoch 1/2", 3, 10, None, 0.5))
+    assert caplog.messages[begun:] == ["job 1 of 2: epoch 1 of 2, step 3 of 10, loss 0.500"]
+    watch.stepped -= EVERY
+    watch.tell(Stepped(places[1], "epoch 1/2", 4, 10, None, 0.5))
+    assert caplog.messages[-1].startswith("job 2 of 2: epoch 1 of 2, step 4 of 10")

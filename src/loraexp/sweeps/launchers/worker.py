@@ -77,7 +77,10 @@ def serve() -> None:
     from loraexp.training.callbacks.progress import Steps
 
     def steps(job: Job) -> Steps | None:
-        return Steps(lambda *now: say(channel, step=[job.place, *now])) if asked["steps"] else None
+        every = asked["steps"]
+        if every is None:
+            return None
+        return Steps(lambda *now: say(channel, step=[job.place, *now]), every)
 
     def ended(job: Job, outcome: object = None) -> None:
         say(channel, ended=job.place)

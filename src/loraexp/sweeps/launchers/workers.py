@@ -126,7 +126,7 @@ class Workers:
             worker.jobs[job.place] = InHand(job, task, found)
         with suppress(BrokenPipeError):  # it is dead: `listen` says so
             files = [str(job.write()) for job in pack]
-            worker.say({"jobs": files, "steps": self.watch.on_screen})
+            worker.say({"jobs": files, "steps": self.watch.every})
 
     def heard(self, worker: Worker, message: Mapping[str, Any]) -> None:
         match message:

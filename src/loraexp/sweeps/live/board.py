@@ -55,6 +55,7 @@ class Stepped:
 
     Args:
         steps: in this epoch; 0 where there are none to count.
+        loss: of the last step, where somebody asked for it.
     """
 
     place: Place
@@ -62,6 +63,7 @@ class Stepped:
     step: int = 0
     steps: int = 0
     texts_per_second: float | None = None
+    loss: float | None = None
 
     @property
     def done(self) -> float | None:

@@ -5,8 +5,9 @@ from collections.abc import Sequence
 
 from rich.text import Text
 
+from loraexp.results.short_paths import cut_path
 from loraexp.runtime.escape import printable
-from loraexp.sweeps.live.board import Began, Board, Ended, Event, Running
+from loraexp.sweeps.live.board import Began, Board, Ended, Event, Running, Stepped
 from loraexp.sweeps.sweep_folder import duration
 
 LABEL, BAR, LEAST, MOST = 8, 24, 5, 6  # columns of a label and a bar, its fewest; running jobs
@@ -15,7 +16,7 @@ SIGNS = {True: "#-", False: "━─"}  # of a bar, where there is ASCII alone an
 
 def lines(board: Board, event: Event, now: float) -> list[str]:
     """What a reader of a file or a pipe must know of an event that led to `board`: a job began, or
-    it ended."""
+    it ended, or how far it is, where its loss is told."""
     match event:
         case Began(task):
             best = board.best(task.trial)
@@ -29,7 +30,15 @@ def lines(board: Board, event: Event, now: float) -> list[str]:
             ]
         case Ended(task):
             return [f"{title(board, task.trial, task.number)}: {task.what}: {result(board, event)}"]
+        case Stepped(place, loss=loss) if loss is not None:
+            return [f"{title(board, *place)}: {'; '.join([at_step(event), *left(board, now)])}"]
     return []
+
+
+def at_step(now: Stepped) -> str:
+    """epoch 1 of 3, step 40 of 131, loss 0.412."""
+    epoch = now.doing.replace("/", " of ")
+    return f"{epoch}, step {now.step} of {now.steps}, loss {now.loss:.3f}"
 
 
 def title(board: Board, trial: bool, number: int) -> str:
@@ -127,7 +136,7 @@ def head(text: str, most: int) -> str:
     return text if len(text) <= most else f"{text[: max(0, most - 3)]}..."[:most]
 
 
-def tail(text: str, most: int) -> str:
-    """The end of one."""
-    text = printable(text)
+def tail(path: str, most: int) -> str:
+    """The end of one, of a path by whole names where there is room for one."""
+    text = cut_path(printable(path), most)
     return text if len(text) <= most else f"...{text[len(text) - most + 3 :]}"[-most:]

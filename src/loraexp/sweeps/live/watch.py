@@ -1,5 +1,5 @@
 """Tells a user how far a sweep is: on a terminal by one screen, elsewhere by a line when a job
-begins and one when it ends."""
+begins, one when it ends, and one each half minute."""
 
 import logging
 import time
@@ -15,17 +15,19 @@ from loraexp.config.schema import Optim, TrainConfig
 from loraexp.config.stored import plain
 from loraexp.records.record import Failure, Record, Trial
 from loraexp.results.settings import by_name, differs, flat, heading
+from loraexp.results.short_paths import cut_path
 from loraexp.runs.run_folder import RunFolder, config_hash
 from loraexp.runtime.notebook import in_notebook
 from loraexp.runtime.ranks import is_main_process
 from loraexp.sweeps.live.board import Began, Board, Ended, Event, Known, Stepped, Task
 from loraexp.sweeps.live.cell import in_cell
-from loraexp.sweeps.live.screen import lines, screen
+from loraexp.sweeps.live.screen import at_step, lines, screen
 from loraexp.sweeps.live.terminal import below, has_screen
 from loraexp.sweeps.plan import Plan
-from loraexp.sweeps.sweep_folder import setting
+from loraexp.sweeps.sweep_folder import duration, setting
 
 log = logging.getLogger("loraexp")
+EVERY = 30.0  # seconds, from line to line where there is no screen
 
 
 class Watch:
@@ -41,6 +43,7 @@ class Watch:
     def __init__(self, folder: str, keys: Sequence[str], tuned: bool, on_screen: bool) -> None:
         self.board = Board(folder, time.time())
         self.keys, self.tuned, self.on_screen = keys, tuned, on_screen
+        self.stepped = 0.0  # when a step was told last
 
     @classmethod
     def of(cls, planned: Plan, folder: Path, on_screen: bool) -> "Watch":
@@ -71,16 +74,25 @@ class Watch:
 
     def steps(self, task: Task) -> Any:
         """A callback that tells what a job does; None where nobody looks."""
-        if not self.on_screen:
+        if self.every is None:
             return None
         from loraexp.training.callbacks.progress import Steps  # lightning: not at start
 
-        return Steps(lambda *now: self.tell(Stepped(task.place, *now)))
+        return Steps(lambda *now: self.tell(Stepped(task.place, *now)), self.every)
+
+    @property
+    def every(self) -> float | None:
+        """How many seconds pass from step to step that is told; None where nobody looks."""
+        return 0.0 if self.on_screen else EVERY
 
     def tell(self, event: Event) -> None:
         self.board = self.board.after(event)
-        if (isinstance(event, Began) and self.on_screen) or not is_main_process():
+        if (isinstance(event, Began | Stepped) and self.on_screen) or not is_main_process():
             return
+        if isinstance(event, Stepped) and event.loss is not None:
+            if time.time() - self.stepped < EVERY / 2:  # of those that train side by side, one
+                return
+            self.stepped = time.time()
         failed = isinstance(event, Ended) and event.reason is not None
         for line in lines(self.board, event, time.time()):
             log.log(logging.ERROR if failed else logging.INFO, line)
@@ -95,7 +107,7 @@ class Watch:
             own["lr"] = f"{config.optim.lr * config.optim.lr_factor:g}"
             keys = [*keys, "lr"]
         return (
-            ", ".join(f"{heading(key)}={setting(own[key])}" for key in keys)
+            ", ".join(f"{heading(key)}={cut_path(setting(own[key]))}" for key in keys)
             or RunFolder.of(config).name
         )
 
@@ -105,6 +117,10 @@ class Unseen(Watch):
 
     def __init__(self) -> None:
         super().__init__("", (), tuned=False, on_screen=False)
+
+    @property
+    def every(self) -> float | None:
+        return None
 
     def tell(self, event: Event) -> None:
         pass
@@ -118,6 +134,22 @@ def there(config: TrainConfig, trial: bool) -> bool:
 def cost(config: TrainConfig) -> str:
     """Equal of configs that differ in seed and optimizer alone."""
     return config_hash(replace(config, seed=0, optim=Optim()))
+
+
+def steps_of_run() -> Any:
+    """A callback that tells how far a single run is, a line now and then."""
+    from loraexp.training.callbacks.progress import Steps  # lightning: not at start
+
+    first: list[tuple[float, float]] = []  # when the first step was, and how far it was then
+
+    def tell(*now: Any) -> None:
+        event = Stepped((False, 0), *now)
+        first.append((time.time(), event.done or 0.0))
+        if event.loss is not None and event.done and event.done > first[0][1]:
+            rate = (event.done - first[0][1]) / (time.time() - first[0][0])
+            log.info(f"{at_step(event)}; about {duration((1 - event.done) / rate)} left")
+
+    return Steps(tell, EVERY)
 
 
 @contextmanager

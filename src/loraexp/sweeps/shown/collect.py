@@ -24,6 +24,7 @@ from loraexp.results.settings import chosen, flat
 from loraexp.runs.removal import walk
 from loraexp.runs.run_folder import CONFIG, RunFolder
 from loraexp.runtime.locks import LOCK
+from loraexp.sweeps.shown.debugging import debug_of, left_out
 from loraexp.sweeps.sweep_folder import JOBS, TRIALS, Sweep, named_in
 
 log = logging.getLogger("loraexp")
@@ -45,7 +46,8 @@ class Collected:
 
 
 def collect(folders: Sequence[str], where: Sequence[str], baselines: bool = False) -> Collected:
-    """The runs below the folders; of a sweep's folder, those of its jobs.
+    """The runs below the folders; of a sweep's folder, or of one with sweeps in it, those of its
+    jobs. Those of debug= stay out unless asked for.
 
     Args:
         where: conditions key=value that all must hold, of the config.
@@ -56,12 +58,21 @@ def collect(folders: Sequence[str], where: Sequence[str], baselines: bool = Fals
             scikit-learn.
     """
     with no_collection():
-        found = read(folders, where)
+        found = without_debug(read(folders, where), where)
     if not baselines:
         return found
     from loraexp.sweeps.shown.counting_words import lines_of  # pandas: not at start
 
     return replace(found, beside=replace(found.beside, lines=lines_of(found.records)))
+
+
+def without_debug(found: Collected, where: Sequence[str]) -> Collected:
+    of_runs = left_out([record.config for record in found.records], where)
+    runs = [pair for pair, out in zip(found.runs.items(), of_runs, strict=True) if not out]
+    if len(runs) == len(found.runs):
+        return found
+    failures = [one for one in found.beside.failures if debug_of(flat(one.config)) is None]
+    return Collected(dict(runs), replace(found.beside, failures=failures))
 
 
 def read(folders: Sequence[str], where: Sequence[str]) -> Collected:
@@ -127,8 +138,9 @@ def has_begun(names: set[str]) -> bool:
 
 
 def jobs_of(folder: Path) -> set[Path]:
-    """The runs of a sweep, there or not; none of another folder."""
-    jobs = {named_in(job) for kind in (JOBS, TRIALS) for job in folder.glob(f"{kind}/*.txt")}
+    """The runs of a sweep, or of the sweeps in a folder, there or not; none of another folder."""
+    places = [f"{above}{kind}/*.txt" for above in ("", "*/") for kind in (JOBS, TRIALS)]
+    jobs = {named_in(job) for where in places for job in folder.glob(where)}
     return {run.resolve() for run in jobs}
 
 

@@ -5,9 +5,6 @@ import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from textwrap import fill
-
-from rich.console import Console
 
 from loraexp.config.schema import TrainConfig
 from loraexp.config.stored import from_dict
@@ -16,7 +13,7 @@ from loraexp.results.beside import NOTHING, Beside
 from loraexp.results.tables import FORMATS
 from loraexp.runs.run_folder import RunFolder, config_hash
 from loraexp.runtime.atomic import write_whole
-from loraexp.runtime.escape import printable
+from loraexp.runtime.escape import printable, wrapped
 from loraexp.sweeps.shown.counting_words import lines_of
 from loraexp.sweeps.shown.next_step import next_step
 from loraexp.sweeps.shown.summary import Summary, finished
@@ -96,8 +93,7 @@ def show(
     summary.write(folder)
     print(summary.text.rstrip("\n"))
     pictures = summary.draw(folder)
-    said = [fill(printable(one), Console().width) for one in summary.answers()]
-    for part in ([*summary.notes()], said):
+    for part in (wrapped(summary.notes()), wrapped(summary.answers())):
         if part:
             print("", *part, sep="\n")
     print()

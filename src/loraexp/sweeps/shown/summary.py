@@ -5,7 +5,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from loraexp.records.record import Failure, Record
+from loraexp.errors import listed
+from loraexp.records.record import Failure, Record, Trial
 from loraexp.results.answer import answers
 from loraexp.results.arm_keys import naming, varied
 from loraexp.results.arms import arms
@@ -16,7 +17,7 @@ from loraexp.results.outside import how_lines, last_words
 from loraexp.results.runs_table import runs_table
 from loraexp.results.tables import FORMATS, Table, narrowed
 from loraexp.runtime.atomic import write_whole
-from loraexp.runtime.escape import printable
+from loraexp.runtime.escape import printable, wrapped
 from loraexp.runtime.notebook import html_notes
 from loraexp.sweeps.shown.counting_words import lines_of
 from loraexp.sweeps.sweep_folder import Sweep, describe_job
@@ -34,6 +35,8 @@ EXPENDABLE = (
     "train_accuracy",
     "targets",
 )
+SHOWN = 3  # jobs that failed for one reason
+MOST_ROWS = 12  # of runs, above a comparison
 
 
 @dataclass(frozen=True, repr=False)
@@ -60,7 +63,9 @@ class Summary:
         if len({record.config["seed"] for record in records}) > 1:
             compared = findings(records, varied(records), beside=beside)
             tables["comparison"] = compared.table
-            lines += [FORMATS["table"](compared.brief()), *map(printable, compared.notes), ""]
+            if len(outcomes) > MOST_ROWS:  # what they come to would be out of sight
+                lines = ["", f"{len(outcomes)} runs; table.csv has a row for each.", ""]
+            lines += [FORMATS["table"](compared.brief()), *wrapped(compared.notes), ""]
         return cls(outcomes, beside, tables, "\n".join(lines))
 
     @classmethod
@@ -122,14 +127,8 @@ class Summary:
 
     def notes(self) -> Iterator[str]:
         """What failed, and what a reader must know of the data and the base."""
-        for outcome in self.outcomes:
-            if isinstance(outcome, Failure):
-                told = describe_job(outcome, self.outcomes)
-                yield printable(f"Failed: {told}: {outcome.reason}")
-        for failure in self.beside.trials:
-            if isinstance(failure, Failure):
-                told = describe_job(failure, self.beside.trials)
-                yield printable(f"Counts as the worst rate: {told}: {failure.reason}")
+        yield from by_reason("Failed", self.outcomes)
+        yield from by_reason("Counts as the worst rate", [*self.beside.trials])
         records = finished(self.outcomes)
         synthetic = {record.data["note"] for record in records if record.data["synthetic"]}
         yield from (printable(f"Data: {note}.") for note in sorted(synthetic))
@@ -140,6 +139,16 @@ class Summary:
         yield from share_notes(records)
         if any(record.config["model"]["weights"] == "random" for record in records):
             yield "The base has random weights: it has learnt nothing before."
+
+
+def by_reason(lead: str, outcomes: Sequence[Record | Trial | Failure]) -> Iterator[str]:
+    """Why jobs failed, a line a reason."""
+    told: dict[str, list[str]] = {}
+    for one in outcomes:
+        if isinstance(one, Failure):
+            told.setdefault(one.reason, []).append(describe_job(one, outcomes))
+    for reason, jobs in told.items():
+        yield printable(f"{lead}: {listed(jobs, SHOWN)}: {reason}")
 
 
 def finished(outcomes: Sequence[Record | Failure]) -> list[Record]:

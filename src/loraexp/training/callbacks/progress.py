@@ -28,6 +28,15 @@ class Progress(RichProgressBar):
     def __init__(self) -> None:
         super().__init__(leave=True)
 
+    def _get_train_description(self, current_epoch: int) -> str:  # Lightning's: Epoch 0/2
+        return f"Epoch {current_epoch + 1} of {self.trainer.max_epochs}"
+
+    @property
+    def test_description(self) -> str:
+        """Which split it is that is measured."""
+        split = getattr(self.trainer.lightning_module, "measuring", "")
+        return f"Measuring {split}".rstrip()
+
     def get_metrics(self, trainer: Trainer, pl_module: LightningModule) -> dict[str, Any]:
         logged: dict[str, Any] = dict(super().get_metrics(trainer, pl_module))
         return {
@@ -60,7 +69,12 @@ class InCell:
         self.panel, self.last = Panel(), 0.0
 
     def __call__(
-        self, what: str, step: int = 0, steps: int = 0, speed: float | None = None
+        self,
+        what: str,
+        step: int = 0,
+        steps: int = 0,
+        speed: float | None = None,
+        loss: float | None = None,
     ) -> None:
         now = time.monotonic()
         if step not in (0, steps) and now - self.last < 0.5:
@@ -150,25 +164,40 @@ def is_shown(trainer: Trainer, step: int) -> bool:
 
 
 class Steps(Callback):
-    """Tells how far a run is; it asks no device for a number, for that would wait for it.
+    """Tells how far a run is. It asks no device for a number, for that would wait for it; but for
+    the loss, where it tells now and then.
 
     Args:
-        tell: what it does, then step, steps in this epoch and texts a second where it trains.
+        tell: what it does, then step, steps in this epoch and texts a second where it trains, and
+            the loss if it is known.
+        every: so many seconds; 0 is each step. The first step is told in any case.
+        clock: in seconds.
     """
 
-    def __init__(self, tell: Callable[..., None]) -> None:
-        self.tell = tell
+    def __init__(
+        self,
+        tell: Callable[..., None],
+        every: float = 0.0,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.tell, self.every, self.clock = tell, every, clock
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         meters = (one for one in trainer.callbacks if isinstance(one, Throughput))  # type: ignore[attr-defined]
         self.meter = next(meters, None)
+        self.told: float | None = None
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Batch, index: int
     ) -> None:
+        now, first = self.clock(), self.told is None
+        if self.told is not None and now - self.told < self.every:
+            return
+        self.told = now
         epoch = f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}"
         speed = self.meter and self.meter.texts_per_second
-        self.tell(epoch, index + 1, trainer.num_training_batches, speed)
+        loss = float(outputs["loss"]) if self.every and not first else None
+        self.tell(epoch, index + 1, trainer.num_training_batches, speed, loss)
 
     def on_test_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self.tell("measuring")
