@@ -2,6 +2,8 @@
 
 import os
 import sys
+from shutil import get_terminal_size
+from textwrap import fill
 
 from loraexp.commands import find_verb, module_of, summaries
 from loraexp.errors import unknown
@@ -56,11 +58,21 @@ def dispatch(arguments: list[str]) -> None:
 
 
 def overview() -> str:
-    verbs = "\n".join(f"  {verb:<14}{summary}" for verb, summary in summaries().items())
-    return (
-        "LoRA experiments on GPT-2 text classifiers\n\n"
-        "usage: python -m loraexp VERB [key=value ...] [-m]\n\n"
-        f"{verbs}\n\n"
-        "python -m loraexp VERB --help lists the keys of a verb.\n"
-        f"A first sweep: {EXAMPLE}"
+    """The verbs and what each does, as wide as the terminal: 80 to 100 columns."""
+    columns = min(100, max(80, get_terminal_size((100, 0)).columns))
+    verbs = [
+        fill(summary, columns, initial_indent=f"  {verb:<15}", subsequent_indent=" " * 17)
+        for verb, summary in summaries().items()
+    ]
+    return "\n".join(
+        [
+            "LoRA experiments on GPT-2 text classifiers",
+            "",
+            "usage: python -m loraexp VERB [key=value ...] [-m]",
+            "",
+            *verbs,
+            "",
+            "python -m loraexp VERB --help lists the keys of a verb.",
+            f"A first sweep: {EXAMPLE}",
+        ]
     )

@@ -113,7 +113,27 @@ def test_the_verbs_that_take_a_model_take_the_same() -> None:
     }
 
 
-def test_the_overview_lists_every_verb_and_what_it_does() -> None:
-    text = overview()
-    assert re.findall(r"^  (\w+) +(.+)$", text, re.M) == list(SUMMARIES.items())
-    assert max(map(len, text.splitlines())) <= 100
+@pytest.mark.parametrize("width", [80, 100])
+def test_the_overview_lists_every_verb_and_what_it_does(
+    width: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(width))
+    lines = overview().splitlines()
+    assert max(map(len, lines)) <= width
+    whole = re.sub(r"\n {17}", " ", "\n".join(lines))  # a long summary goes on in the next line
+    assert re.findall(r"^  (\w+) +(.+)$", whole, re.M) == list(SUMMARIES.items())
+
+
+def test_at_80_columns_every_key_has_its_default_and_every_word_is_whole(
+    verb: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    text = verb_help(verb, SUMMARIES[verb])
+    assert max(map(len, text.splitlines())) <= 80
+    assert not re.findall(r"^  [\w.]+=(?: .*)?$", text, re.M)  # a key and nothing behind it
+    shown = {*text.split()}
+    for key, field in keys(SCHEMAS[verb]):
+        assert {*field.metadata["help"].split()} <= shown, key
+        assert any(word.startswith(f"{key}=") for word in shown)
+    assert {*SUMMARIES[verb].split()} <= shown
+    assert ("as a plain run has them" in text) == bool(groups_of(verb))

@@ -2,9 +2,10 @@
 
 from collections.abc import Iterator
 from dataclasses import fields
+from functools import partial
 from pathlib import Path
 from shutil import get_terminal_size
-from textwrap import wrap
+from textwrap import wrap as wrapped
 from typing import Any
 
 from omegaconf import OmegaConf
@@ -15,6 +16,8 @@ from loraexp.config.overrides import default_options, groups_of
 
 NARROWEST, WIDEST = 80, 100
 LEFT = 38  # of it for keys and defaults
+EMPTY = '""'  # a text of no letters
+wrap = partial(wrapped, break_long_words=False, break_on_hyphens=False)
 
 
 def verb_help(verb: Verb, summary: str) -> str:
@@ -35,9 +38,12 @@ def verb_help(verb: Verb, summary: str) -> str:
             notes = note(verb.schema, name)
             lines += [f"  {'':<12}{words}" for words in wrap(notes, columns - 14)]
         lines.append("")
-    lines.append("Keys (key=value), as a plain run has them; a group's option may set its own:")
+    own = "as a plain run has them; a group's option may set its own"
+    lines.append(f"Keys (key=value), {own if groups else 'with their defaults'}:")
     values = as_started(verb)
-    rows = [(f"{key}={show(values[key])}", f.metadata["help"]) for key, f in keys(verb.schema)]
+    rows = [
+        (f"{key}={show(values[key]) or EMPTY}", f.metadata["help"]) for key, f in keys(verb.schema)
+    ]
     width = min(LEFT, max(len(left) for left, _ in rows))
     for left, right in rows:
         first, *more = wrap(right, columns - width - 4)
