@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import drawn
-from ways import WAYS, prepare, write_base
+from ways import WAYS, prepare, ways_in, write_base
 
 from loraexp.commands import summaries
 from loraexp.results.tables import to_terminal
@@ -65,11 +65,12 @@ def main() -> None:
     if options.way:
         print(json.dumps(one_way(options)))
         return
-    from loraexp.runtime.hardware import device_name, versions
+    from loraexp.runtime.hardware import device_name, pick_precision, versions
 
+    own = ways_in(pick_precision("auto", "cpu"))
     with tempfile.TemporaryDirectory() as folder:
         write_base(options.model, Path(folder))
-        ways = [measured(way, options, folder) for way in WAYS]
+        ways = [measured(way, options, folder) for way in own]
     starts = [{"what": what, "seconds": seconds(typed)} for what, typed in WHOLE.items()]
     starts.append({"what": "table of 1,000 records", "seconds": table_of_a_thousand()})
     found = {

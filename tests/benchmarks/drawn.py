@@ -49,6 +49,7 @@ def roofs(found: Mapping[str, Any]) -> Iterator[str]:
                 f"batch {line['batch']}: 4 x parameters x tokens/s is "
                 f"{share / found['matrix_product_flops']:.0%} of the "
                 f"{found['matrix_product_flops'] / 1e9:.0f} GFLOP/s of a large matrix product"
+                f"{' in ' + found['precision'] if 'precision' in found else ''}"
             )
 
 

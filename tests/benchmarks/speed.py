@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import drawn
-from ways import COMPILED, WAYS, Worker, prepare, workers
+from ways import COMPILED, WAYS, Worker, prepare, ways_in, workers
 
 from loraexp.results.tables import to_terminal
 
@@ -28,7 +28,7 @@ def main() -> None:
     parser.add_argument("--batches", type=int, nargs="+", default=[8, 32])
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--texts", type=int, default=192, help="of each way in each round")
-    parser.add_argument("--ways", nargs="+", choices=WAYS, default=[*WAYS])
+    parser.add_argument("--ways", nargs="+", choices=WAYS, help="default: in our precision")
     parser.add_argument("--whats", nargs="+", choices=WHATS, default=WHATS)
     parser.add_argument("--device", choices=("cpu", "cuda"))
     parser.add_argument("--out", type=Path)
@@ -40,6 +40,7 @@ def main() -> None:
         answer_questions(options)
         return
     options.device = options.device or fastest()
+    options.ways = options.ways or ways_in(precision_on(options.device))
     found = []
     for model in options.models or (MODELS if options.device == "cuda" else MODELS[:1]):
         found.append(compare(model, options))
@@ -52,6 +53,13 @@ def fastest() -> str:
     import torch
 
     return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def precision_on(device: str) -> str:
+    """What trainer.precision=auto is there."""
+    from loraexp.runtime.hardware import pick_precision
+
+    return pick_precision("auto", "gpu" if device == "cuda" else "cpu")
 
 
 def compare(model: str, options: argparse.Namespace) -> dict[str, Any]:
@@ -118,6 +126,7 @@ def answer_questions(options: argparse.Namespace) -> None:
             answer: Any = {
                 "device": device_name("gpu" if options.device == "cuda" else "cpu", 1),
                 "versions": versions(),
+                "precision": precision_on(options.device),
                 "matrix_product_flops": matrix_product_rate(options.device),
                 "mean_tokens": sum(map(len, rows)) / len(rows),
                 "parameters": sum(p.numel() for p in arm.network.parameters()),
@@ -147,10 +156,12 @@ def texts_per_second(arm: Any, what: str, size: int, number: int) -> float:
 
 
 def matrix_product_rate(device: str) -> float:
-    """FLOP/s of a large bf16 product: the roof."""
+    """FLOP/s of a large product in the precision that ours has: the roof."""
     import torch
 
-    a = torch.randn(4096, 4096, device=device, dtype=torch.bfloat16)
+    from loraexp.runtime.hardware import DTYPES
+
+    a = torch.randn(4096, 4096, device=device, dtype=DTYPES[precision_on(device)])
     best = 0.0
     for _ in range(8):
         started = time.perf_counter()

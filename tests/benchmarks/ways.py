@@ -12,6 +12,7 @@ from typing import Any
 
 OURS, COMPILED = "loraexp", "loraexp, compiled"
 BEST = {"autocast": True, "bf16_base": True, "tuned": True}
+FP32 = {"autocast": False}
 WAYS: dict[str, dict[str, Any]] = {  # what arms.ours or arms.peft is given
     OURS: {},
     COMPILED: {"compiled": True},
@@ -19,8 +20,22 @@ WAYS: dict[str, dict[str, Any]] = {  # what arms.ours or arms.peft is given
     "peft, bf16 base": {"autocast": True, "bf16_base": True},
     "peft, tuned": BEST,
     "peft, tuned, compiled": {**BEST, "compiled": True},
-    "tutorial: pad to 120, fp32": {"autocast": False, "pad_to": 120},
+    "peft, fp32": FP32,
+    "peft, tuned, fp32": {**FP32, "tuned": True},
+    "peft, tuned, fp32, compiled": {**FP32, "tuned": True, "compiled": True},
+    "tutorial: pad to 120, fp32": {**FP32, "pad_to": 120},
 }
+
+
+def ways_in(precision: str) -> list[str]:
+    """Ours and the tutorial, and of peft's those that multiply in the precision that ours does:
+    where bf16 is emulated, a way in bf16 would take minutes for nothing."""
+    bf16 = precision == "bf16"
+    return [
+        way
+        for way, given in WAYS.items()
+        if "autocast" not in given or "pad_to" in given or given["autocast"] == bf16
+    ]
 
 
 def prepare(way: str) -> None:
