@@ -6,7 +6,7 @@ RUN := $(BIN)/python -m loraexp
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo train sweep evidence params methods test test-slow test-browser test-gpu test-slurm bench bench-tuning bench-sweep bench-plan simulate scale serving reproduce base base-geometries base-report pages docs check lock clean
+.PHONY: help install demo train sweep evidence regret params methods test test-slow test-browser test-gpu test-slurm bench bench-tuning bench-sweep bench-plan simulate scale serving reproduce base base-geometries base-report pages docs check lock clean
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## */\t/' | expand -t 12
@@ -33,6 +33,9 @@ sweep: install  ## ranks 1 to 16 x 5 seeds on the real messages, each at its own
 
 evidence: install  ## docs/evidence: ranks, methods and targets on the real messages (an hour)
 	$(BIN)/python tests/benchmarks/evidence.py $(ARGS)
+
+regret: install  ## six claims of "LoRA Without Regret" on nano, or ARGS="model=gpt2": verdicts (LORAEXP_DATA_DIR; an hour)
+	$(BIN)/python tests/benchmarks/regret.py $(ARGS)
 
 params: install  ## how many parameters train, by model and rank
 	$(RUN) params 'models=[gpt2,gpt2-large]' 'ranks=[4,8,16]' $(ARGS)
