@@ -25,8 +25,8 @@ FILES = sorted(conf_dir().rglob("*.yaml"))
 REQUIRED = {"run": "run=a", "out": "out=b", "peft": "peft=c", "data.text": "data.text=[a]"}
 # Experiments that are sweeps, so train's alone.
 SWEEPS = {
-    f"experiment={file.stem}"
-    for file in (conf_dir() / "experiment").glob("*.yaml")
+    f"experiment={file.relative_to(conf_dir() / 'experiment').with_suffix('').as_posix()}"
+    for file in (conf_dir() / "experiment").rglob("*.yaml")
     if "mode: MULTIRUN" in file.read_text(encoding="utf-8")
 }
 KEYS = Path(__file__).parents[2] / "docs" / "one-run.md"

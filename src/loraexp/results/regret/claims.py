@@ -72,6 +72,10 @@ def all_layers(arms: Arms) -> dict[int, Tried]:
     return {arm.rank: t for arm, t in arms.items() if (arm.targets, arm.batch) == ("all", size)}
 
 
+def with_all_layers(arms: Arms) -> dict[Arm, Tried]:
+    return {arm: tried for arm, tried in arms.items() if arm.targets == "all"}
+
+
 def log_rates(tried: Tried) -> dict[int, float]:
     return {seed: math.log(best.rate) for seed, best in tried.optima().items()}
 
@@ -178,9 +182,8 @@ def layers(arms: Arms) -> Finding:
 
 def batches(arms: Arms) -> Finding:
     """Section "Batch size effects"."""
-    best = {
-        (arm.rank, arm.batch): tried.optima() for arm, tried in arms.items() if arm.targets == "all"
-    }
+    found = with_all_layers(arms)
+    best = {(arm.rank, arm.batch): tried.optima() for arm, tried in found.items()}
     sizes = sorted({b for rank, b in best if rank == 0 and sum(k[1] == b for k in best) > 2})
     ranks = sorted({r for r, _ in best if r and all((r, size) in best for size in sizes)})
     quantities: list[Quantity] = []

@@ -1,0 +1,78 @@
+"""What docs/regret.md shows of "LoRA Without Regret", from what `make regret` stored."""
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from loraexp.results.regret.claims import Finding, findings
+from loraexp.results.regret.rows import Row, arms_of
+from loraexp.results.tables import Column, Table, to_markdown
+from loraexp.stats.verdicts import Quantity, deciding
+
+Stored = Mapping[str, Any]
+
+
+def of(stored: Stored) -> list[Finding]:
+    return findings(arms_of(map(Row.of, stored["rows"])))
+
+
+def measured(one: Quantity, finding: Finding) -> str:
+    found = one.interval()
+    ends = "" if found.ends is None else f" ({' to '.join(map(finding.show, found.ends))})"
+    return f"{finding.show(found.mean)}{ends}"
+
+
+def region(one: Quantity, finding: Finding) -> str:
+    if math.isinf(one.high):
+        return f"above {finding.show(one.low)}"
+    return f"{finding.show(one.low)} to {finding.show(one.high)}"
+
+
+def verdicts(stored: Stored) -> Table:
+    """A row a claim: what decides it."""
+    rows = []
+    for finding in of(stored):
+        if finding.quantities:
+            one = deciding(finding.quantities)
+            cells = [len(one.values), one.name, measured(one, finding), region(one, finding)]
+        else:
+            cells = [None, finding.remark, None, None]
+        rows.append([finding.letter, finding.claim, finding.verdict, *cells])
+    headings = ("claim", "verdict", "seeds", "decided by", "measured (95 %)", "holds within")
+    columns = [Column("letter", "", words=True)]
+    columns += [Column(name, name, words=name != "seeds") for name in headings]
+    return Table(columns, rows)
+
+
+def quantities(stored: Stored) -> Table:
+    """All that each verdict rests on."""
+    rows = [
+        [finding.letter, one.name, len(one.values), measured(one, finding), region(one, finding)]
+        for finding in of(stored)
+        for one in finding.quantities
+    ]
+    headings = ("", "quantity", "seeds", "measured (95 %)", "holds within")
+    return Table([Column(name, name, words=name != "seeds") for name in headings], rows)
+
+
+def rules(stored: Stored) -> str:
+    lines = []
+    for finding in of(stored):
+        remark = f" Measured {finding.remark}." if finding.remark else ""
+        lines.append(f"- **{finding.letter}** holds if {finding.rule}.{remark}")
+    return "\n".join(lines)
+
+
+def setting(stored: Stored) -> str:
+    texts, seconds, runs = stored["texts"], stored["seconds"], stored["rows"]
+    diverged = sum(row["loss"] is None for row in runs)
+    return (
+        f"`{stored['model']}`, {texts['train']:,} training texts and {texts['validation']:,} "
+        f"validation texts of {stored['classes']} classes, one epoch, {stored['precision']}; "
+        f"{len(runs)} runs, {diverged} of them diverged; {seconds['processor'] / 60:.0f} minutes "
+        f"of processor time in all ({stored['device']}; `make regret`)."
+    )
+
+
+def page(stored: Stored) -> str:
+    return f"{setting(stored)}\n\n{to_markdown(verdicts(stored))}"
