@@ -38,6 +38,7 @@ NOT_RUN = {
     "make serving": "minutes, and of an idle machine",
     "make reproduce": "an hour; `reproduce` without run=true is run",
     "make base": "hours",
+    "make regret": "an hour",
     "make base-report": "over an hour",
 }
 
@@ -49,6 +50,7 @@ SHORTER = (
     (r"^(python -m loraexp (?:verify_packed|plan) .*) -m$", r"\1 debug=fast -m", "a batch a run"),
     (r" -m (debug=fast)$", r" \1 -m", "flags stay last"),
     (r"(experiment=(rank_sweep|method_comparison|targets))", rf"\1 {FEW}", "two rates, one seed"),
+    (r"(experiment=regret/rates)", r"\1 lora.rank=1,4 optim.lr=1e-3 seed=0", "two of 60 runs"),
     (r"(experiment=method_comparison)", r"\1 method=lora,ia3,head", "of fifteen methods three"),
     (r"seeds=auto", "seeds=auto seeds.looks=[2,3]", "of looks the fewest"),
     (r"search\.trials=20", "search.trials=2", "of trials the fewest that are told apart"),

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import drawn
+import regret_page
 
 from loraexp.adapters.methods import METHODS
 from loraexp.commands.params import ParamsConfig, params_table
@@ -173,6 +174,9 @@ TABLES: dict[str, Callable[[], str]] = {
     "frozen_and_streams": frozen_and_streams,
     "serving": serving,
     "worth": worth,
+    "regret": lambda: regret_page.page(stored("regret")),
+    "regret_rules": lambda: regret_page.rules(stored("regret")),
+    "regret_quantities": lambda: to_markdown(regret_page.quantities(stored("regret"))),
     "published": published,
 }
 

@@ -1,8 +1,9 @@
 """`make regret`: six claims of "LoRA Without Regret" on a base and a data set of yours.
 
 Trains the grids of conf/experiment/regret (or goes on with them, or finds them finished), gives
-each arm whose best rate lies at an end one more rate there until it lies inside, and stores what
-was measured: a row a run, no text of the data set. `make pages` says what comes of it.
+each arm whose best rate lies at an end one more rate there until it lies inside, stores what was
+measured (a row a run, no text of the data set), and says what comes of it. After a kill the same
+command goes on.
 
 Words are those of `train`, after the program's own: model=gpt2, data.limit=1000, workers=1.
 """
@@ -19,13 +20,15 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
+import regret_charts
+import regret_page
+
 from loraexp.records.record import Failure, Record
 from loraexp.report.curves import read_curves
 from loraexp.results.regret.rows import Arm, Row, arms_of
 from loraexp.runtime.atomic import write_whole
 from loraexp.sweeps.shown.collect import collect
 
-RESULTS = Path(__file__).parent / "results"
 MOST = 9  # rates of an arm
 BATCHES = "data.batch_size=96,256"
 # In the order in which they are trained: the experiment and what is typed after it.
@@ -41,9 +44,10 @@ SWEEPS: Sequence[tuple[str, Sequence[str]]] = (
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--folder", type=Path, default=Path("outputs/regret"))
-    parser.add_argument("--out", type=Path, default=RESULTS / "regret.json")
-    parser.add_argument("--seeds", default="0,1,2")
+    parser.add_argument("--folder", type=Path, default=Path("outputs/regret"), help="of the runs")
+    parser.add_argument("--out", type=Path, help="where results go; FOLDER/regret.json")
+    parser.add_argument("--figures", type=Path, help="and figures; FOLDER/figures")
+    parser.add_argument("--seeds", default="0,1,2", help="with commas")
     parser.add_argument("--only-write", action="store_true", help="of the runs that are there")
     options, typed = parser.parse_known_args()
     words = [*banking77(), *typed, f"seed={options.seeds}", f"output_dir={options.folder}"]
@@ -53,7 +57,11 @@ def main() -> None:
         while more := [*wanted(rows(options.folder))]:
             for experiment, own in more:
                 train(experiment, [*words, *own], options.folder)
-    write_whole(options.out, stored(options.folder))
+    out = options.out or options.folder / "regret.json"
+    write_whole(out, stored(options.folder))
+    found = json.loads(out.read_text(encoding="utf-8"))
+    regret_charts.write(arms_of(map(Row.of, found["rows"])), options.figures or out.parent)
+    print(regret_page.terminal(found))
 
 
 def banking77() -> list[str]:
@@ -101,9 +109,21 @@ def experiment_of(arm: Arm) -> str:
 
 
 def rows(folder: Path) -> list[Row]:
+    """
+    Raises:
+        SystemExit: runs of more than one base, data set or length of training.
+    """
     found = collect([str(folder / "train")], [])
+    if len({setting(record.config) for record in found.records}) > 1:
+        sys.exit(f"{folder} has runs of several settings: name another one with --folder")
     done = [row_of(record, path) for path, record in found.runs.items()]
     return done + [row_of(failure) for failure in found.beside.failures]
+
+
+def setting(config: Any) -> str:
+    """What all arms must share."""
+    data = {key: value for key, value in config["data"].items() if key != "batch_size"}
+    return json.dumps([config["model"], data, config["trainer"]])
 
 
 def row_of(run: Record | Failure, folder: Path | None = None) -> Row:

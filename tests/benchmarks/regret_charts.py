@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from loraexp.report.chart import Lines, Point, Series, axis, in_panels, log_axis
+from loraexp.report.chart import MOST, Axis, Lines, Point, Series, axis, in_panels, log_axis
 from loraexp.report.svg import to_file
 from loraexp.results.regret.claims import Arms, all_layers, with_all_layers
 from loraexp.results.regret.curves import curve_of, early, lowest, smoothed
@@ -49,18 +49,19 @@ def named(rank: int) -> str:
     return f"rank {rank}" if rank else "full"
 
 
-def chart(caption: str, some: Named, label: str, height: str, every: bool = True) -> Lines:
-    """Lines over a log axis; with `every`, points are marked, and have a tick each."""
+def chart(caption: str, some: Named, x: Axis, height: str, marked: bool = True) -> Lines:
     series = [
-        Series(name, points, number, marked=every)
+        Series(name, points, number, marked=marked)
         for number, (name, points) in enumerate(some.items())
     ]
-    places = {point.x for points in some.values() for point in points}
-    heights = [point.y for points in some.values() for point in points]
-    heights += [end for points in some.values() for p in points for end in p.ends or ()]
-    x = log_axis(label, places, lambda value: f"{value:g}", math.inf if every else 6)
-    rows = [[name, point.x, point.y] for name, points in some.items() for point in points]
+    every = [(name, point) for name, points in some.items() for point in points]
+    heights = [end for _, point in every for end in (point.y, *(point.ends or ()))]
+    rows = [[name, point.x, point.y] for name, point in every]
     return Lines(caption, in_panels(series, x, axis(height, heights)), Table(COLUMNS, rows))
+
+
+def places(some: Named) -> list[float]:
+    return [point.x for points in some.values() for point in points]
 
 
 def over_rates(caption: str, some: Mapping[str, Tried]) -> Lines:
@@ -72,7 +73,8 @@ def over_rates(caption: str, some: Mapping[str, Tried]) -> Lines:
         ]
         for name, tried in some.items()
     }
-    return chart(caption, points, "learning rate", LOSS)
+    x = log_axis("learning rate", places(points), lambda rate: f"{rate:g}")
+    return chart(caption, points, x, LOSS)
 
 
 def start(ranks: Mapping[int, Tried]) -> Lines:
@@ -86,7 +88,8 @@ def start(ranks: Mapping[int, Tried]) -> Lines:
     caption = (
         f"Training loss of the first fifth of the steps at a rate of {rate:g}, over the seeds."
     )
-    return chart(caption, curves, "optimizer step", "training loss", every=False)
+    x = axis("optimizer step", places(curves))
+    return chart(caption, curves, x, "training loss", marked=False)
 
 
 def capacity(ranks: Mapping[int, Tried]) -> Lines:
@@ -98,7 +101,8 @@ def capacity(ranks: Mapping[int, Tried]) -> Lines:
         losses = np.mean([losses for _, losses in found], axis=0)
         curves[named(rank)] = [Point(*p) for p in zip(found[0][0], losses.tolist(), strict=True)]
     caption = "Training loss, the lowest of any rate at each step, means over the seeds."
-    return chart(caption, curves, "optimizer step", "training loss", every=False)
+    x = log_axis("optimizer step", places(curves), lambda step: f"{step:g}", MOST)
+    return chart(caption, curves, x, "training loss", marked=False)
 
 
 def batches(arms: Arms) -> Lines:
@@ -112,4 +116,5 @@ def batches(arms: Arms) -> Lines:
             lines.setdefault(named(arm.rank), []).append(point)
     lines = {name: points for name, points in lines.items() if len(points) > 1}
     caption = "Validation loss at each arm's best rate; bars are 95 % intervals over the seeds."
-    return chart(caption, lines, "texts a step", LOSS)
+    x = log_axis("texts a step", places(lines), lambda size: f"{size:g}")
+    return chart(caption, lines, x, LOSS)

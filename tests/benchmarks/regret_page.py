@@ -6,7 +6,7 @@ from typing import Any
 
 from loraexp.results.regret.claims import Finding, findings
 from loraexp.results.regret.rows import Row, arms_of
-from loraexp.results.tables import Column, Table, to_markdown
+from loraexp.results.tables import Column, Table, to_markdown, to_terminal
 from loraexp.stats.verdicts import Quantity, deciding
 
 Stored = Mapping[str, Any]
@@ -58,7 +58,7 @@ def quantities(stored: Stored) -> Table:
 def rules(stored: Stored) -> str:
     lines = []
     for finding in of(stored):
-        remark = f" Measured {finding.remark}." if finding.remark else ""
+        remark = f" {finding.remark[0].upper()}{finding.remark[1:]}." if finding.remark else ""
         lines.append(f"- **{finding.letter}** holds if {finding.rule}.{remark}")
     return "\n".join(lines)
 
@@ -76,3 +76,9 @@ def setting(stored: Stored) -> str:
 
 def page(stored: Stored) -> str:
     return f"{setting(stored)}\n\n{to_markdown(verdicts(stored))}"
+
+
+def terminal(stored: Stored) -> str:
+    """Verdicts, and below them what they rest on."""
+    lines = [f"{one.letter}  {one.claim}: {one.verdict}" for one in of(stored)]
+    return "\n".join([setting(stored), "", *lines, "", to_terminal(quantities(stored), 80)])

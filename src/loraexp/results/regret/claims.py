@@ -53,7 +53,7 @@ def times(value: float) -> str:
 
 
 def share(value: float) -> str:
-    return f"{100 * value:+.1f} %"
+    return f"{100 * value:+z.1f} %"
 
 
 def power(value: float) -> str:
@@ -95,11 +95,12 @@ def ten_times(arms: Arms) -> Finding:
         if high
     ]
     low, most = math.log(TEN / ABOUT), math.log(TEN * ABOUT)
-    name = f"best rate of LoRA (ranks from {HIGH}) over that of full fine-tuning"
+    name = f"best rate, ranks {HIGH}+ / full"
     return Finding(
         "a",
         "LoRA's best learning rate is about 10 times that of full fine-tuning",
-        f"the ratio lies in {TEN / ABOUT:g} to {TEN * ABOUT:g}",
+        f"the ratio, LoRA's a geometric mean over ranks from {HIGH}, lies in {TEN / ABOUT:g} to "
+        f"{TEN * ABOUT:g}",
         [Quantity(name, values, low, most)] if values else [],
         times,
     )
@@ -111,7 +112,7 @@ def same_rate(arms: Arms) -> Finding:
     seeds, most = common_seeds([*rates.values()]), math.log(RATE)
     quantities = [
         Quantity(
-            f"best rate, rank {more} over rank {fewer}",
+            f"best rate, rank {more} / {fewer}",
             [rates[more][seed] - rates[fewer][seed] for seed in seeds],
             -most,
             most,
@@ -122,7 +123,7 @@ def same_rate(arms: Arms) -> Finding:
     return Finding(
         "b",
         f"The best rate varies less than {RATE:g}-fold over ranks {RANKS} and more",
-        f"every two ranks differ by a factor below {RATE:g}",
+        f"the best rates of every two ranks differ by a factor below {RATE:g}",
         quantities,
         times,
     )
@@ -148,7 +149,7 @@ def same_start(arms: Arms) -> Finding:
                 values.append(apart(own[1], other[1]))
                 falls.append(fall(other[1]))
         if values:
-            name = f"loss, rank {rank} over rank {max(by_rank)}"
+            name = f"loss, rank {rank} / {max(by_rank)}"
             quantities.append(Quantity(name, values, -SAME, SAME))
     fell = float(np.mean(falls)) if falls else 0.0
     remark = f"at a rate of {rate:g}; meanwhile the loss fell by {100 * fell:.0f} %"
@@ -168,12 +169,12 @@ def layers(arms: Arms) -> Finding:
         ]
         remark = f"{max(sizes):,} parameters train in either" if len(sizes) == 1 else "sizes differ"
         if values and len(sizes) == 1:
-            name = "loss of attention only over that of the MLP only"
+            name = "loss, attention / MLP only"
             quantities = [Quantity(name, values, math.log1p(SAME), math.inf)]
     return Finding(
         "d",
         "Attention only is worse than MLP only, at equal parameters",
-        f"its loss at the best rate is higher by more than {share(SAME)[1:]}",
+        f"its loss, each at its best rate, is higher by more than {share(SAME)[1:]}",
         quantities,
         lambda value: share(math.expm1(value)),
         remark,
@@ -192,11 +193,10 @@ def batches(arms: Arms) -> Finding:
         rises = {rank: [rise(best, rank, sizes, seed) for seed in seeds] for rank in ranks}
         if seeds:
             mean = np.mean([rises[rank] for rank in ranks], axis=0)
-            name = f"growth of the gap from batch {sizes[0]} to {sizes[-1]}, ranks "
-            name += " and ".join(map(str, ranks))
+            name = f"growth, rank {' and '.join(map(str, ranks))}"
             quantities = [Quantity(name, mean.tolist(), PAYS, math.inf)]
             apart_ = np.subtract(rises[ranks[-1]], rises[ranks[0]]).tolist()
-            name = f"growth, rank {ranks[-1]} less rank {ranks[0]}"
+            name = f"growth, rank {ranks[-1]} less {ranks[0]}"
             quantities += [Quantity(name, apart_, -PAYS, PAYS)] * (len(ranks) > 1)
     return Finding(
         "e",
@@ -205,6 +205,7 @@ def batches(arms: Arms) -> Finding:
         f"same within {share(PAYS)[1:]} at a low and at a high rank",
         quantities,
         share,
+        f"batches of {', '.join(map(str, sizes))} texts" if quantities else "",
     )
 
 
@@ -232,12 +233,12 @@ def capacity(arms: Arms) -> Finding:
             places = [math.log2(step or steps[-1]) for step in found.values()]
             values.append(float(np.polyfit(np.log2([*found]), places, 1)[0]))
     often = {rank: left.count(rank) for rank in sorted({*left})}
-    said = ", ".join(f"rank {rank} in {n}" for rank, n in often.items()) or "no rank in any"
+    said = ", ".join(f"rank {rank} in {n}" for rank, n in often.items()) or "none in any"
     return Finding(
         "f",
         "The smaller the rank, the earlier it leaves the common curve",
         f"the step at which a rank leaves grows by more than a power of {GROWS:g} of the rank",
-        [Quantity("that power", values, GROWS, math.inf)] if values else [],
+        [Quantity("that power of the rank", values, GROWS, math.inf)] if values else [],
         power,
         f"seeds in which a rank left: {said}",
     )
