@@ -128,6 +128,14 @@ def test_every_page_is_in_the_index_and_in_the_navigation() -> None:
     assert set(re.findall(r": ([\w/-]+\.md)$", config, re.M)) == pages | {"README.md"}
 
 
+def test_the_commands_of_the_readmes_ladder_compose(folder: Path) -> None:
+    (ladder,) = re.findall(r"made: ladder -->(.*?)<!--", (ROOT / "README.md").read_text(), re.S)
+    typed = re.findall(r"^\$ (.*?)(?:  +#.*)?$", ladder, re.M)
+    assert len(typed) == 4
+    for words in map(words_of, typed):
+        check_typed(*words)
+
+
 def test_links_lead_to_files_that_are_there() -> None:
     for page in PAGES:
         text = re.sub(r"```.*?```", "", page.read_text(encoding="utf-8"), flags=re.S)

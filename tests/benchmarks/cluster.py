@@ -18,6 +18,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, replace
 from functools import partial
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -53,20 +54,25 @@ def main() -> None:
     parser.add_argument("--width", type=int, default=16, help="jobs of a pack")
     parser.add_argument("--failures", type=float, default=0.01, help="of a worker, an hour")
     parser.add_argument("--repair", type=float, default=300.0, help="seconds, of a node")
+    parser.add_argument("--again", action="store_true", help="from what --out has: measure nothing")
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        measured = measure(Path(folder), options.jobs)
+    if options.again:
+        found = json.loads(options.out.read_text(encoding="utf-8"))
+    else:
+        with tempfile.TemporaryDirectory() as folder:
+            found = {"device": hardware.device_name("cpu", 1), "versions": hardware.versions()}
+            found["measured"] = measure(Path(folder), options.jobs)
+    measured = found["measured"]
     print(json.dumps(measured, indent=1))
     lines = [
         line(measured, options, setting, factor)
         for factor in options.factors
-        for fresh, width in ((True, 1), (False, 1), (False, options.width))
+        for fresh, width in product((True, False), (1, options.width))
         for workers in options.workers
         for setting in [Setting(options.jobs, workers, width, fresh, options.failures)]
     ]
-    facts = {"device": hardware.device_name("cpu", 1), "versions": hardware.versions()}
     typed = {"repair": options.repair, "failures": options.failures, "jobs": options.jobs}
-    found = facts | {"typed": typed, "measured": measured, "lines": lines}
+    found |= {"typed": typed, "lines": lines}
     options.out.write_text(json.dumps(found, indent=1) + "\n")
     print(to_terminal(drawn.cluster(found)))
 

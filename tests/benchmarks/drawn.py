@@ -107,9 +107,8 @@ def cluster(found: Mapping[str, Any]) -> Table:
 
 
 def one_does(line: Mapping[str, Any]) -> str:
-    if line["fresh"]:
-        return "1 job"
-    return "many jobs" if line["width"] == 1 else f"packs of {line['width']}"
+    what = "job" if line["width"] == 1 else "pack"
+    return f"1 {what}" if line["fresh"] else f"many {what}s"
 
 
 def hours(seconds: float) -> str:

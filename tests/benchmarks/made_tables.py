@@ -46,6 +46,21 @@ def demo() -> str:
     return f"{table}\n\nThat took {found['seconds']:.0f} seconds ({found['device']})."
 
 
+def ladder() -> str:
+    """Four commands and what they say."""
+    found = stored("ladder")
+    (typed, said), slurm, status = found["steps"].items()
+    short = [re.sub(r"[:;] .*", "", line) for line in said if line[0] != " "]
+    here = "train lora.rank=4,8,16 -m                # here: the table above", []
+    steps = [(typed, short), here, slurm, status]
+    lines = [line for typed, said in steps for line in (f"$ python -m loraexp {typed}", *said)]
+    busy = f" that others used as well, a load of {found['load']:.0f}"
+    return (
+        f"{listing(*lines)}\n\n`plan` on {found['device']}{busy * (found['load'] > BUSY)}; of "
+        "SLURM there were stand-ins."
+    )
+
+
 def whole_sweep() -> str:
     parts = []
     for found in map(stored, ("sweep", "sweep-fp32", "sweep-zen4")):
@@ -63,9 +78,10 @@ def cluster() -> str:
     typed, took = found["typed"], found["measured"]["seconds"]
     return "\n\n".join(
         [
-            f"{typed['jobs']:,} jobs of {took['job']:.1f} s, {took['packed']:.1f} s in a pack; a "
-            f"process starts in {took['start']:.1f} s; {typed['failures']:g} failures of a node an "
-            f"hour, each of {typed['repair']:.0f} s and what it had in hand ({found['device']}; "
+            f"{typed['jobs']:,} jobs of {took['job']:.1f} s, {took['packed']:.1f} s in a pack of "
+            f"{max(line['width'] for line in found['lines'])}; a process starts in "
+            f"{took['start']:.1f} s; {typed['failures']:g} failures of a node an hour, each of "
+            f"{typed['repair']:.0f} s and what it had in hand ({found['device']}; "
             "`make simulate`):",
             text(drawn.cluster(found)),
         ]
@@ -156,6 +172,7 @@ def scale(part: str, keys: tuple[str, ...]) -> Callable[[], str]:
 
 TABLES: dict[str, Callable[[], str]] = {
     "demo": demo,
+    "ladder": ladder,
     "whole_sweep": whole_sweep,
     "cluster": cluster,
     "planned": planned,
