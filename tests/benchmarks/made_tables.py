@@ -15,8 +15,8 @@ import regret_page
 from loraexp.adapters.methods import METHODS
 from loraexp.commands.params import ParamsConfig, params_table
 from loraexp.records.record import Record, read_file
-from loraexp.results.ledger import BRIEF, PUBLISHED, ledger_table
-from loraexp.results.tables import Table, to_markdown, to_terminal
+from loraexp.results.ledger import BRIEF, PUBLISHED, SMS, ledger_table
+from loraexp.results.tables import Column, Table, to_markdown, to_terminal
 from loraexp.runtime.escape import markdown_safe
 from loraexp.tools.peft.to_peft import WRITERS
 
@@ -162,6 +162,27 @@ def published() -> str:
     return text(Table(table.columns, [row for row in table.rows if kept[str(row[0])]]))
 
 
+def waiting() -> str:
+    """The rows that are not of the SMS texts: what is published, of how many texts, and where."""
+    columns = [
+        Column("row", "row", words=True),
+        Column("what", "what", words=True),
+        Column("test", "published"),
+        Column("n", "texts"),
+        Column("recipe", "recipe", words=True),
+        Column("source", "source", words=True),
+    ]
+    rows = [
+        [
+            *(name, row.what, f"{row.scores[2]:.{row.digits}f}", row.sizes["test"]),
+            *(f"experiment={row.recipes}/{name}", row.source),
+        ]
+        for name, row in PUBLISHED.items()
+        if row.sizes != SMS
+    ]
+    return to_markdown(Table(columns, rows))
+
+
 def cost(part: str, draw: Callable[[Any], Table]) -> Callable[[], str]:
     return lambda: text(draw(stored("epyc-2-cores-cost")[part]))
 
@@ -195,6 +216,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "regret_rules": lambda: regret_page.rules(stored("regret")),
     "regret_quantities": lambda: to_markdown(regret_page.quantities(stored("regret"))),
     "published": published,
+    "waiting": waiting,
 }
 
 

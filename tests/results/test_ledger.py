@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 
+from loraexp.config.compose import conf_dir
 from loraexp.records.record import Record
 from loraexp.results.ledger import PUBLISHED, impossible, ledger_table, verdict
 from loraexp.stats.significance import next_run
@@ -61,6 +62,13 @@ def test_the_table_has_the_mean_of_every_split(make_record: MakeRecord) -> None:
 
 
 def test_only_one_published_accuracy_is_no_share_of_its_texts() -> None:
+    assert impossible(replace(PUBLISHED["rte"], scores=(None, None, 65.2))) == "test"
     assert {name: impossible(row) for name, row in PUBLISHED.items() if impossible(row)} == {
         "row08": "validation"
     }
+
+
+def test_every_row_has_a_recipe_and_a_source() -> None:
+    for name, row in PUBLISHED.items():
+        assert (conf_dir() / "experiment" / row.recipes / f"{name}.yaml").is_file(), name
+        assert row.source.startswith("github.com/")

@@ -1,4 +1,4 @@
-"""loraexp reproduce: the source tutorial's published rows beside ours, with a verdict."""
+"""loraexp reproduce: published rows of GPT-2 classifiers beside ours, with a verdict."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -62,5 +62,5 @@ def ledger_folder(config: ReproduceConfig) -> Path:
 
 
 def experiment(name: str, config: ReproduceConfig) -> TrainConfig:
-    (job,) = plan(TRAIN, [f"experiment=book/{name}", "logger=none"]).jobs
+    (job,) = plan(TRAIN, [f"experiment={PUBLISHED[name].recipes}/{name}", "logger=none"]).jobs
     return replace(job, output_dir=config.output_dir)

@@ -47,6 +47,8 @@ def not_here(config: TrainConfig) -> str | None:
         return f"{model.name}'s tokenizer is not here"
     if config.data.name == "sms_spam" and sms_spam_at_hand(config.data) is None:
         return "the SMS Spam Collection is not here"
+    if config.data.path is not None and not Path(config.data.path).exists():
+        return "its texts are not here"
     return None
 
 
@@ -75,7 +77,10 @@ def keep(name: str, config: TrainConfig, seeds: Sequence[int], ledger: Path) -> 
             log.info(f"{name}, seed {seed}")
             record = train(replace(config, seed=seed))
             # No text of the data set and no folder of this machine is for a ledger to keep.
-            record = replace(record, mistakes=[], config={**record.config, "output_dir": "outputs"})
+            config_kept = {**record.config, "output_dir": "outputs"}
+            if path := config.data.path:
+                config_kept["data"] = {**record.config["data"], "path": Path(path).name}
+            record = replace(record, mistakes=[], config=config_kept)
             write(record, file, indent=None)
 
 
