@@ -6,7 +6,7 @@ RUN := $(BIN)/python -m loraexp
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo train sweep evidence regret params methods test test-slow test-browser test-gpu test-slurm bench bench-tuning bench-sweep bench-plan simulate scale serving reproduce base base-geometries base-report pages docs check lock clean
+.PHONY: help install demo train sweep evidence regret params methods test test-slow test-browser test-gpu test-slurm bench bench-tuning bench-lines bench-sweep bench-plan simulate scale serving reproduce base base-geometries base-report pages docs check lock clean
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## */\t/' | expand -t 12
@@ -67,6 +67,9 @@ bench: install  ## texts/s, memory, start beside peft + transformers; bf16 besid
 
 bench-tuning: install  ## what a tuned sweep takes beside the full grid that is as wide (over an hour)
 	$(BIN)/python tests/benchmarks/tuning.py --out outputs/bench-tuning.json $(ARGS)
+
+bench-lines: install  ## LoRA beside counted words on the real messages, and a false winner (10 minutes)
+	$(BIN)/python tests/benchmarks/lines.py --out tests/benchmarks/results/lines.json $(ARGS)
 
 bench-sweep: install  ## a whole sweep: one after another, by workers, by scripts of peft (half an hour)
 	$(BIN)/python tests/benchmarks/sweep.py --out outputs/bench-sweep.json $(ARGS)

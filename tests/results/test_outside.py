@@ -128,3 +128,9 @@ def test_a_line_has_a_row_among_runs(two_arms: list[Record]) -> None:
     told = dict(zip(table.header, table.rows[-1], strict=True))
     assert (told["method"], told["rank"], told["trainable"]) == ("TF-IDF words", None, 99)
     assert (told["train_texts"], told["test_accuracy"], told["seconds"]) == (1045, 1.0, 0.5)
+
+
+def test_a_narrow_terminal_keeps_the_only_interval_of_a_line(two_arms: list[Record]) -> None:
+    right = np.ones(N, bool)
+    assert "over_texts" in found(two_arms, line(two_arms[0], right)).brief(76).header
+    assert "over_texts" not in found(two_arms).brief(70).header

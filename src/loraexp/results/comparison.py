@@ -109,8 +109,10 @@ class Findings:
     def brief(self, width: int | None = None, also: Sequence[str] = ()) -> Table:
         """What fits a terminal, and the columns that somebody asked for."""
         rate = () if "optim.lr" in self.by else self.varied("lr")
-        wanted = [*self.by, *rate, *BRIEF, *also]
-        return narrowed(self.table.only(wanted), EXPENDABLE, width)
+        table = self.table.only([*self.by, *rate, *BRIEF, *also])
+        seeds, texts = (table.header.index(name) for name in ("over_seeds", "over_texts"))
+        only = any(row[texts] and not row[seeds] for row in table.rows)  # of no seed
+        return narrowed(table, [*EXPENDABLE[1:], EXPENDABLE[0]] if only else EXPENDABLE, width)
 
     def varied(self, name: str) -> list[str]:
         at = self.table.header.index(name)
