@@ -11,7 +11,7 @@ from pathlib import Path
 from loraexp.runtime import hardware
 
 OUT = Path(__file__).parent / "results" / "demo.json"
-COMMAND = ["train", "lora.rank=4,8,16", "-m"]
+COMMAND = ["train", "lora.rank=4,8,16", "baselines=true", "-m"]
 
 
 def main() -> None:
