@@ -51,6 +51,8 @@ SHORTER = (
     (r" -m (debug=fast)$", r" \1 -m", "flags stay last"),
     (r"(experiment=(rank_sweep|method_comparison|targets))", rf"\1 {FEW}", "two rates, one seed"),
     (r"(experiment=regret/rates)", r"\1 lora.rank=1,4 optim.lr=1e-3 seed=0", "two of 60 runs"),
+    (r"(experiment=false_winner)", r"\1 seed=0", "one seed"),
+    (r"(experiment=false_winner.* tune=lr)", r"\1 tune.most=3", "three rates"),
     (r"(experiment=method_comparison)", r"\1 method=lora,ia3,head", "of fifteen methods three"),
     (r"seeds=auto", "seeds=auto seeds.looks=[2,3]", "of looks the fewest"),
     (r"search\.trials=20", "search.trials=2", "of trials the fewest that are told apart"),

@@ -61,7 +61,7 @@ def main() -> None:
     content: dict[str, Any] = json.loads(options.out.read_text()) if options.out.is_file() else {}
     content |= {"device": hardware.device_name("cpu", 1), "versions": hardware.versions()}
     for name in options.only:
-        content[name] = told(TABLES[name], options.folder.resolve() / name)
+        content[name] = told(TABLES[name], options.folder.resolve())
         print(*content[name]["table"], *content[name]["last"], sep="\n")
     options.out.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 

@@ -162,6 +162,32 @@ def published() -> str:
     return text(Table(table.columns, [row for row in table.rows if kept[str(row[0])]]))
 
 
+def without_network() -> str:
+    """The messages with their own test; banking77 as the base's report has it, without one."""
+    found = stored("lines")
+    own = found["sms"]
+    rows = [line for line in stored("base")["lines"] if line["data"] == "banking77"]
+    return "\n\n".join(
+        [
+            f"The real messages, LoRA of rank 8 on `nano` ({found['device']}; `make bench-lines`):",
+            listing(*own["table"], "", *own["last"]),
+            "banking77, 77 classes, 3,080 test texts (`make base-report`; TF-IDF at C = 10):",
+            to_markdown(drawn.worth(rows)),
+        ]
+    )
+
+
+def of_rates(name: str) -> Callable[[], str]:
+    """A sweep's table, and what the guard says of it."""
+
+    def made() -> str:
+        found = stored("lines")[name]
+        why = ["Not evidence of which is better, because", *(f"- {r}" for r in found["reasons"])]
+        return listing(*found["table"], "", *(why if found["reasons"] else [found["answer"]]))
+
+    return made
+
+
 def waiting() -> str:
     """The rows that are not of the SMS texts: what is published, of how many texts, and where."""
     columns = [
@@ -217,6 +243,9 @@ TABLES: dict[str, Callable[[], str]] = {
     "regret_quantities": lambda: to_markdown(regret_page.quantities(stored("regret"))),
     "published": published,
     "waiting": waiting,
+    "without_network": without_network,
+    "shared_rate": of_rates("shared_rate"),
+    "tuned_rates": of_rates("tuned_rates"),
 }
 
 

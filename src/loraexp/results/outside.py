@@ -126,9 +126,9 @@ def how_lines(lines: Sequence[OutsideLine], named: bool = False) -> list[str]:
     against = "the baseline" if named else "the best row"
     grid = ", ".join(f"{strength:g}" for strength in STRENGTHS)
     return [
-        f"Without a network: {', '.join(whats)}: logistic regression on the runs' training texts, "
-        f"its C of {grid} chosen by validation accuracy, then loss; p against {against}, "
-        "Holm-corrected among these."
+        f"Without a network: {'; '.join(whats)}. TF-IDF with logistic regression on the runs' "
+        f"training texts, its C of {grid} chosen by validation accuracy, then loss. p against "
+        f"{against}, Holm-corrected among these."
     ]
 
 
