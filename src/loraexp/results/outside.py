@@ -133,8 +133,9 @@ def how_lines(lines: Sequence[OutsideLine], named: bool = False) -> list[str]:
 
 
 def last_words(arms: Sequence[Arm], lines: Sequence[OutsideLine]) -> list[str]:
-    """A sentence for each set of texts where no arm is better than the best of the lines by more
-    than chance. The best of single runs is a lucky one, which is then no less true."""
+    """A sentence for each set of texts where a line is no worse than the best arm by more than
+    chance; of several such lines validation texts choose. The best of single runs is a lucky one,
+    against which it is no less true."""
     said = []
     for group, own in of_arms(arms, lines):
         top = best(group)
@@ -142,7 +143,7 @@ def last_words(arms: Sequence[Arm], lines: Sequence[OutsideLine]) -> list[str]:
         equal = [pair for pair in pairs if not (pair[1].significant and pair[1].worse)]
         if not equal:
             continue
-        line, against = max(equal, key=lambda pair: pair[0].test)
+        line, against = max(equal, key=lambda pair: pair[0].accuracies["validation"])
         low, high = line.interval.ends or (line.test, line.test)
         does = "beats every row" if against.significant else "does as well as the best row"
         what = "Always the same label" if line.name == MAJORITY else "Counting words"
