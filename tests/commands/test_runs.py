@@ -169,6 +169,10 @@ def test_of_a_sweep_those_of_its_jobs_go_and_table_says_that_they_are_gone(
     status, _, err = command(outputs, *one)
     assert status == 0
     assert err == "warning: outputs/sweeps/a: 1 of its 2 runs are gone: failed\n"
+    status, _, err = runs(
+        "runs=[outputs/sweeps]", "delete=true"
+    )  # of all sweeps: never by one word
+    assert (status, "needs to be told which runs" in err) == (2, True)
     assert runs("runs=[outputs/sweeps/a]", "delete=true")[1].endswith("\n")
     assert there(outputs) == {*STATES} - {"failed", "finished"}
     status, _, err = command(outputs, *one)
