@@ -1,12 +1,18 @@
 """The scores of each class are scikit-learn's, and their intervals hold what they promise."""
 
+from collections.abc import Callable
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from sklearn.metrics import precision_recall_fscore_support
 
-from loraexp.results.classes import each, f1, of_counts
+from loraexp.records.record import Record
+from loraexp.results.classes import each, f1, macro_recall, of_counts, rare_error
 from loraexp.results.tables import Table
 from loraexp.stats.significance import wilson_interval
+
+MakeRecord = Callable[..., Record]
 
 
 def labelled(n: int = 400, classes: int = 4) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -79,6 +85,24 @@ def test_a_score_that_is_of_nothing_is_empty_and_last() -> None:
     assert rows["c"]["recall"] is rows["c"]["f1"] is rows["c"]["f1_95"] is None
     assert rows["b"]["precision"] is None
     assert rows["b"]["recall"] == 0.0
+
+
+def test_rare_classes_are_those_of_twenty_train_texts_or_fewer(make_record: MakeRecord) -> None:
+    def made(sizes: list[int] | None, **train: object) -> Record:
+        record = make_record()
+        test = {**record.metrics["test"], "confusion": [[148, 2], [50, 100]]}
+        metrics = {**record.metrics, "test": test}
+        metrics["train"] = {**metrics["train"], **train}
+        data = record.data if sizes is None else {**record.data, "train_classes": sizes}
+        return replace(record, metrics=metrics, data=data)
+
+    assert macro_recall(made([90, 20])) == pytest.approx((148 / 150 + 100 / 150) / 2)
+    assert rare_error(made([90, 20])) == pytest.approx(50 / 150)
+    assert rare_error(made([20, 21])) == pytest.approx(2 / 150)
+    assert rare_error(made([21, 21])) is None
+    old = {"n": 1045, "confusion": [[1030, 0], [15, 0]]}
+    assert rare_error(made(None, **old)) == pytest.approx(50 / 150)
+    assert rare_error(made(None, **old | {"n": 1044})) is None  # a sample tells no sizes
 
 
 def test_few_classes_have_a_matrix_many_their_pairs_and_all_a_row_each() -> None:

@@ -42,7 +42,8 @@ class Record(InNotebook):
     Args:
         name: of the run's folder. labels: of classes; of two, the second is the positive one.
         config: the resolved configuration.
-        data: note, synthetic, n (texts a split), repeats (texts seen in train), warnings.
+        data: note, synthetic, n (texts a split), repeats (texts seen in train), warnings; in newer
+            ones train_classes (texts a class of train).
         counts: trainable, total, percent, adapter_bytes, adapted_modules, low_rank_modules.
         metrics: split -> n, loss, accuracy, f1, precision, recall, auroc, confusion, and, but in
             older records, ece, brier, reliability.

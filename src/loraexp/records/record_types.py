@@ -35,6 +35,7 @@ class DataFacts(TypedDict):
     repeats: NotRequired[dict[str, Count]]
     full_length: NotRequired[dict[str, Count]]
     warnings: NotRequired[list[str]]
+    train_classes: NotRequired[list[Count]]
 
 
 class CountFacts(TypedDict):
@@ -146,6 +147,8 @@ def of_record(content: Mapping[str, Any], classes: int) -> Iterator[str]:
         bins = scores.get("reliability", [])
         if any(len(row) != 3 or row[0] < max(row[1:]) for row in bins):
             yield f"metrics.{split}.reliability is not a row a bin: texts, right ones, confidence"
+    if len(content["data"].get("train_classes", range(classes))) != classes:
+        yield f"data.train_classes is not of {classes} classes, as there are labels"
     n = metrics["test"]["n"]
     for field in ("true", "predicted"):
         if len(test[field]) != n:

@@ -12,6 +12,7 @@ from loraexp.errors import unknown
 from loraexp.records.record import Record
 from loraexp.results.arms import Arm
 from loraexp.results.beside import Beside
+from loraexp.results.classes import macro_recall, rare_error
 from loraexp.results.tables import Cell, Column, percent, size
 
 
@@ -35,6 +36,8 @@ ASKED = {
         Asked(Column("test_loss", "loss", lambda loss: f"{loss:.4f}"), score("loss")),
         Asked(Column("f1", "F1", percent(1)), score("f1")),
         Asked(Column("auroc", "AUROC", percent(1)), score("auroc")),
+        Asked(Column("macro_recall", "macro recall", percent(1)), lambda r, _: macro_recall(r)),
+        Asked(Column("rare_error", "rare error", percent(1)), lambda r, _: rare_error(r)),
         Asked(Column("ece", "ECE", percent(1)), score("ece")),
         Asked(Column("brier", "Brier", lambda score: f"{score:.3f}"), score("brier")),
         Asked(

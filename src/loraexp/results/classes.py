@@ -12,6 +12,9 @@ from loraexp.stats.significance import wilson_interval
 
 MOST_LABELS = 12  # of a matrix that somebody could read
 MOST_PAIRS = 15
+# Train texts that a rare class has at most, as in the evaluation code of Liu et al. 2019 (arXiv
+# 1904.05160; low_shot_thr of shot_acc in utils.py), which is a mean over the classes, too.
+RARE = 20
 TRUE = Column("true", "true", words=True)
 PAIRS = (TRUE, Column("predicted", "predicted", words=True), Column("count", "texts"))
 OF_CLASS = (
@@ -116,3 +119,31 @@ def f1(hits: int, either: int, runs: int) -> tuple[float | None, Ends | None]:
         return None, None
     low, high = (2 * end / (1 + end) for end in around)
     return 2 * index / (1 + index), (low, high)
+
+
+def macro_recall(record: Record) -> float | None:
+    """Mean recall of the classes that have a test text."""
+    return mean_recall(record, [True] * len(record.labels))
+
+
+def rare_error(record: Record) -> float | None:
+    """1 - mean recall of the rare classes; None where there is none, or sizes are not known."""
+    sizes = train_sizes(record)
+    recall = None if sizes is None else mean_recall(record, [n <= RARE for n in sizes])
+    return None if recall is None else 1 - recall
+
+
+def mean_recall(record: Record, kept: Sequence[bool]) -> float | None:
+    counts = total([record])
+    n = counts.sum(axis=1)
+    there = (n > 0) & np.array(kept)
+    return float((np.diag(counts)[there] / n[there]).mean()) if there.any() else None
+
+
+def train_sizes(record: Record) -> list[int] | None:
+    """How many train texts each class has; older records say so only if all were measured."""
+    known: list[int] | None = record.data.get("train_classes")
+    train = record.metrics["train"]
+    if known is None and train["n"] == record.data["n"]["train"]:
+        return [sum(row) for row in train["confusion"]]
+    return known

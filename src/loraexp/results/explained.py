@@ -58,6 +58,8 @@ COLUMNS = {
     "f1_95": "95 % interval of F1: Wilson's of J, the texts with the label that got it among those "
     "that have it or got it; F1 = 2 J / (1 + J)",
     "auroc": "chance that a positive text is ranked above a negative one, in percent",
+    "macro_recall": "mean of the classes' recalls on test texts, in percent: rare ones count alike",
+    "rare_error": "100 less mean recall of the classes with 20 train texts or fewer, in percent",
     "ece": "expected calibration error: by how much its probability for the label it gives is off "
     "from how often that is right, mean over 15 bins, in points; of few texts it is too large",
     "brier": "squared distance of the probabilities from the truth, 0 to 2",

@@ -174,7 +174,8 @@ def metric_checks(
     train metrics may be of other texts."""
     evaluator, tolerance = Evaluator(model, data), METRICS[model.precision]
     facts = describe(evaluator.texts)
-    known = facts.keys() - {"note"} if sealed else {"n"}  # a note may name a folder of today
+    late = {"train_classes"} - record.data.keys()
+    known = facts.keys() - {"note"} - late if sealed else {"n"}  # a note may name today's folder
     said = {key: value for key, value in record.data.items() if key in known or sealed}
     said.pop("note", None)
     yield same("record: data", said, {key: facts[key] for key in facts if key in known})

@@ -1,6 +1,7 @@
 """One run: its adapter is fitted, measured, saved, and told of in a record."""
 
 import logging
+from collections import Counter
 from datetime import UTC, datetime
 from typing import Any
 
@@ -198,10 +199,12 @@ def save(folder: RunFolder, fitted: Fitted) -> str:
 def describe(texts: TextDataModule) -> dict[str, Any]:
     """The data's part of a record."""
     data = texts.data
+    sizes = Counter(data.train.classes)
     return {
         "note": data.note,
         "synthetic": data.synthetic,
         "n": {name: len(data[name]) for name in SPLITS},
+        "train_classes": [sizes[at] for at in range(len(data.labels))],
         "repeats": data.repeats(),
         "full_length": {name: texts.full_length(name) for name in SPLITS},
         "warnings": data.warnings(),
