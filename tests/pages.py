@@ -49,7 +49,11 @@ SHORTER = (
     (r"^(python -m loraexp train\b(?!.*( debug=|--help)).*)$", r"\1 debug=fast", "a batch a run"),
     (r"^(python -m loraexp (?:verify_packed|plan) .*) -m$", r"\1 debug=fast -m", "a batch a run"),
     (r" -m (debug=fast)$", r" \1 -m", "flags stay last"),
-    (r"(experiment=(rank_sweep|method_comparison|targets))", rf"\1 {FEW}", "two rates, one seed"),
+    (
+        r"(experiment=(rank_sweep|method_comparison|targets|data_curve))",
+        rf"\1 {FEW}",
+        "two rates, one seed",
+    ),
     (r"(experiment=regret/rates)", r"\1 lora.rank=1,4 optim.lr=1e-3 seed=0", "two of 60 runs"),
     (r"(experiment=false_winner)", r"\1 seed=0", "one seed"),
     (r"(experiment=false_winner.* tune=lr)", r"\1 tune.most=3", "three rates"),

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from split_texts import texts_of
 
 from loraexp.config.schema import Data
-from loraexp.data.draws import drawn
+from loraexp.data.draws import drawn, of_each_class
 from loraexp.data.splits import load_data, load_whole
 from loraexp.errors import UserError
 from loraexp.records.record_types import SPLITS
@@ -126,3 +126,29 @@ def test_a_split_of_less_than_half_its_share_is_warned_of(tmp_path: Path) -> Non
     told = "validation has only 1 of 406 texts: most classes are too small for one"
     assert told in load_data(config).warnings()
     assert "has only" not in "".join(load_data(Data()).warnings())
+
+
+@settings(deadline=None, max_examples=30)
+@given(classes=st.lists(st.integers(0, 4), min_size=1, max_size=60), most=st.integers(1, 20))
+def test_of_each_class_at_most_so_many_and_fewer_are_among_more(
+    classes: list[int], most: int
+) -> None:
+    places, more = (of_each_class(classes, n, (3, 4)) for n in (most, most + 1))
+    assert places == sorted({*places})
+    assert {*places} <= {*more}
+    kept = Counter(classes[at] for at in places)
+    assert kept == {label: min(most, n) for label, n in Counter(classes).items()}
+
+
+def test_per_class_keeps_validation_and_test_and_says_whose_part_it_is() -> None:
+    whole, some, other = (load_data(Data(per_class=n)) for n in (None, 5, 6))
+    assert (some.validation, some.test) == (whole.validation, whole.test)
+    assert Counter(some.train.classes) == {0: 5, 1: 5}
+    assert {*some.train.texts} < {*other.train.texts} < {*whole.train.texts}
+    assert some.tested_sha256 == other.tested_sha256 == whole.sha256
+    assert len({one.sha256 for one in (whole, some, other)}) == 3
+    assert whole.tested_sha256 == ""
+    assert some.source_sha256 == whole.source_sha256
+    assert "data.per_class=5 keeps 10 of 1,680 to train" in some.note
+    again = load_data(Data(per_class=5, split_seed=9))
+    assert again.tested_sha256 != some.tested_sha256

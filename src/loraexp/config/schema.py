@@ -76,6 +76,12 @@ class Data:
         "first",
         lead="which ones: ",
     )
+    per_class: int | None = key(
+        None,
+        "train on at most this many texts of each class, drawn from split_seed, fewer among more; "
+        "validation and test stay whole",
+        least=1,
+    )
     batch_size: int = key(8, "texts a step on each device", least=1)
     max_length: int | None = key(None, "cut texts to this many tokens (context if null)", least=1)
     truncation: str = one_of(

@@ -37,10 +37,25 @@ def drawn(classes: Sequence[int], n: int, seed: Sequence[int]) -> list[int]:
     counts = shares.astype(np.int64)
     remainders = np.lexsort((generator.random(len(sizes)), counts - shares))
     counts[remainders[: n - counts.sum()]] += 1
-    places = generator.permutation(len(own))
-    places = places[np.argsort(own[places], kind="stable")]  # class by class, shuffled in each
-    rank = np.arange(len(own)) - (np.cumsum(sizes) - sizes)[own[places]]  # in its class, from 0
+    places, rank = shuffled(own, generator)
     return sorted(places[rank < counts[own[places]]].tolist())
+
+
+def of_each_class(classes: Sequence[int], most: int, seed: Sequence[int]) -> list[int]:
+    """Places of at most so many texts of each class, ascending. Those of a smaller number are among
+    those of a larger one: more labels are then more labels, not others."""
+    places, rank = shuffled(np.asarray(classes), np.random.default_rng(seed))
+    return sorted(places[rank < most].tolist())
+
+
+def shuffled(
+    classes: NDArray[np.int64], generator: np.random.Generator
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """All places, class by class and shuffled in each, and the number of each in its class."""
+    places = generator.permutation(len(classes))
+    places = places[np.argsort(classes[places], kind="stable")]
+    sizes = np.bincount(classes)
+    return places, np.arange(len(classes)) - (np.cumsum(sizes) - sizes)[classes[places]]
 
 
 def portions(

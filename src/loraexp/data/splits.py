@@ -3,7 +3,7 @@
 import json
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from hashlib import sha256
 
@@ -11,13 +11,14 @@ import pandas as pd
 
 from loraexp.config.schema import Data
 from loraexp.data.cutting import ALL, SPLITTERS, with_validation
-from loraexp.data.draws import WHICH, small_shares, within_limit
+from loraexp.data.draws import WHICH, of_each_class, small_shares, within_limit
 from loraexp.data.labels import absent, alike, in_words, listed, repeated_texts, short
 from loraexp.data.shortcuts import shortcuts
 from loraexp.data.sources import Source, find_source
 from loraexp.errors import UserError, unknown
 from loraexp.records.record_types import SPLITS
 
+FEWER = 4  # of the draw of data.per_class; 0 to 3 are data.limit's and the measured train texts'
 UNMEASURED = "data.split=all: every text is trained on, so no score here measures anything"
 
 
@@ -42,6 +43,8 @@ class TextData:
     Args:
         note: where the texts come from and what became of them.
         source_sha256: names the labelled texts as they were before the split.
+        tested_sha256: what sha256 would be without data.per_class, where that is set: runs that
+            differ in it alone are tested on the same texts.
         cautions: warnings of what was read, beside those that the splits give.
     """
 
@@ -52,6 +55,7 @@ class TextData:
     note: str
     synthetic: bool
     source_sha256: str = ""
+    tested_sha256: str = ""
     cautions: tuple[str, ...] = ()
 
     def __getitem__(self, name: str) -> Split:
@@ -134,13 +138,13 @@ def load_data(config: Data) -> TextData:
         if frame.empty:
             raise UserError(f"{source.note}: no text is left for {name}; more texts are needed")
         splits[name] = numbered(frame, source.labels, config, name)
-    if any(len(splits[name]) < len(frame) for name, frame in frames.items()):
+    if any(len(splits[name]) < len(frame) for name, frame in frames.items()):  # data.limit
         remarks.append(f"data.limit={config.limit} of each split, {WHICH[config.limit_by]}")
     sizes = {name: len(frame) for name, frame in frames.items()}
     uneven = [] if "split" in source.frame else small_shares(sizes)
     if config.split == ALL:
         uneven = [UNMEASURED]
-    return TextData(
+    data = TextData(
         **splits,
         labels=source.labels,
         note="; ".join([source.note, *remarks]),
@@ -148,6 +152,14 @@ def load_data(config: Data) -> TextData:
         source_sha256=source_hash(source),
         cautions=(*contradicting, *uneven),
     )
+    return data if config.per_class is None else with_fewer(data, config.per_class, config)
+
+
+def with_fewer(data: TextData, most: int, config: Data) -> TextData:
+    """The same validation and test texts, and at most so many train texts of each class."""
+    kept = of_each_class(data.train.classes, most, (config.split_seed, FEWER))
+    note = f"{data.note}; data.per_class={most} keeps {len(kept):,} of {len(data.train):,} to train"
+    return replace(data, train=data.train.only(kept), note=note, tested_sha256=data.sha256)
 
 
 def source_hash(source: Source) -> str:

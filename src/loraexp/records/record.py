@@ -53,7 +53,8 @@ class Record(InNotebook):
         peak_memory_bytes: of the process, or of the GPU where there is one.
         threads: that took part. pack: runs in step, seconds and memory are this one's share.
         versions: of Python and the libraries that compute.
-        hashes: sha256 of base, tokenizer, data (older records lack it), split, adapter.
+        hashes: sha256 of base, tokenizer, data (older records lack it), split, adapter; of a run
+            with data.per_class tested, the split that it would have without.
         seal: sha256 over all other fields, set as the file is written.
     """
 

@@ -1,7 +1,7 @@
-"""The charts of a comparison: accuracy by row, over rank and over parameters; loss over rates."""
+"""The charts of a comparison: accuracy by row, over rank, labels, parameters; loss over rates."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 
 from loraexp.report.chart import (
@@ -18,6 +18,7 @@ from loraexp.report.chart import (
     log_axis,
 )
 from loraexp.report.reliability import reliability_chart
+from loraexp.results.arm_keys import learnt_from
 from loraexp.results.arms import Arm, Comparison
 from loraexp.results.settings import spelled
 from loraexp.results.tables import Cell, Column, Ends, Table, ends, percent
@@ -39,6 +40,7 @@ def charts(
     """All that have something to show, by their file's name; the first is the main one."""
     drawn = {
         "rank": rank_chart(found, by),
+        "labels": label_chart(found, by),
         "rows": row_chart(found, by, against),
         "parameters": parameter_chart(found, by),
         "lr": rate_chart(found, by),
@@ -46,7 +48,7 @@ def charts(
             max(found, key=lambda a: a.chosen.validation).chosen.records
         ),
     }
-    if drawn["rank"]:
+    if drawn["rank"] or drawn["labels"]:
         del drawn["rows"]  # the same numbers
     return {name: chart for name, chart in drawn.items() if chart is not None}
 
@@ -102,28 +104,42 @@ def lines(caption: str, panels: Sequence[Panel], table: Table) -> Lines:
 
 
 def rank_chart(found: Sequence[Arm], by: Sequence[str]) -> Lines | None:
-    """A line for all else that names an arm."""
     if "lora.rank" not in by:
         return None
     at = [*by].index("lora.rank")
+    ranked = [arm for arm in found if arm.name[at] is not None]
+    return chart_over("lora.rank", "rank", ranked, by, lambda arm: int(arm.name[at]))
+
+
+def label_chart(found: Sequence[Arm], by: Sequence[str]) -> Lines | None:
+    """A learning curve (data.per_class)."""
+    if "data.per_class" not in by:
+        return None
+    return chart_over("data.per_class", "train texts", found, by, train_texts)
+
+
+def train_texts(arm: Arm) -> int:
+    return learnt_from(arm.chosen.records[0])
+
+
+def chart_over(
+    key: str, what: str, found: Sequence[Arm], by: Sequence[str], x: Callable[[Arm], int]
+) -> Lines | None:
+    """A line for all that names an arm but `key`."""
     rows: dict[str, list[Arm]] = {}
     for arm in found:
-        if arm.name[at] is not None:
-            rows.setdefault(spelled(by, arm.name, "lora.rank"), []).append(arm)
+        rows.setdefault(spelled(by, arm.name, key), []).append(arm)
     if max(map(len, rows.values()), default=0) < 2:
         return None
-    ranked = [arm for members in rows.values() for arm in members]
+    shown = [arm for members in rows.values() for arm in members]
     series = [
-        Series(name, [point(arm.name[at], arm, by) for arm in by_rank], number)
+        Series(name, [point(x(arm), arm, by) for arm in sorted(members, key=x)], number)
         for number, (name, members) in enumerate(rows.items())
-        for by_rank in [sorted(members, key=lambda arm: arm.name[at])]
     ]
-    panels = in_panels(
-        series,
-        log_axis("rank", [arm.name[at] for arm in ranked], str),
-        axis(TEST, heights(ranked), 100),
-    )
-    return lines(f"Test accuracy over the rank; {bars(ranked)}.", panels, scores_table(ranked, by))
+    across = log_axis(what, map(x, shown), "{:,}".format)
+    panels = in_panels(series, across, axis(TEST, heights(shown), 100))
+    caption = f"Test accuracy over the {what.replace('train', 'number of train')}; {bars(shown)}."
+    return lines(caption, panels, scores_table(shown, by))
 
 
 def row_chart(

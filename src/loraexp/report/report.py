@@ -21,6 +21,7 @@ QUESTIONS: dict[tuple[str, ...], str] = {
     ("method",): "Which method is better?",
     ("lora.target_modules",): "Which modules should be adapted?",
     ("lora.alpha",): "Which alpha is right?",
+    ("data.per_class",): "How many labels are enough?",
 }
 
 

@@ -9,7 +9,7 @@ from loraexp.report.chart import Chart
 from loraexp.report.charts import charts, short
 from loraexp.report.pages import Page
 from loraexp.results.answer import answer
-from loraexp.results.arm_keys import SPLIT_KEYS, settings_of
+from loraexp.results.arm_keys import SPLIT_KEYS, settings_of, tested
 from loraexp.results.beside import Beside
 from loraexp.results.classes import Classes, classes
 from loraexp.results.comparison import Findings, findings
@@ -60,7 +60,7 @@ def by_texts(records: Sequence[Record]) -> dict[str, list[Record]]:
     keys = [key for key in SPLIT_KEYS[:-1] if differs(key, configs)]
     splits: dict[str, list[Record]] = {}
     for record in records:
-        splits.setdefault(record.hashes["split"], []).append(record)
+        splits.setdefault(tested(record), []).append(record)
     if len(splits) == 1:
         return {"": [*records]}
     titled = {}

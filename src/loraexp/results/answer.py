@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from loraexp.records.record import Failure, Record
-from loraexp.results.arm_keys import SPLIT_KEYS, naming, settings_of_each
+from loraexp.results.arm_keys import SPLIT_KEYS, learnt_from, naming, settings_of_each
 from loraexp.results.arms import Arm, Comparison, arms, best, by_split, compare
 from loraexp.results.beside import NOTHING, Beside
 from loraexp.results.fairness import caveats
@@ -129,7 +129,10 @@ def untested(found: Sequence[Arm], by: Sequence[str]) -> str:
 
 
 def smallest(found: Sequence[Arm]) -> Arm:
-    return min(found, key=lambda arm: (arm.trainable, -arm.seeds.mean))
+    """Trains the fewest parameters, on the fewest texts."""
+    return min(
+        found, key=lambda arm: (arm.trainable, learnt_from(arm.chosen.records[0]), -arm.seeds.mean)
+    )
 
 
 def names(found: Sequence[Arm], by: Sequence[str]) -> str:

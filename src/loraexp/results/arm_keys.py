@@ -20,6 +20,18 @@ SPLIT_KEYS = (
     "data.label_column",
     "split",
 )
+FEWER_KEYS = ("data.per_class",)  # how many of the same train texts
+
+
+def tested(record: Record) -> str:
+    """Names the texts that it was tested on, and those that it could have learnt from."""
+    return record.hashes.get("tested", record.hashes["split"])
+
+
+def learnt_from(record: Record) -> int:
+    """How many train texts it had."""
+    return int(record.data["n"]["train"])
+
 
 # What rows are named by as a rule, to be suggested.
 USUAL = (
@@ -32,7 +44,8 @@ LISTED = 10
 def settings_of(record: Record) -> dict[str, Any]:
     """The flat config, and `split`, which tells test texts apart where no key of the config does
     (a file that changed); keys that mean nothing to the method are None."""
-    config = flat(record.config) | {"split": record.hashes["split"][:8]}
+    config = flat(record.config) | {"split": tested(record)[:8]}
+    config["data.per_class"] = config["data.per_class"] or "all texts"
     for key in config:
         if not uses(record, key):
             config[key] = None
@@ -47,7 +60,7 @@ def settings_of_each(records: Sequence[Record]) -> list[dict[str, Any]]:
     for record in records:
         held = [(k, id(v) if isinstance(v, dict) else v) for k, v in record.config.items()]
         sizes = [record.counts.get(key) for key in ("adapted_modules", "low_rank_modules")]
-        alike = (*(pair for pair in held if pair[0] != "seed"), record.hashes["split"], *sizes)
+        alike = (*(pair for pair in held if pair[0] != "seed"), tested(record), *sizes)
         if alike not in known:
             known[alike] = settings_of(record)
         found.append({**known[alike], "seed": record.config["seed"]})
@@ -71,8 +84,8 @@ def naming(
     by: Sequence[str],
     configs: Sequence[Mapping[str, Any]] | None = None,
 ) -> list[str]:
-    """`by`, and what tells other texts apart: which data and which split is never a setting to be
-    tuned, so runs that differ in it are never one arm.
+    """`by`, and what tells other texts apart: which data, how much of it and which split is never a
+    setting to be tuned, so runs that differ in it are never one arm.
 
     Args:
         configs: the settings of each, where they are known already.
@@ -82,7 +95,7 @@ def naming(
     """
     splits, configs = [*splits_of(records)], configs or settings_of_each(records)
     check_keys(by, configs)
-    names = [*by]
+    names = [*by, *(key for key in FEWER_KEYS if key not in by and differs(key, configs))]
     for key in SPLIT_KEYS:
         of_each = [tuple(config[name] for name in names) for config in configs]
         if len(splits) == 1 or len({*of_each}) == len(
@@ -95,8 +108,8 @@ def naming(
 
 
 def splits_of(records: Iterable[Record]) -> set[str]:
-    """The hashes of the splits that these were trained and tested on."""
-    return {record.hashes["split"] for record in records}
+    """The hashes of the splits that these were tested on, and trained on or on a part of."""
+    return {tested(record) for record in records}
 
 
 def check_keys(by: Sequence[str], configs: Sequence[Mapping[str, Any]]) -> None:

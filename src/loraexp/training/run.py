@@ -178,11 +178,13 @@ def record_of(fitted: Fitted, folder: RunFolder, member: Alone) -> Record:
 
 def hashes_of(fitted: Fitted) -> dict[str, str]:
     """What names the content that a run was made of, part by part."""
+    tested = fitted.texts.data.tested_sha256
     return {
         "base": fitted.model.base_sha256,
         "tokenizer": fitted.model.tokenizer.sha256,
         "data": fitted.texts.data.source_sha256,
         "split": fitted.texts.data.sha256,
+        **({"tested": tested} if tested else {}),
     }
 
 
