@@ -19,6 +19,7 @@ ONE = ("seed=0", "tune=null", "optim.lr_factor=1")
 EXPERIMENTS = {
     "experiment=rank_sweep": "lora.rank=1",
     "experiment=method_comparison": "method=head",
+    "experiment=data_curve": "data.per_class=4",
     "experiment=targets": "lora.target_modules=c_attn",
 }
 

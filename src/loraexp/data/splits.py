@@ -150,6 +150,7 @@ def load_data(config: Data) -> TextData:
         note="; ".join([source.note, *remarks]),
         synthetic=source.synthetic,
         source_sha256=source_hash(source),
+        tested_sha256="",
         cautions=(*contradicting, *uneven),
     )
     return data if config.per_class is None else with_fewer(data, config.per_class, config)
