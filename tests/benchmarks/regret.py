@@ -5,7 +5,7 @@ each arm whose best rate lies at an end one more rate there until it lies inside
 measured (a row a run, no text of the data set), and says what comes of it. After a kill the same
 command goes on.
 
-Words are those of `train`, after the program's own: model=gpt2, data.limit=1000, workers=1.
+Words are those of `train`, after the program's own: model=gpt2, data=sms_spam, workers=1.
 """
 
 import argparse
@@ -50,7 +50,8 @@ def main() -> None:
     parser.add_argument("--seeds", default="0,1,2", help="with commas")
     parser.add_argument("--only-write", action="store_true", help="of the runs that are there")
     options, typed = parser.parse_known_args()
-    words = [*banking77(), *typed, f"seed={options.seeds}", f"output_dir={options.folder}"]
+    data = [] if any(word.startswith(("data=", "data.path=")) for word in typed) else banking77()
+    words = [*data, *typed, f"seed={options.seeds}", f"output_dir={options.folder}"]
     if not options.only_write:
         for experiment, own in SWEEPS:
             train(experiment, [*words, *own], options.folder)
@@ -65,6 +66,7 @@ def main() -> None:
 
 
 def banking77() -> list[str]:
+    """The data where no other is typed."""
     folder = Path(os.environ.get("LORAEXP_DATA_DIR", "../shared/data"))
     path = folder / "text_classification/banking77/train.csv"
     return ["data=csv", f"data.path={path}", "data.label_column=category", "data.limit=4000"]
@@ -147,6 +149,8 @@ def stored(folder: Path) -> str:
     first, config = found[0], found[0].config
     about = {
         "model": config["model"]["name"],
+        "width": config["model"]["d_model"],
+        "alpha": config["lora"]["alpha"],
         "data": config["data"]["name"],
         "texts": first.data["n"],
         "classes": len(first.labels),

@@ -60,7 +60,30 @@ def rules(stored: Stored) -> str:
     for finding in of(stored):
         remark = f" {finding.remark[0].upper()}{finding.remark[1:]}." if finding.remark else ""
         lines.append(f"- **{finding.letter}** holds if {finding.rule}.{remark}")
-    return "\n".join(lines)
+    return "\n".join([*lines, "", theory(stored), "", bits(stored)])
+
+
+def theory(stored: Stored) -> str:
+    """Section "Optimal learning rates for LoRA vs. FullFT" of Schulman et al. 2025."""
+    ratio = stored["width"] / (2 * stored["alpha"])
+    return (
+        f"Of **a** the source says that theory would lead one to expect the width over 2 alpha, here "
+        f"{ratio:g}, and that it did not fit what they measured."
+    )
+
+
+def bits(stored: Stored) -> str:
+    """Section "How much capacity is needed by supervised and reinforcement learning?" there: a text
+    is as many bits as its loss before it is trained on, a parameter stores two."""
+    rows = [row for row in map(Row.of, stored["rows"]) if row.losses and row.arm.rank]
+    least = min(rows, key=lambda row: row.arm.rank)
+    best = min(rows, key=lambda row: row.loss or math.inf)
+    needed = sum(best.losses) / len(best.losses) / math.log(2) * stored["texts"]["train"]
+    return (
+        f"Of **f** it says that small ranks run out of capacity. At its two bits a parameter rank "
+        f"{least.arm.rank} has room for {2 * least.trainable:,} bits, head included; the training "
+        f"texts are {round(needed, -2):,.0f} bits, their loss summed over the epoch."
+    )
 
 
 def setting(stored: Stored) -> str:
