@@ -25,6 +25,7 @@ import regret_page
 
 from loraexp.records.record import Failure, Record
 from loraexp.report.curves import read_curves
+from loraexp.results.regret.finding import all_layers
 from loraexp.results.regret.rows import Arm, Row, arms_of
 from loraexp.runtime.atomic import write_whole
 from loraexp.sweeps.shown.collect import collect
@@ -55,6 +56,8 @@ def main() -> None:
     if not options.only_write:
         for experiment, own in SWEEPS:
             train(experiment, [*words, *own], options.folder)
+        control = all_layers(arms_of(rows(options.folder)))
+        train("control", [*words, f"optim.lr={control[max(control)].best_rate:g}"], options.folder)
         while more := [*wanted(rows(options.folder))]:
             for experiment, own in more:
                 train(experiment, [*words, *own], options.folder)
@@ -98,7 +101,7 @@ def wanted(found: Sequence[Row]) -> Iterator[tuple[str, list[str]]]:
     asked = [
         (experiment_of(arm), arm.batch, rate, arm.rank)
         for arm, tried in arms_of(found).items()
-        if (rate := tried.rate_beyond()) and len(tried.rates) < MOST
+        if arm.method != "rslora" and (rate := tried.rate_beyond()) and len(tried.rates) < MOST
     ]
     for (experiment, batch, rate), some in groupby(sorted(asked), key=lambda one: one[:3]):
         own = [f"optim.lr={rate:g}", f"data.batch_size={batch}"]

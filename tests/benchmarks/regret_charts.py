@@ -8,8 +8,8 @@ import numpy as np
 
 from loraexp.report.chart import MOST, Axis, Lines, Point, Series, axis, in_panels, log_axis
 from loraexp.report.svg import to_file
-from loraexp.results.regret.claims import Arms, all_layers, with_all_layers
 from loraexp.results.regret.curves import curve_of, early, lowest, smoothed
+from loraexp.results.regret.finding import Arms, all_layers, with_all_layers
 from loraexp.results.regret.rows import Tried
 from loraexp.results.tables import Column, Table
 from loraexp.runtime.atomic import write_whole

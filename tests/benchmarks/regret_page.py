@@ -4,7 +4,8 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from loraexp.results.regret.claims import Finding, findings
+from loraexp.results.regret.claims import findings
+from loraexp.results.regret.finding import Finding
 from loraexp.results.regret.rows import Row, arms_of
 from loraexp.results.tables import Column, Table, to_markdown, to_terminal
 from loraexp.stats.verdicts import Quantity, deciding
@@ -67,8 +68,8 @@ def theory(stored: Stored) -> str:
     """Section "Optimal learning rates for LoRA vs. FullFT" of Schulman et al. 2025."""
     ratio = stored["width"] / (2 * stored["alpha"])
     return (
-        f"Of **a** the source says that theory would lead one to expect the width over 2 alpha, here "
-        f"{ratio:g}, and that it did not fit what they measured."
+        f"Of **a** the source says that theory would lead one to expect the width over 2 alpha, "
+        f"here {ratio:g}, and that it did not fit what they measured."
     )
 
 
@@ -88,12 +89,13 @@ def bits(stored: Stored) -> str:
 
 def setting(stored: Stored) -> str:
     texts, seconds, runs = stored["texts"], stored["seconds"], stored["rows"]
-    diverged = sum(row["loss"] is None for row in runs)
+    least = math.log(stored["classes"])
+    nothing = sum(row["loss"] is None or row["loss"] > least for row in runs)
     return (
         f"`{stored['model']}`, {texts['train']:,} training texts and {texts['validation']:,} "
         f"validation texts of {stored['classes']} classes, one epoch, {stored['precision']}; "
-        f"{len(runs)} runs, {diverged} of them diverged; {seconds['processor'] / 60:.0f} minutes "
-        f"of processor time in all ({stored['device']}; `make regret`)."
+        f"{len(runs)} runs, {nothing} of which end no better than by chance; "
+        f"{seconds['processor'] / 60:.0f} minutes of processor time in all ({stored['device']}; `make regret`)."
     )
 
 

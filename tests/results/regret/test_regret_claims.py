@@ -5,15 +5,10 @@ import math
 import pytest
 from made_rows import found, full, lora, runs
 
-from loraexp.results.regret.claims import (
-    batches,
-    capacity,
-    findings,
-    layers,
-    same_rate,
-    same_start,
-    ten_times,
-)
+from loraexp.results.regret.claims import findings
+from loraexp.results.regret.of_best_rates import batches, layers, same_rate, ten_times
+from loraexp.results.regret.of_curves import capacity, same_start
+from loraexp.results.regret.rows import Arm
 
 HOLDS, NOT, OPEN = "holds", "does not hold", "cannot be told"
 
@@ -51,6 +46,15 @@ def test_rates_of_all_ranks_are_alike_or_are_not(of_256: float, noise: float, ve
 def test_curves_begin_alike_or_do_not(start: float, verdict: str) -> None:
     rows = found(runs(lora(4), 2e-3, start=start), runs(lora(64), 2e-3))
     assert same_start(rows).verdict == verdict
+
+
+def test_the_control_is_shown_and_decides_nothing() -> None:
+    own = [runs(lora(4), 2e-3), runs(lora(64), 2e-3)]
+    control = [runs(Arm("rslora", "all", r, 32), 2e-3, start=s) for r, s in ((16, 0.1), (256, 0))]
+    finding = same_start(found(*own, *control))
+    assert (finding.verdict, len(finding.quantities)) == (HOLDS, 1)
+    assert "rank 16 / 256 +10.0 %" in finding.remark
+    assert all(one.verdict == OPEN for one in findings(found(*control)))
 
 
 def test_curves_that_have_not_fallen_say_nothing() -> None:

@@ -16,7 +16,7 @@ class Arm:
     """What is compared, each at its own best rate.
 
     Args:
-        method: lora or full.
+        method: lora, full, or rslora as a control.
         targets: all, attention or mlp.
         rank: of LoRA; 0 of full fine-tuning.
         batch: texts a step.
