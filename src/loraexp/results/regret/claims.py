@@ -1,5 +1,5 @@
 """Six claims of "LoRA Without Regret" (Schulman et al. 2025, Thinking Machines), each with what is
-compared and what would count as holding, which is said here, before anything is measured."""
+compared, over every seed, and with the region that counts as holding."""
 
 from loraexp.results.regret.finding import Arms, Finding
 from loraexp.results.regret.of_best_rates import batches, layers, same_rate, ten_times
