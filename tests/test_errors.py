@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from verbs import plan
 
 from loraexp.config.compose import PLUGINS
+from loraexp.config.flags import REFUSED
 from loraexp.errors import UserError, unknown
 
 NAMES = ["rank", "alpha", "dropout"]
@@ -91,7 +92,14 @@ MISTAKES: list[tuple[str, list[str], str]] = [
     ("train", ["seed=range(0,10,0)", "-m"], "seed=range(0,10,0): range() arg 3 must not be zero"),
     ("train", ["seed=range(200000)", "-m"], "the sweep has more than 100,000 jobs"),
     ("train", ["--resolve"], "--resolve needs --cfg=job beside it"),
-    ("train", ["--cfg"], "unknown flag '--cfg'"),
+    ("train", ["--cfg"], "--cfg needs a value: --cfg=job"),
+    ("train", ["--cfg", "jb"], "--cfg must be job, hydra, all, got jb"),
+    ("train", ["-p", "optim"], "--package needs --cfg=job beside it"),
+    ("train", ["-x"], "unknown flag '-x': there are -m, --cfg=job, --config-dir=DIR and --help"),
+    ("train", ["-m=1"], "-m takes no value, got 1"),
+    ("train", ["--config-dir=/no/where"], "--config-dir=/no/where: no such folder"),
+    ("train", ["hydra.searchpath=[pkg://a]"], "hydra.searchpath takes folders, got pkg://a"),
+    *(("train", [flag], f"{flag} {why}") for flag, why in REFUSED.items()),
     (
         "train",
         ["lora.rank=99999999999999999999"],

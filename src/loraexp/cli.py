@@ -35,6 +35,9 @@ def dispatch(arguments: list[str]) -> None:
     if not arguments or arguments[0] in ("-h", "--help", "help"):
         print(overview())
         return
+    if arguments[0] == "--version":
+        print(versions())
+        return
     name, *rest = arguments
     if name not in summaries():
         raise unknown("verb", name, summaries())
@@ -55,6 +58,19 @@ def dispatch(arguments: list[str]) -> None:
         command.run(planned.jobs[0])
     elif not command.run_sweep(planned):
         sys.exit(1)
+
+
+def versions() -> str:
+    """Without an import of torch."""
+    import platform
+    from importlib import metadata  # tempfile, which --help would wait for
+
+    return ", ".join(
+        [
+            *(f"{name} {metadata.version(name)}" for name in ("loraexp", "torch")),
+            f"Python {platform.python_version()}",
+        ]
+    )
 
 
 def overview() -> str:

@@ -1,8 +1,10 @@
 """What was typed, one override at a time: every mistake in it is found before anything runs."""
 
 import itertools
+from collections.abc import Sequence
 from dataclasses import fields
 from functools import cache
+from pathlib import Path
 from typing import Any, NoReturn, get_args
 
 from hydra.core.global_hydra import GlobalHydra
@@ -130,14 +132,29 @@ def options_of(override: Override) -> list[str]:
     return ["null" if value is None else str(value)]
 
 
-@cache
+OWN_FOLDERS: list[Path] = []  # of who types, beside ours
+
+
+def look_in(folders: Sequence[Path]) -> None:
+    """From now on the options of groups are also those that these config folders have."""
+    OWN_FOLDERS[:] = folders
+
+
 def groups_of(verb: Verb) -> dict[str, list[str]]:
     """The config groups of a verb and their options; null of one that may be left out."""
+    return options_in(verb, (conf_dir(), *OWN_FOLDERS))
+
+
+@cache
+def options_in(verb: Verb, folders: tuple[Path, ...]) -> dict[str, list[str]]:
     options = {}
     for name, taken in default_options(verb).items():
-        folder = conf_dir() / name
-        files = (file.relative_to(folder).with_suffix("") for file in folder.rglob("*.yaml"))
-        options[name] = [*sorted(file.as_posix() for file in files), *["null"] * (taken is None)]
+        files = {
+            file.relative_to(folder / name).with_suffix("").as_posix()
+            for folder in folders
+            for file in (folder / name).rglob("*.yaml")
+        }
+        options[name] = [*sorted(files), *["null"] * (taken is None)]
     return options
 
 

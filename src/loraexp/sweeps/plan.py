@@ -1,6 +1,7 @@
 """From what was typed to checked jobs: every mistake is found here, before any of them starts."""
 
 import os
+import re
 import time
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
@@ -22,8 +23,9 @@ from loraexp.config.compose import (
     register,
     to_typed,
 )
+from loraexp.config.flags import SEARCHPATH, read_flags
 from loraexp.config.keys import Verb
-from loraexp.config.overrides import check_belonging, line, read, several
+from loraexp.config.overrides import check_belonging, line, look_in, read, several
 from loraexp.config.own_data import named
 from loraexp.config.pretraining import PretrainConfig
 from loraexp.config.quoting import quoted
@@ -38,9 +40,7 @@ from loraexp.sweeps.grid import Protocol, protocol_of, with_grid
 from loraexp.sweeps.grid_configs import grid_configs
 from loraexp.tools.peft.note import exported_base
 
-MULTIRUN = ("-m", "--multirun")
 TRAIN = Verb("train", SweepConfig)
-SHOW = ("--cfg=job", "--cfg=hydra", "--cfg=all", "--resolve")  # Hydra's: print, run nothing
 
 
 @dataclass(frozen=True)
@@ -78,15 +78,15 @@ def plan(verb: Verb, arguments: list[str]) -> Plan:
         UserError: an unknown key, group option or value, as typed, with the nearest valid one.
     """
     register(verb)
-    arguments = verb.spelled_out(arguments)
-    flags = [a for a in arguments if a.startswith("-")]
-    shown = check_flags(flags)
+    flags, arguments = read_flags(verb.spelled_out(arguments))
+    look_in(flags.folders)
+    shown = flags.shown
     with initialize_config_dir(str(conf_dir()), version_base="1.3"):
-        overrides = [read(verb, a) for a in arguments if not a.startswith("-")]
+        overrides = [read(verb, a) for a in arguments]
         fixed = [line(o) for o in overrides if not o.is_sweep_override()]
         config = composed_whole(verb, fixed, overrides)
         protocol = protocol_of(verb, config)
-        multirun = bool({*flags} & {*MULTIRUN} or protocol.asked)
+        multirun = flags.multirun or bool(protocol.asked)
         multirun = multirun or mode_of(config) == "RunMode.MULTIRUN"
         check_mode(verb, multirun, shown, overrides)
         if multirun:
@@ -105,8 +105,8 @@ def plan(verb: Verb, arguments: list[str]) -> Plan:
     if multirun and not any(o.key_or_group == "hydra.sweep.dir" for o in overrides):
         written.append(f"hydra.sweep.dir={quoted(str(sweep))}")
     basic = all("basic" in str(shell[part].get("_target_")) for part in ("launcher", "sweeper"))
-    hydras = [o for o in overrides if o.key_or_group.partition("/")[0].partition(".")[0] == "hydra"]
-    given = tuple(a for a in arguments if not a.startswith("-"))
+    hydras = [o for o in overrides if is_hydras(o.key_or_group)]
+    given = tuple(arguments)
     by_hydra = verb.name == "train" and (bool(hydras) or not basic)
     for word, number in (("workers", protocol.workers), ("pack.width", protocol.width)):
         check_several(word, number or 1, multirun, by_hydra)
@@ -120,6 +120,11 @@ def plan(verb: Verb, arguments: list[str]) -> Plan:
     return Plan(configs, sweep, written, by_hydra, bool(shown), protocol, given)
 
 
+def is_hydras(key: str) -> bool:
+    """Is it a key by which Hydra launches the jobs? Where configs are looked for is none."""
+    return re.split("[./]", key)[0] == "hydra" and key != SEARCHPATH
+
+
 def check_several(word: str, number: int, multirun: bool, by_hydra: bool) -> None:
     if number > 1 and not multirun:
         raise UserError(f"{word}={number} is for a sweep: several values of a key, and -m")
@@ -130,17 +135,6 @@ def check_several(word: str, number: int, multirun: bool, by_hydra: bool) -> Non
 def check_devices(workers: int, trainer: Trainer) -> None:
     if workers > 1 and trainer.devices > 1:
         raise UserError(f"workers must be 1 with trainer.devices={trainer.devices}, got {workers}")
-
-
-def check_flags(flags: Sequence[str]) -> list[str]:
-    """Those of Hydra that print the config."""
-    for flag in flags:
-        if flag not in (*MULTIRUN, *SHOW):
-            raise UserError(f"unknown flag {flag!r}: there are -m, --cfg=job and --help")
-    shown = [flag for flag in flags if flag in SHOW]
-    if [*flags].count("--resolve") == len(shown) > 0:
-        raise UserError("--resolve needs --cfg=job beside it")
-    return shown
 
 
 def composed_whole(verb: Verb, fixed: list[str], overrides: Sequence[Override]) -> DictConfig:
