@@ -29,7 +29,7 @@ FIELDS: dict[str, tuple[type, ...]] = {
     "pad_id": (int,),
 }
 # What a card of today says besides; those of before do not.
-LATER: dict[str, tuple[type, ...]] = {"made_by": (str,)}
+LATER: dict[str, tuple[type, ...]] = {"made_by": (str,), "init_from": (dict,)}
 
 
 def save_adapter(network: nn.Module, folder: Path, card: Mapping[str, Any]) -> str:

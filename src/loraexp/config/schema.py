@@ -158,9 +158,7 @@ class Optim:
     )
     weight_decay: float = key(0.01, "decoupled weight decay", least=0, most=FLOAT32)
     class_weights: Any = key(
-        None,
-        "of texts in the training loss, by class: balanced (all classes weigh alike), {spam:3} "
-        "(the others 1); null: all texts weigh alike",
+        None, "of texts in the training loss: balanced (all classes weigh alike) or like {spam:3}"
     )
     schedule: str = one_of("linear", "constant", "linear", "cosine")
     warmup: float = key(0.06, "warm-up: a share of all steps below 1, else steps", least=0)
@@ -230,6 +228,7 @@ class TrainConfig(Adaptation):
 
     seed: int = seed_key(0, "seed of the adapter's start, the order of texts and dropout")
     name: str | None = key(None, "put before the run's folder name")
+    init_from: str | None = key(None, "run whose adapter it starts from", path=True, text=True)
     output_dir: str = key("outputs", "folder for everything that is written", path=True)
     rerun: bool = key(
         False, "train a finished run anew if its data or base is another now; the old one is kept"

@@ -1,6 +1,7 @@
 """What an adapter's card says: all that puts the adapter back on its base, and shows that it does
 there what it did here."""
 
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -28,6 +29,7 @@ def adapter_card(model: LoadedModel, data: TextData | None, made_by: str) -> dic
     made it, one knows whether there is a record."""
     return {
         "made_by": made_by,
+        **({"init_from": source_of(model)} if model.source_sha256 else {}),
         "method": model.config.method,
         "config": plain(model.config),
         "labels": list(model.labels),
@@ -42,6 +44,12 @@ def adapter_card(model: LoadedModel, data: TextData | None, made_by: str) -> dic
         "versions": versions(),
         "golden": {"texts": list(GOLDEN), "logits": golden_logits(model)},
     }
+
+
+def source_of(model: LoadedModel) -> dict[str, str | None]:
+    """The run that an adapter started from: its name, and what its adapter was then."""
+    name = Path(str(model.config.init_from)).resolve().name
+    return {"run": name, "adapter_sha256": model.source_sha256}
 
 
 def golden_logits(model: LoadedModel) -> list[list[float]]:

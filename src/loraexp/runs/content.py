@@ -10,6 +10,7 @@ from loraexp.data.splits import load_data
 from loraexp.errors import UserError
 from loraexp.model.weights import base_state, load_tokenizer, state_hash
 from loraexp.runs.run_folder import REPLACED, RunFolder
+from loraexp.runs.warm_start import source_hash
 
 log = logging.getLogger("loraexp")
 # Hashes by the files they are of and how these looked: a sweep asks for the same ones job by job.
@@ -67,6 +68,9 @@ def contents(config: TrainConfig) -> dict[str, tuple[str, Callable[[], str]]]:
             lambda: known("split", data, data.path, lambda: load_data(data).sha256),
         )
     }
+    if config.init_from is not None:
+        source = config.init_from
+        parts["init_from"] = (f"the adapter of init_from={source}", lambda: source_hash(source))
     if model.weights in ("random", "embedded") or (model.weights == "hub" and model.sha256):
         pinned = model.tokenizer in ("auto", "bytes", "embedded")
     else:

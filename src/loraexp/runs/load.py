@@ -40,6 +40,7 @@ class LoadedModel:
     labels: tuple[str, ...]
     base_sha256: str
     precision: str
+    source_sha256: str | None = None  # of the adapter that it started from
 
     @property
     def max_length(self) -> int:

@@ -139,6 +139,8 @@ def fingerprint(model: LoadedModel, data: TextData, folder: RunFolder) -> dict[s
     """All that decides the result, the config by the run's name."""
     hashes = {"base": model.base_sha256, "tokenizer": model.tokenizer.sha256, "split": data.sha256}
     versions, name = hardware.versions(), folder.name
+    if model.source_sha256:
+        hashes["init_from"] = model.source_sha256
     return {**hashes, "precision": model.precision, "versions": versions, "folder": name}
 
 

@@ -29,6 +29,7 @@ from loraexp.records.record_types import SPLITS
 from loraexp.results.short_paths import cut_path
 from loraexp.runs.load import LoadedModel, build_model
 from loraexp.runs.run_folder import RunFolder
+from loraexp.runs.warm_start import check_source, started_from
 from loraexp.runtime import hardware
 from loraexp.runtime.ranks import is_main_process
 from loraexp.training.callbacks.method_hooks import MethodHooks
@@ -90,11 +91,17 @@ def fit_adapter(
     data = load_data(config.data)
     check_sizes(data, config)
     weights = class_weights(config.optim.class_weights, data.labels, data.train.classes)
-    model = build_model(config, data.labels)
+    if config.init_from is not None:
+        check_source(config, data.labels)
+    model = build_model(config, data.labels, empty=config.init_from is not None)
+    if config.init_from is not None:
+        model = started_from(model)
+        log.info(f"it starts from the adapter of {config.init_from}, not from a new one")
     check_sharding(model.network, config)
     texts = datamodule(config, data, model)
     announce(config, model, texts)
-    start_from_data(model.network, texts)
+    if config.init_from is None:
+        start_from_data(model.network, texts)
     member.join(model.network, model.base_sha256)
     module = ClassifierModule(model.network, config, len(data.labels), member, weights)
     marks = fingerprint(model, data, folder)

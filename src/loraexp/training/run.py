@@ -179,7 +179,9 @@ def record_of(fitted: Fitted, folder: RunFolder, member: Alone) -> Record:
 def hashes_of(fitted: Fitted) -> dict[str, str]:
     """What names the content that a run was made of, part by part."""
     tested = fitted.texts.data.tested_sha256
+    source = fitted.model.source_sha256
     return {
+        **({"init_from": source} if source else {}),
         "base": fitted.model.base_sha256,
         "tokenizer": fitted.model.tokenizer.sha256,
         "data": fitted.texts.data.source_sha256,
