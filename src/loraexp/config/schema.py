@@ -176,6 +176,9 @@ class Trainer:
         "auto", "auto (bf16 where the hardware multiplies it fast)", "fp32", "bf16"
     )
     accelerator: str = one_of("auto", "auto", "cpu", "gpu")
+    threads: int | None = key(
+        None, "that compute, on a CPU; null: OMP_NUM_THREADS, else cores that are free", least=1
+    )
     devices: int = key(1, "processes to train with", least=1)
     strategy: str = one_of(
         "ddp",

@@ -132,6 +132,8 @@ def begin(config: TrainConfig, folder: RunFolder, member: Alone) -> None:
     make_way(config, folder)
     if (before := folder.replaced()) and (threads := threads_of(before, config.trainer)):
         member.keep_threads(threads)
+    else:
+        member.suit_threads(config.trainer)
     if is_main_process():
         folder.write_config(config)
 

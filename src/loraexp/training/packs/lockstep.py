@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from loraexp.config.schema import Trainer
 from loraexp.model.classifier import GPT2Classifier
 from loraexp.model.prefix_states import Prefix
 from loraexp.training.packs.alone import Alone, Apart
@@ -91,6 +92,10 @@ class Member(Alone):
 
     def clock(self) -> float:
         return time.monotonic() - self.away
+
+    def suit_threads(self, trainer: Trainer) -> None:
+        if trainer.threads is not None:
+            self.keep_threads(trainer.threads)
 
     def keep_threads(self, threads: int) -> None:
         if threads != torch.get_num_threads():
