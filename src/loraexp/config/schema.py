@@ -4,7 +4,7 @@ Hydra fills these dataclasses from conf/ and the command line (they cannot be fr
 would then refuse every override). Below the commands they are only read. No torch here.
 """
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
 from loraexp.config.keys import FLOAT32, key, one_of, seed_key
@@ -247,10 +247,3 @@ class TrainConfig(Adaptation):
     optim: Optim = key(Optim(), "")
     trainer: Trainer = key(Trainer(), "")
     logger: Logger = key(Logger(), "")
-
-
-def adapted(config: TrainConfig) -> str:
-    """What decides which tensors there are and of which shapes: equal of configs that differ in
-    nothing of it."""
-    own = [getattr(config, f.name) for f in fields(Adaptation)]
-    return repr((config.model, config.head, config.trainer.strategy, own))

@@ -8,13 +8,13 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from loraexp.adapters.inject import inject
-from loraexp.config.schema import TrainConfig, adapted
+from loraexp.config.schema import Adaptation, TrainConfig
 from loraexp.config.stored import NO_RUNS, from_dict, plain
 from loraexp.data.splits import load_data
 from loraexp.errors import UserError
@@ -29,6 +29,7 @@ from loraexp.records.record import (
 )
 from loraexp.runs.content import OtherContent, present
 from loraexp.runs.run_folder import Busy, RunFolder
+from loraexp.runs.warm_start import check_source
 from loraexp.runtime.atomic import read_text, write_whole
 from loraexp.runtime.ranks import is_main_process
 from loraexp.sweeps.live.watch import Watch, there
@@ -60,7 +61,11 @@ def check_jobs(configs: Sequence[TrainConfig]) -> dict[str, Sizes]:
     """
     sizes = {}
     for name, data in {repr(config.data): config.data for config in configs}.items():
-        lengths = [*map(len, load_data(data).train.texts)]
+        read = load_data(data)
+        for config in configs:
+            if config.init_from is not None and repr(config.data) == name:
+                check_source(config, read.labels)
+        lengths = [*map(len, read.train.texts)]
         sizes[name] = Sizes(len(lengths), sum(lengths) / len(lengths), max(lengths))
     for model in {repr(config.model): config.model for config in configs}.values():
         load_tokenizer(model)
@@ -74,6 +79,13 @@ def check_jobs(configs: Sequence[TrainConfig]) -> dict[str, Sizes]:
         network = inject(empty_classifier(config.model, config.head, 2), config, config.seed)
         check_sharding(network, config)
     return sizes
+
+
+def adapted(config: TrainConfig) -> str:
+    """What decides which tensors there are and of which shapes: equal of configs that differ in
+    nothing of it."""
+    own = [getattr(config, f.name) for f in fields(Adaptation)]
+    return repr((config.model, config.head, config.trainer.strategy, own))
 
 
 @dataclass(frozen=True)
