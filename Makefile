@@ -95,6 +95,7 @@ reproduce: install  ## the tutorial's published rows beside ours; runs what can 
 base: install  ## pretrain the embedded base from its texts anew (LORAEXP_DATA_DIR; hours)
 	$(RUN) pretrain recipe=nano $(ARGS)
 	$(BIN)/python tests/benchmarks/embed.py outputs/base/nano
+	$(BIN)/python tests/benchmarks/held_out.py "$$LORAEXP_DATA_DIR/pretrain"
 
 GEOMETRIES := 2x320x5 3x256x4 4x224x4 6x192x6
 base-geometries: install  ## the short trainings by which the base's geometry was chosen

@@ -50,7 +50,8 @@ def test_the_wheel_holds_every_module_and_the_license(names: set[str]) -> None:
 
 def test_the_wheel_holds_the_embedded_base(names: set[str]) -> None:
     assets = {Path(name).name for name in names if name.startswith("loraexp/assets/nano/")}
-    assert assets == {"model.safetensors", "config.json", "vocab.json", "merges.txt", "README.md"}
+    files = {"model.safetensors", "config.json", "vocab.json", "merges.txt", "README.md"}
+    assert assets == files | {"held_out.txt"}
 
 
 def test_the_wheel_holds_nothing_else(names: set[str]) -> None:

@@ -37,6 +37,7 @@ JOBS = {
     "eval": "run={run}",
     "predict": "run={run} text=hello",
     "verify": "run={run}",
+    "inspect": "runs=[{run}]",
     "merge": "run={run} out={new}",
     "export": "run={run} out={new}",
     "import": "peft={peft} out={new} model=nano",

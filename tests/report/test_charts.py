@@ -9,14 +9,17 @@ from xml.etree import ElementTree
 
 import pytest
 
+from loraexp.records.inspection import Forgetting, Inspection
 from loraexp.records.record import Record
 from loraexp.report.chart import MOST, MOST_PANELS, Axis, Chart, Dots, Lines, axis, thinned
 from loraexp.report.charts import MOST_ROWS, charts
 from loraexp.report.svg import drawings, to_file
 from loraexp.results.arms import arms, compare
+from loraexp.results.beside import Beside
 
 MakeRecord = Callable[..., Record]
 RATES = (1e-4, 3e-4, 1e-3, 1e-2)
+HASHES = {"base": "b" * 64, "split": "c" * 64}
 EVIL = '</svg><script>alert(1)</script>"\u202e&'
 
 
@@ -112,3 +115,28 @@ def test_a_log_axis_makes_equal_ratios_equally_long() -> None:
 
 def test_labels_that_would_touch_are_left_out() -> None:
     assert thinned([(0, 10), (8, 10), (20, 10)], gap=2) == [True, False, True]
+
+
+def test_forgetting_is_drawn_of_the_arms_that_were_inspected(make_record: MakeRecord) -> None:
+    def run(number: int, text: str = "t") -> tuple[Record, Inspection]:
+        made = replace(
+            make_record({"method": f"m{number}"}), hashes={**HASHES, "adapter": str(number)}
+        )
+        return made, Inspection(str(number), [], Forgetting(text, 9, 3.0, 3.0 + number / 10, None))
+
+    runs = [run(number) for number in range(3)]
+    found = arms([record for record, _ in runs], ["method"])
+    known = {one.adapter: one for _, one in runs}
+
+    def chart(inspected: dict[str, Inspection]) -> Chart | None:
+        drawn = charts(found, ["method"], compare(found), Beside(inspected=inspected))
+        return drawn.get("forgetting")
+
+    drawn = lines(chart(known) or pytest.fail("nothing is drawn"))
+    points = {one.name: one.points[0].x for one in drawn.panels[0].series[1:]}
+    assert points == pytest.approx({"m0": 0.0, "m1": 0.1, "m2": 0.2})
+    assert [row[1] for row in drawn.table.rows] == pytest.approx([0.0, 0.1, 0.2])
+    some = {name: known[name] for name in ("0", "2")}
+    assert [row[0] for row in lines(chart(some) or drawn).table.rows] == ["m0", "m2"]
+    assert chart({}) is None
+    assert chart({**known, "2": run(2, "another text")[1]}) is None  # not to be compared

@@ -109,6 +109,12 @@ def truncate(change: Change, rank: int) -> Truncated:
     return Truncated(kept, (lost / whole) ** 0.5 if whole else 0.0)
 
 
+def spectrum(part: LowRankChange) -> Tensor:
+    """The singular values of B A (at most k), the largest first, as `truncate` has them."""
+    R, L = (torch.linalg.qr(factor, mode="r").R for factor in (part.B, part.A.t()))
+    return torch.linalg.svdvals(R @ L.t())
+
+
 def cutting(network: nn.Module) -> tuple[Callable[[int], Truncated], int, bool]:
     """How to cut the network's adapter to a rank, its largest rank, and whether its ranks are
     nested: then the first ones are kept, as they were trained, and what is lost may grow.

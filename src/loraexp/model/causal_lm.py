@@ -13,8 +13,13 @@ class GPT2Language(GPT2):
 
     def forward(self, tokens: Tensor) -> Tensor:
         """(B, T) -> (B * T, vocab_size), in the compute dtype."""
-        B, T = tokens.shape
-        packing = Packing.of(torch.full_like(tokens[:, 0], T), T)
-        hidden = self.hidden(tokens, packing)[: B * T]  # (B T, d)
-        dtype = self.execution.dtype or hidden.dtype
-        return F.linear(hidden.to(dtype), self.wte.weight.to(dtype))
+        return next_tokens(self, tokens)
+
+
+def next_tokens(network: GPT2, tokens: Tensor) -> Tensor:
+    """(B, T) -> (B * T, vocab_size) of any GPT-2, whatever head it has else."""
+    B, T = tokens.shape
+    packing = Packing.of(torch.full_like(tokens[:, 0], T), T)
+    hidden = network.hidden(tokens, packing)[: B * T]  # (B T, d)
+    dtype = network.execution.dtype or hidden.dtype
+    return F.linear(hidden.to(dtype), network.wte.weight.to(dtype))

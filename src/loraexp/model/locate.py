@@ -23,6 +23,7 @@ from loraexp.model.huggingface import (
 )
 
 ASSETS = Path(__file__).parents[1] / "assets"
+HELD_OUT = "held_out.txt"  # beside an embedded base: what it was not trained on
 RUN = "run"  # as model.weights: the base lies in the run's own folder, wherever that is now
 ELSEWHERE = ("hub", "embedded", "random", RUN)  # what model.weights says instead of a folder
 

@@ -6,7 +6,8 @@ from dataclasses import dataclass, replace
 from loraexp.records.record import Record
 from loraexp.records.record_types import SPLITS
 from loraexp.report.chart import Chart
-from loraexp.report.charts import charts, short
+from loraexp.report.charts import charts
+from loraexp.report.of_arms import short
 from loraexp.report.pages import Page
 from loraexp.results.answer import answer
 from loraexp.results.arm_keys import SPLIT_KEYS, settings_of, tested
@@ -110,7 +111,7 @@ def section(
         facts_of_texts(records),
         found,
         folded(table, [*KEPT, *(found.by if len(found.by) == 1 else ())]),
-        charts(found.arms, found.by, found.against),
+        charts(found.arms, found.by, found.against, beside),
         classes(best.chosen.records),
         [*dict.fromkeys(remarks(records, found))],
     )

@@ -3,12 +3,13 @@
 One more is a row of ASKED, and what it means a line in explained.py.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from loraexp.errors import unknown
+from loraexp.records.inspection import Inspection
 from loraexp.records.record import Record
 from loraexp.results.arms import Arm
 from loraexp.results.beside import Beside
@@ -25,12 +26,45 @@ class Asked:
     of: Callable[[Record, Beside], float | None]
 
 
+def inspected(
+    of: Callable[[Inspection], float | None],
+) -> Callable[[Record, Beside], float | None]:
+    """Of what `inspect` measured."""
+
+    def value(record: Record, beside: Beside) -> float | None:
+        found = beside.inspection(record)
+        return of(found) if found else None
+
+    return value
+
+
 def score(name: str) -> Callable[[Record, Beside], float | None]:
     """Of the test texts."""
     return lambda record, beside: record.metrics["test"].get(name)
 
 
-ASKED = {
+def forgotten(one: Inspection) -> float | None:
+    return one.forgetting.change if one.forgetting else None
+
+
+INSPECTED = {
+    one.column.name: one
+    for one in (
+        Asked(
+            Column("forgetting", "forgets", lambda change: f"{change:+.4f}"), inspected(forgotten)
+        ),
+        Asked(
+            Column("rank90", "rank 90 %", lambda rank: f"{rank:.1f}"),
+            inspected(lambda one: one.rank90),
+        ),
+        Asked(Column("update", "size %", percent(1)), inspected(lambda one: one.update)),
+        Asked(
+            Column("intruders", "intruders", lambda count: f"{count:.1f}"),
+            inspected(lambda one: one.intruders),
+        ),
+    )
+}
+ASKED = INSPECTED | {
     one.column.name: one
     for one in (
         Asked(Column("test_loss", "loss", lambda loss: f"{loss:.4f}"), score("loss")),
@@ -58,8 +92,8 @@ ASKED = {
 
 def asked(
     names: Sequence[str], found: Sequence[Arm], beside: Beside, known: Sequence[str]
-) -> tuple[list[Column], Mapping[tuple[object, ...], Sequence[Cell]]]:
-    """The columns of these names, and each arm's cells in them.
+) -> tuple[list[Column], Mapping[tuple[object, ...], Sequence[Cell]], list[str]]:
+    """The columns of these names, each arm's cells in them, and what must be said of these.
 
     Args:
         known: columns that are there unasked.
@@ -72,7 +106,27 @@ def asked(
             raise unknown("columns", name, [*ASKED, *known])
     wanted = [ASKED[name] for name in dict.fromkeys(names) if name not in known]
     cells = {arm.name: [mean(one, arm, beside) for one in wanted] for arm in found}
-    return [one.column for one in wanted], cells
+    notes = [*inspection_notes(found, beside)] if INSPECTED.keys() & {*names} else []
+    return [one.column for one in wanted], cells, notes
+
+
+def inspection_notes(found: Sequence[Arm], beside: Beside) -> Iterator[str]:
+    records = [record for arm in found for record in arm.chosen.records]
+    known = [one for one in map(beside.inspection, records) if one]
+    if lacking := len(records) - len(known):
+        yield (
+            f"{lacking} of {len(records)} runs were not inspected: `inspect` with the same runs= "
+            "measures them."
+        )
+    if several_texts(found, beside):
+        yield "Forgetting was measured on different texts: it cannot be compared."
+
+
+def several_texts(found: Sequence[Arm], beside: Beside) -> bool:
+    """Was forgetting measured on texts that are not the same?"""
+    records = [record for arm in found for record in arm.chosen.records]
+    known = [one.forgetting for one in map(beside.inspection, records) if one]
+    return len({forgot.text for forgot in known if forgot}) > 1
 
 
 def mean(one: Asked, arm: Arm, beside: Beside) -> float | None:

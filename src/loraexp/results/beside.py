@@ -1,9 +1,10 @@
 """What belongs to a comparison beside its finished runs."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
+from loraexp.records.inspection import Inspection
 from loraexp.records.record import Failure, Record, Trial
 from loraexp.results.outside import OutsideLine
 from loraexp.results.settings import flat, uses
@@ -19,12 +20,17 @@ class Beside:
             tried as well.
         looks: when seeds were added, if that was declared beforehand.
         lines: what needs no network, on the same texts.
+        inspected: what was measured of finished runs afterwards, by the sha256 of their adapter.
     """
 
     failures: Sequence[Failure] = ()
     trials: Sequence[Trial | Failure] = ()
     looks: Looks | None = None
     lines: Sequence[OutsideLine] = ()
+    inspected: Mapping[str, Inspection] = field(default_factory=dict)
+
+    def inspection(self, record: Record) -> Inspection | None:
+        return self.inspected.get(record.hashes.get("adapter", ""))
 
 
 NOTHING = Beside()

@@ -53,10 +53,16 @@ class Beyond:
     notes: Sequence[str] = ()
     power: Sequence[str] = ()
 
-    def and_also(self, columns: Sequence[Column], cells: Mapping[Any, Sequence[Cell]]) -> "Beyond":
-        """With more columns behind its own."""
+    def and_also(
+        self,
+        columns: Sequence[Column],
+        cells: Mapping[Any, Sequence[Cell]],
+        notes: Sequence[str],
+    ) -> "Beyond":
+        """With more columns and notes behind its own."""
         wider = {name: [*self.cells.get(name, ()), *own] for name, own in cells.items()}
-        return replace(self, columns=[*self.columns, *columns], cells=wider)
+        columns, notes = [*self.columns, *columns], [*self.notes, *notes]
+        return replace(self, columns=columns, cells=wider, notes=notes)
 
 
 def beyond(

@@ -29,6 +29,13 @@ COLUMNS = {
     "fit_seconds": "seconds of training, mean over seeds",
     "texts_per_second": "texts a second in training, mean over seeds",
     "peak_memory": "largest memory of the process, or of the GPU, mean over seeds",
+    "forgetting": "what training added to the base's loss on general text, in nats a token; to be "
+    "compared on one base",
+    "rank90": "singular values of the update that hold 90 % of the sum of all squared, mean over "
+    "the matrices that changed",
+    "update": "Frobenius norm of the update, in percent of the base's, over the same matrices",
+    "intruders": "of the first 10 singular vectors of each changed matrix those like none of the "
+    "base's, mean over the matrices",
     # of runs
     "run": "name of the run's folder",
     "method": "method of fine-tuning",

@@ -7,6 +7,7 @@ from pathlib import Path
 from stat import S_ISDIR, S_ISREG
 
 from loraexp.errors import UserError, listed
+from loraexp.records.inspection import FILE as INSPECTION
 from loraexp.records.record import FAILED, FILE, SCORED, TRIAL_FAILED
 from loraexp.runs.run_folder import CONFIG, RunFolder
 from loraexp.runtime.locks import LEASE, LOCK
@@ -17,7 +18,7 @@ PARTIAL = ".partial-"
 OWN = {
     ".": {
         *(LOCK, LEASE, CONFIG, FILE, FAILED, SCORED, TRIAL_FAILED, "metrics.csv"),
-        *("table.csv", "table.md", "loss.png", "loss.svg", "loss.pdf"),
+        *("table.csv", "table.md", "loss.png", "loss.svg", "loss.pdf", INSPECTION),
     },
     "adapter": {"adapter_model.safetensors", "adapter.json"},
     "checkpoints": {"best.ckpt", "last.ckpt"},

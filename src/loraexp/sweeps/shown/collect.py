@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from loraexp.errors import UserError, listed
+from loraexp.records.inspection import read_inspection
 from loraexp.records.record import (
     FAILED,
     FILE,
@@ -98,7 +99,9 @@ def read(folders: Sequence[str], where: Sequence[str]) -> Collected:
                 if chosen(flat(trial.config), where):
                     trials[run] = trial
     looks = Sweep(Path(folders[0])).looks() if len(folders) == 1 else None
-    found = Collected(runs, Beside([*failures.values()], [*trials.values()], looks))
+    inspected = {one.adapter: one for one in map(read_inspection, runs) if one}
+    beside = Beside([*failures.values()], [*trials.values()], looks, inspected=inspected)
+    found = Collected(runs, beside)
     if not runs:
         conditions = f" with {', '.join(where)}" if where else ""
         failed = "".join(f"; {line}" for line in failed_lines(found.beside.failures))
