@@ -6,7 +6,7 @@ RUN := $(BIN)/python -m loraexp
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo train sweep evidence regret params methods test test-slow test-browser test-gpu test-slurm bench bench-tuning bench-lines bench-sweep bench-plan simulate scale serving reproduce base base-geometries base-report pages docs check lock clean
+.PHONY: help install demo train sweep evidence regret params methods test test-slow test-browser test-gpu test-slurm bench bench-tuning bench-lines bench-sweep bench-plan bench-methods simulate scale serving reproduce base base-geometries base-report pages docs check lock clean
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## */\t/' | expand -t 12
@@ -85,6 +85,9 @@ scale: install  ## how cost grows with length, batch, model and data (10 minutes
 
 methods: install  ## of each method: parameters, and that it equals PEFT, merges, mixes
 	$(BIN)/python tests/benchmarks/methods.py --out tests/benchmarks/results/methods.json $(ARGS)
+
+bench-methods: install  ## what a step of each method takes of memory and time, beside lora (3 minutes)
+	$(BIN)/python tests/benchmarks/method_costs.py --out tests/benchmarks/results/method_costs.json $(ARGS)
 
 serving: install  ## what a merged adapter costs, and the memory of many on one base
 	$(BIN)/python tests/benchmarks/serving.py --out tests/benchmarks/results/serving.json $(ARGS)

@@ -7,7 +7,7 @@ from typing import Any
 from ways import OURS
 
 from loraexp.results.comparison import FIGURES
-from loraexp.results.tables import Column, Table
+from loraexp.results.tables import Column, Table, size
 
 Lines = Sequence[Mapping[str, Any]]
 PEERS = ("peft, bf16 base", "peft, tuned")
@@ -190,6 +190,19 @@ METHOD = ("method", "trainable", "in peft", "merged in peft", "merged", "mixed b
 def methods(lines: Lines) -> Table:
     columns = [Column(key, key, words=key != "trainable") for key in METHOD]
     return Table(columns, [[line[key] for key in METHOD] for line in lines])
+
+
+def method_costs(lines: Lines) -> Table:
+    """Bytes and seconds a step of each method, beside lora in the same rounds."""
+    columns = [
+        Column("method", "method", words=True),
+        Column("trainable", "trainable"),
+        Column("state_bytes", "grads + optimizer", size),
+        Column("peak_bytes", "peak", size),
+        Column("seconds", "ms a step", lambda v: f"{1000 * v:.0f}"),
+        Column("beside_lora", "beside lora", times),
+    ]
+    return Table(columns, [[line[column.name] for column in columns] for line in lines])
 
 
 def planned(lines: Lines) -> Table:

@@ -125,6 +125,17 @@ def kinds() -> str:
     return "\n".join(lines)
 
 
+def method_costs() -> str:
+    found = stored("method_costs")
+    what = f"{found['device']} (`make bench-methods`):"
+    return f"{what}\n\n{text(drawn.method_costs(found['lines']))}"
+
+
+def inspected() -> str:
+    found = stored("inspected")
+    return listing(*found["typed"], "", *found["table"])
+
+
 def parameters() -> str:
     return text(params_table(ParamsConfig(models=["gpt2", "gpt2-large"], ranks=[4, 8, 16])))
 
@@ -227,6 +238,8 @@ TABLES: dict[str, Callable[[], str]] = {
     "tuned_beside_grid": tuned_beside_grid,
     "kinds": kinds,
     "methods": lambda: text(drawn.methods(stored("methods"))),
+    "method_costs": method_costs,
+    "inspected": inspected,
     "parameters": parameters,
     "speed": speed,
     "memory": cost("ways", drawn.memory),

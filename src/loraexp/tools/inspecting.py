@@ -23,7 +23,8 @@ class Inspector:
 
     def __init__(self, text: str | None) -> None:
         self.text = GeneralText(text)
-        self.key, self.base = "", None
+        self.key = ""
+        self.base: Base | None = None
         self.windows: list[Tensor] = []
         self.before: Tensor | None = None
 
