@@ -79,6 +79,7 @@ bench-plan: install  ## what `plan` says that sweeps will take, and what they to
 
 simulate: install  ## a sweep of 10,000 jobs on 1 to 1,000 workers, simulated from what is measured here (3 minutes)
 	$(BIN)/python tests/benchmarks/cluster.py $(ARGS)
+	$(BIN)/python tests/benchmarks/many_runs.py
 
 scale: install  ## how cost grows with length, batch, model and data (10 minutes)
 	$(BIN)/python tests/benchmarks/scale.py --out outputs/bench-scale.json $(ARGS)

@@ -136,13 +136,15 @@ def precision(arms: Lines) -> Table:
 STEP = ("model", "length", "batch", "texts_per_second", "tokens_per_second")
 BESIDE = ("length", "batch", "loraexp", *PEERS, "ratio")
 FROZEN = ("method", "computed_anew", "kept", "ratio")
+TABLES = ("runs", "which", "seconds", "processor_s")
 STREAM = ("texts", "seconds", "texts_per_second", "peak_MB")
 
 
 def plain(lines: Lines, keys: Sequence[str]) -> Table:
     """Of lines of numbers, each to three digits or so."""
     columns = [
-        Column(key, key.replace("_", " "), shown, words=key in ("model", "method")) for key in keys
+        Column(key, key.replace("_", " "), shown, words=key in ("model", "method", "which"))
+        for key in keys
     ]
     return Table(columns, [[line[key] for key in keys] for line in lines])
 

@@ -88,6 +88,14 @@ def cluster() -> str:
     )
 
 
+def many_runs() -> str:
+    found = stored("many_runs")
+    busy = f"; others used it as well, a load of up to {max(found['load']):.0f}"
+    what = "`table` of many runs, before it was sped up and now, each measured once"
+    table = text(drawn.plain(found["tables"], drawn.TABLES))
+    return f"{what} ({found['device']}{busy * (max(found['load']) > BUSY)}):\n\n{table}"
+
+
 def planned() -> str:
     found = stored("planned")
     what = f"Sweeps of `nano`, {found['precision']} ({found['device']}; `make bench-plan`):"
@@ -233,6 +241,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "ladder": ladder,
     "whole_sweep": whole_sweep,
     "cluster": cluster,
+    "many_runs": many_runs,
     "planned": planned,
     "rank_sweep": rank_sweep,
     "tuned_beside_grid": tuned_beside_grid,
