@@ -10,7 +10,7 @@ from loraexp.config.schema import TrainConfig
 from loraexp.config.stored import completed, from_dict, plain
 from loraexp.records.record import read_record
 from loraexp.runs.load import read_config
-from loraexp.runs.run_folder import run_name
+from loraexp.runs.naming import run_name
 from loraexp.tools.verification import verify
 from loraexp.training.measure import measure_again
 

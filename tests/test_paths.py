@@ -15,7 +15,7 @@ from loraexp.config.rules import check
 from loraexp.config.schema import Data, TrainConfig
 from loraexp.config.stored import from_dict, from_home, plain
 from loraexp.errors import UserError
-from loraexp.runs.run_folder import run_name
+from loraexp.runs.naming import run_name
 from loraexp.training.run import train
 
 # Keys that name a file or a folder, whatever verb they are of.

@@ -17,7 +17,7 @@ from loraexp.api import configure
 from loraexp.config.schema import Adaptation, Lora, TrainConfig
 from loraexp.errors import UserError
 from loraexp.model.classifier import GPT2Classifier
-from loraexp.runs.run_folder import config_hash, run_name
+from loraexp.runs.naming import config_hash, run_name
 
 CONFIG = Adaptation("ia3", lora=Lora(target_modules=["k_proj", "v_proj", "fc2"]))
 

@@ -11,7 +11,8 @@ from loraexp.config.own_data import is_own, name_of
 from loraexp.config.schema import Data
 from loraexp.data.sources import find_source
 from loraexp.errors import UserError
-from loraexp.runs.run_folder import RunFolder, run_name
+from loraexp.runs.naming import run_name
+from loraexp.runs.run_folder import RunFolder
 from loraexp.sweeps.shown.as_typed import as_typed
 
 

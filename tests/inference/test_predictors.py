@@ -15,7 +15,7 @@ from loraexp.commands.predict import PredictConfig, run
 from loraexp.config.schema import Head, TrainConfig
 from loraexp.errors import UserError
 from loraexp.inference.predictor import Predictor, Predictors
-from loraexp.runs.run_folder import distinct_names
+from loraexp.runs.naming import distinct_names
 
 TEXTS = ["free prize, call now", "see you at seven", "", "ok"]
 

@@ -14,8 +14,9 @@ from loraexp.records.record import Record
 from loraexp.report.chart import MOST, MOST_PANELS, Axis, Chart, Dots, Lines, axis, thinned
 from loraexp.report.charts import MOST_ROWS, charts
 from loraexp.report.svg import drawings, to_file
-from loraexp.results.arms import arms, compare
+from loraexp.results.arms import arms
 from loraexp.results.beside import Beside
+from loraexp.results.paired import compare
 
 MakeRecord = Callable[..., Record]
 RATES = (1e-4, 3e-4, 1e-3, 1e-2)

@@ -9,8 +9,9 @@ import pytest
 
 from loraexp.records.record import Failure, Record
 from loraexp.results.answer import answer, answers
-from loraexp.results.arms import arms, compare
+from loraexp.results.arms import arms
 from loraexp.results.beside import Beside
+from loraexp.results.paired import compare
 from loraexp.stats.significance import t_interval
 
 MakeRecord = Callable[..., Record]

@@ -12,8 +12,9 @@ from test_comparison import run
 from loraexp.records.record import Record
 from loraexp.report.markdown import as_markdown
 from loraexp.report.report import report
-from loraexp.results.arms import arms, paired
+from loraexp.results.arms import arms
 from loraexp.results.comparison import Findings, findings
+from loraexp.results.paired import paired
 from loraexp.results.tables import to_json
 from loraexp.stats.power import detectable
 from loraexp.stats.superiority import expected_best, p_superior

@@ -10,9 +10,10 @@ import pytest
 from loraexp.errors import UserError
 from loraexp.records.record import Failure, Record
 from loraexp.results.arm_keys import varied
-from loraexp.results.arms import arms, best, compare
+from loraexp.results.arms import arms
 from loraexp.results.beside import Beside
 from loraexp.results.comparison import findings
+from loraexp.results.paired import best, compare
 from loraexp.results.tables import to_terminal
 
 N = 300

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from loraexp.records.record import Record
-from loraexp.results.arms import Arm, Setting, compare
+from loraexp.results.arms import Arm, Setting
+from loraexp.results.paired import compare
 
 N, SWEEPS, MOST = 300, 200, 10
 

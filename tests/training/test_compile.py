@@ -21,7 +21,7 @@ from loraexp.config.schema import TrainConfig
 from loraexp.errors import UserError
 from loraexp.model import gpt2
 from loraexp.runs.load import build_model, read_config
-from loraexp.runs.run_folder import run_name
+from loraexp.runs.naming import run_name
 from loraexp.runtime.hardware import prepare_compiler
 from loraexp.training.run import train
 

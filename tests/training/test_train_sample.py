@@ -23,7 +23,8 @@ from loraexp.data.splits import Split, TextData, load_data
 from loraexp.errors import UserError
 from loraexp.records.record_types import SPLITS
 from loraexp.results.arm_keys import varied
-from loraexp.runs.run_folder import RunFolder, run_name
+from loraexp.runs.naming import run_name
+from loraexp.runs.run_folder import RunFolder
 from loraexp.training import train_sample as module
 from loraexp.training.measure import measure_again
 from loraexp.training.run import train

@@ -12,8 +12,8 @@ from rich.console import Console
 from loraexp.config.keys import key, one_of
 from loraexp.errors import UserError
 from loraexp.results.tables import FORMATS, Column, Table, percent, size
+from loraexp.runs.naming import distinct_names
 from loraexp.runs.removal import finish, remove
-from loraexp.runs.run_folder import distinct_names
 from loraexp.runtime.escape import printable
 from loraexp.sweeps.live.screen import head
 from loraexp.sweeps.shown.listing import STATES, Listed, leftovers, listing, named_alone

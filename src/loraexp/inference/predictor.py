@@ -23,7 +23,8 @@ from loraexp.model.classifier import GPT2Classifier
 from loraexp.model.gpt2 import Linear
 from loraexp.model.weights import base_hash, load_classifier, load_tokenizer
 from loraexp.runs.load import LoadedModel, load_run, read_config
-from loraexp.runs.run_folder import RunFolder, distinct_names
+from loraexp.runs.naming import distinct_names
+from loraexp.runs.run_folder import RunFolder
 from loraexp.runtime.hardware import DTYPES, uses_gpu
 
 

@@ -19,8 +19,9 @@ from loraexp.report.fronts import forgetting_chart, parameter_chart
 from loraexp.report.of_arms import NAME, TEST, bars, heights, interval, point, scores_table
 from loraexp.report.reliability import reliability_chart
 from loraexp.results.arm_keys import learnt_from
-from loraexp.results.arms import Arm, Comparison
+from loraexp.results.arms import Arm
 from loraexp.results.beside import NOTHING, Beside
+from loraexp.results.paired import Comparison
 from loraexp.results.settings import spelled
 from loraexp.results.tables import Cell, Column, Table
 

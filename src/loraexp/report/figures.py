@@ -11,8 +11,9 @@ from loraexp.report.charts import charts
 from loraexp.report.glyphs import drawable, families
 from loraexp.report.plots import COLOURS, canvas, draw, drawing, tidy
 from loraexp.results.arm_keys import naming
-from loraexp.results.arms import Arm, arms, compare
+from loraexp.results.arms import Arm, arms
 from loraexp.results.classes import classes, total
+from loraexp.results.paired import compare
 from loraexp.results.tables import Table
 
 

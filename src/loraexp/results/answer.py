@@ -5,9 +5,10 @@ from dataclasses import replace
 
 from loraexp.records.record import Failure, Record
 from loraexp.results.arm_keys import SPLIT_KEYS, learnt_from, naming, settings_of_each
-from loraexp.results.arms import Arm, Comparison, arms, best, by_split, compare
+from loraexp.results.arms import Arm, arms
 from loraexp.results.beside import NOTHING, Beside
 from loraexp.results.fairness import caveats
+from loraexp.results.paired import Comparison, best, by_split, compare
 from loraexp.results.sequential import at_looks
 from loraexp.results.settings import spelled
 

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from loraexp.records.record import Record
-from loraexp.results.arms import Arm, Comparison, best, paired, references_of
+from loraexp.results.arms import Arm
+from loraexp.results.paired import Comparison, best, paired, references_of
 from loraexp.results.tables import Cell, Column, Ends, percent
 from loraexp.stats.power import Detectable, detectable
 from loraexp.stats.significance import Interval

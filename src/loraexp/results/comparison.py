@@ -8,7 +8,7 @@ from loraexp.errors import UserError, unknown
 from loraexp.records.record import Record
 from loraexp.results.answer import answers_of
 from loraexp.results.arm_keys import naming, settings_of_each
-from loraexp.results.arms import Arm, Comparison, arms, by_split, compare
+from loraexp.results.arms import Arm, arms
 from loraexp.results.asked import asked
 from loraexp.results.beside import NOTHING, Beside, only_failed
 from loraexp.results.beyond_p import beyond
@@ -17,6 +17,7 @@ from loraexp.results.how_compared import how
 from loraexp.results.key_columns import key_columns
 from loraexp.results.notes import failed_lines, score_notes
 from loraexp.results.outside import how_lines, last_words, line_rows
+from loraexp.results.paired import Comparison, by_split, compare
 from loraexp.results.sequential import at_looks
 from loraexp.results.settings import conditions, is_typed, natural
 from loraexp.results.tables import (

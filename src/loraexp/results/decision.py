@@ -3,9 +3,10 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from loraexp.results.arms import Arm, Comparison, best, compare
+from loraexp.results.arms import Arm
 from loraexp.results.beyond_p import beyond
 from loraexp.results.fairness import caveats
+from loraexp.results.paired import Comparison, best, compare
 from loraexp.results.settings import flat, uses
 
 

@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 
-from loraexp.results.arms import Arm, Comparison
+from loraexp.results.arms import Arm
+from loraexp.results.paired import Comparison
 from loraexp.results.tuned import in_words
 from loraexp.stats.looks import Looks
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from loraexp.results.arm_keys import SPLIT_KEYS
-from loraexp.results.arms import Arm, Comparison, best, by_split
+from loraexp.results.arms import Arm
+from loraexp.results.paired import Comparison, best, by_split
 from loraexp.results.tables import Cell
 from loraexp.stats.crossed import p_of_difference
 from loraexp.stats.significance import Correct, Interval, holm, wilson_interval

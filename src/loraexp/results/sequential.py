@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from loraexp.results.arms import Arm, Comparison, references_of
+from loraexp.results.arms import Arm
+from loraexp.results.paired import Comparison, references_of
 from loraexp.stats.looks import Looks, decide
 
 

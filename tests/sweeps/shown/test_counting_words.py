@@ -16,7 +16,7 @@ from loraexp.data.splits import Split, TextData, load_data
 from loraexp.errors import UserError
 from loraexp.records.record import read_record
 from loraexp.results.outside import STRENGTHS
-from loraexp.runs.run_folder import run_name
+from loraexp.runs.naming import run_name
 from loraexp.sweeps.shown import counting_words
 from loraexp.sweeps.shown.counting_words import f1, lines_of, lines_on
 

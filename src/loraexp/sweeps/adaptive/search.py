@@ -25,7 +25,7 @@ from loraexp.config.schema import TrainConfig
 from loraexp.config.sweep import Search
 from loraexp.errors import UserError
 from loraexp.records.record import Trial, by_loss
-from loraexp.runs.run_folder import config_hash
+from loraexp.runs.naming import config_hash
 from loraexp.sweeps.adaptive.space import distributions, typed_as
 from loraexp.sweeps.jobs import Job, launch, outcome_of
 from loraexp.sweeps.launchers.crew import Doing

@@ -16,7 +16,8 @@ from loraexp.config.stored import plain
 from loraexp.records.record import Failure, Record, Trial
 from loraexp.results.settings import by_name, differs, flat, heading
 from loraexp.results.short_paths import cut_path
-from loraexp.runs.run_folder import RunFolder, config_hash
+from loraexp.runs.naming import config_hash
+from loraexp.runs.run_folder import RunFolder
 from loraexp.runtime.notebook import in_notebook
 from loraexp.runtime.ranks import is_main_process
 from loraexp.sweeps.live.board import Began, Board, Ended, Event, Known, Stepped, Task

@@ -11,7 +11,8 @@ from loraexp.config.stored import from_dict
 from loraexp.records.record import Failure, Record, Trial, by_loss
 from loraexp.results.beside import NOTHING, Beside
 from loraexp.results.tables import FORMATS
-from loraexp.runs.run_folder import RunFolder, config_hash
+from loraexp.runs.naming import config_hash
+from loraexp.runs.run_folder import RunFolder
 from loraexp.runtime.atomic import write_whole
 from loraexp.runtime.escape import printable, wrapped
 from loraexp.sweeps.shown.counting_words import lines_of
