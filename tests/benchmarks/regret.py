@@ -47,20 +47,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--folder", type=Path, default=Path("outputs/regret"), help="of the runs")
     parser.add_argument("--out", type=Path, help="where results go; FOLDER/regret.json")
-    parser.add_argument("--figures", type=Path, help="and figures; FOLDER/figures")
+    parser.add_argument("--figures", type=Path, help="and figures; beside the results")
     parser.add_argument("--seeds", default="0,1,2", help="with commas")
     parser.add_argument("--only-write", action="store_true", help="of the runs that are there")
     options, typed = parser.parse_known_args()
-    data = [] if any(word.startswith(("data=", "data.path=")) for word in typed) else banking77()
-    words = [*data, *typed, f"seed={options.seeds}", f"output_dir={options.folder}"]
+    words = [*with_data(typed), f"seed={options.seeds}", f"output_dir={options.folder}"]
     if not options.only_write:
         for experiment, own in SWEEPS:
             train(experiment, [*words, *own], options.folder)
-        control = all_layers(arms_of(rows(options.folder)))
-        train("control", [*words, f"optim.lr={control[max(control)].best_rate:g}"], options.folder)
         while more := [*wanted(rows(options.folder))]:
             for experiment, own in more:
                 train(experiment, [*words, *own], options.folder)
+        ranks = all_layers(arms_of(rows(options.folder)))
+        train("control", [*words, f"optim.lr={ranks[max(ranks)].best_rate:g}"], options.folder)
     out = options.out or options.folder / "regret.json"
     write_whole(out, stored(options.folder))
     found = json.loads(out.read_text(encoding="utf-8"))
@@ -68,11 +67,14 @@ def main() -> None:
     print(regret_page.terminal(found))
 
 
-def banking77() -> list[str]:
-    """The data where no other is typed."""
+def with_data(typed: Sequence[str]) -> list[str]:
+    """Words of `train`, banking77's first where no other data is typed."""
+    if any(word.startswith(("data=", "data.path=")) for word in typed):
+        return [*typed]
     folder = Path(os.environ.get("LORAEXP_DATA_DIR", "../shared/data"))
     path = folder / "text_classification/banking77/train.csv"
-    return ["data=csv", f"data.path={path}", "data.label_column=category", "data.limit=4000"]
+    own = ["data=csv", f"data.path={path}", "data.label_column=category", "data.limit=4000"]
+    return [*own, *typed]
 
 
 def train(experiment: str, words: Sequence[str], folder: Path) -> None:

@@ -35,8 +35,8 @@ def drawn(arms: Arms) -> Iterator[tuple[str, Lines]]:
     if kinds:
         caption = "Validation loss over the learning rate by adapted layers, means over the seeds."
         yield "layers", over_rates(caption, kinds)
-    if len({arm.batch for arm in arms}) > 1:
-        yield "batches", batches(arms)
+    if at_batches := batches(arms):
+        yield "batches", at_batches
 
 
 def write(arms: Arms, folder: Path) -> None:
@@ -105,7 +105,7 @@ def capacity(ranks: Mapping[int, Tried]) -> Lines:
     return chart(caption, curves, x, "training loss", marked=False)
 
 
-def batches(arms: Arms) -> Lines:
+def batches(arms: Arms) -> Lines | None:
     """Means over the seeds at each arm's best rate, and their intervals."""
     lines: dict[str, list[Point]] = {}
     for arm, tried in with_all_layers(arms).items():
@@ -115,6 +115,8 @@ def batches(arms: Arms) -> Lines:
             point = Point(arm.batch, found.mean, found.ends)
             lines.setdefault(named(arm.rank), []).append(point)
     lines = {name: points for name, points in lines.items() if len(points) > 1}
+    if not lines:
+        return None
     caption = "Validation loss at each arm's best rate; bars are 95 % intervals over the seeds."
     x = log_axis("texts a step", places(lines), lambda size: f"{size:g}")
     return chart(caption, lines, x, LOSS)

@@ -32,6 +32,12 @@ def test_only_arms_whose_best_is_at_an_end_get_a_rate_there() -> None:
     assert not [*regret.wanted(inside)]
 
 
+def test_data_that_is_typed_takes_the_place_of_banking77() -> None:
+    assert regret.with_data(["data=sms_spam", "workers=1"]) == ["data=sms_spam", "workers=1"]
+    words = regret.with_data(["model=gpt2", "data.limit=9"])
+    assert (words[0], words[-2:]) == ("data=csv", ["model=gpt2", "data.limit=9"])
+
+
 def test_a_run_is_a_row_of_its_arm(tmp_path: Path) -> None:
     (tmp_path / "metrics.csv").write_text("step,train_loss\n0,4.5\n1,4.25\n")
     made = record({**ALL, "lora.rank": 4, "optim.lr": 1e-3, "optim.lr_factor": 2.0, "seed": 7})
