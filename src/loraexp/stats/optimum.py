@@ -9,7 +9,8 @@ from dataclasses import dataclass
 class Optimum:
     """
     Args:
-        rate: of the lowest loss. loss: there.
+        rate: where the loss is lowest, between those that were tried.
+        loss: the lowest that was measured.
     """
 
     rate: float
@@ -20,8 +21,9 @@ def optimum(rates: Sequence[float], losses: Sequence[float]) -> Optimum | None:
     """The vertex of the parabola through the lowest loss and its neighbours, over the logarithm of
     the rate.
 
-    It lies nearer to the lowest than to its neighbours where rates are equally far apart. A
-    neighbour that diverged tells nothing of the curvature: the lowest itself is then taken.
+    It lies nearer to the lowest than to its neighbours where rates are equally far apart. The loss
+    is not that of the parabola: beside a rate that all but diverged it would be far below any that
+    was measured. A neighbour that is infinite tells nothing: the lowest itself is then taken.
 
     Args:
         rates: rising. losses: of each; infinite where training diverged.
@@ -41,4 +43,4 @@ def optimum(rates: Sequence[float], losses: Sequence[float]) -> Optimum | None:
     if bend <= 0:  # all three are equal
         return Optimum(rates[at], losses[at])
     place = (x[0] + x[1]) / 2 - left / (2 * bend)
-    return Optimum(math.exp(place), y[1] - bend * (place - x[1]) ** 2)
+    return Optimum(math.exp(place), y[1])
