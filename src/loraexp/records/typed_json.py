@@ -5,6 +5,7 @@ import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, is_dataclass
 from functools import cache
+from itertools import chain
 from reprlib import repr as short
 from types import NoneType, UnionType
 from typing import (
@@ -136,7 +137,7 @@ def of_number(kind: type, ends: Within) -> Checker:
 
 def of_each(kind: Any, inside: Checker) -> Checker:
     parts: Callable[[Any], Any] = kind.items if kind is dict else enumerate
-    numbers = getattr(inside, "numbers", None) if kind is list else None
+    numbers: Any = getattr(inside, "numbers", None) if kind is list else None
 
     def check(value: Any) -> str | None:
         if not isinstance(value, kind):
@@ -148,6 +149,12 @@ def of_each(kind: Any, inside: Checker) -> Checker:
                 return f".{printed(name)}{wrong}"
         return None
 
+    def rows(values: list[Any]) -> bool:
+        """Do all pass, of lists of numbers? As quick, and as unsure, as for one list."""
+        return {*map(type, values)} == {list} and bool(numbers([*chain.from_iterable(values)]))
+
+    if numbers:
+        check.numbers = rows  # type: ignore[attr-defined]
     return check
 
 
