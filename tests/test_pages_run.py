@@ -38,10 +38,12 @@ def readers_files(folder: Path) -> None:
     quoted = [(f'"{text.replace(chr(34), chr(39))}"', label) for label, text in rows]
     mine = ["text,label", *(f"{text},{label}" for text, label in quoted)]
     reviews = ["review,stars", *(f"{text},{1 if label == 'spam' else 5}" for text, label in quoted)]
+    kinds = ["text,label", *mine[1:], *(f"what is {n} times {n},other" for n in range(9))]
     new = ["id,text,review", *(f"{n},{text},{text}" for n, (text, _) in enumerate(quoted[:5]))]
     for name, lines in {
         "mine.csv": mine,
         "reviews.csv": reviews,
+        "intents.csv": kinds,
         "other.csv": reviews,
         "new.csv": new,
         "new.txt": [text for text, _ in quoted[:5]],

@@ -105,6 +105,8 @@ class LoraClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         frame = pd.DataFrame({"text": texts, "label": [*map(str, labels)]})
         file = kept(frame, "text", "label", Path(self.output_dir))
         config = configure(*self.keys, **self._keys(), data="csv", data__path=str(file))
+        if config.data.out_of_scope is not None:
+            raise UserError("data.out_of_scope: LoraClassifier trains on all that it is given")
         level = logging.INFO if self.verbose else logging.ERROR
         with quieted(logging.getLogger("loraexp"), level=level):
             train(config, patient=True)  # another fold's process may have the same texts

@@ -30,8 +30,9 @@ def texts(file: Path, content: str | bytes, **keys: Any) -> list[str]:
     """What predict reads."""
     file.write_bytes(content if isinstance(content, bytes) else content.encode())
     config = PredictConfig(**keys)
-    frames = read_chunks(file, [config.text_column], reading=Reading.of(config))
-    return [text for frame in frames for text in frame[config.text_column]]
+    column = config.text_column or "text"
+    frames = read_chunks(file, [column], reading=Reading.of(config))
+    return [text for frame in frames for text in frame[column]]
 
 
 def test_a_quote_in_tsv_is_a_character(tmp_path: Path) -> None:

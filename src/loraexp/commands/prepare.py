@@ -34,7 +34,10 @@ def run(config: PrepareConfig) -> None:
     print(printable(data.classes()))
     for warning in data.warnings():
         print(f"warning: {printable(warning)}", file=sys.stderr)
-    texts = {out / f"{name}.csv": as_csv(data.rows(name)) for name in SPLITS}
+    rows = {name: [*data.rows(name)] for name in SPLITS}
+    # Under their label: who reads the folder sets them aside by data.out_of_scope again.
+    rows["test"] += [(text, str(config.data.out_of_scope)) for text in data.out_of_scope]
+    texts = {out / f"{name}.csv": as_csv(rows[name]) for name in SPLITS}
     # All of it is checked before any of it is written.
     new = [file for file, text in texts.items() if check_new(file, "out", text)]
     check_alone(out, texts)
@@ -42,7 +45,7 @@ def run(config: PrepareConfig) -> None:
         if file in new:
             write_whole(file, text)
         same = "" if file in new else ", which was there already"
-        print(f"{len(data[name]):>7,} texts in {printable(str(file))}{same}")
+        print(f"{len(rows[name]):>7,} texts in {printable(str(file))}{same}")
 
 
 def as_csv(rows: Iterable[tuple[str, str]]) -> str:

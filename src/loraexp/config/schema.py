@@ -82,6 +82,7 @@ class Data:
         "validation and test stay whole",
         least=1,
     )
+    out_of_scope: str | None = key(None, "label of texts of no class: not trained on, but scored")
     batch_size: int = key(8, "texts a step on each device", least=1)
     max_length: int | None = key(None, "cut texts to this many tokens (context if null)", least=1)
     truncation: str = one_of(

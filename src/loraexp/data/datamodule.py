@@ -11,6 +11,7 @@ from loraexp.config.schema import Data
 from loraexp.data.batching import EVALUATION, Batch, EncodedTexts, LengthGrouped, collate
 from loraexp.data.splits import TextData
 from loraexp.data.truncation import WHOLE, cut
+from loraexp.records.record_types import OUT_OF_SCOPE
 
 # Texts to lists of at most `max_length` token ids; the model's tokenizer brings one.
 Encode = Callable[[Sequence[str], int], list[list[int]]]
@@ -37,13 +38,18 @@ class TextDataModule(LightningDataModule):
 
     def split(self, name: str) -> EncodedTexts:
         if name not in self.encoded:
-            split = self.data[name]
+            # Texts of no class have 0 in its place; nobody looks at what comes of that.
+            texts, classes = (
+                (self.data.out_of_scope, [0] * len(self.data.out_of_scope))
+                if name == OUT_OF_SCOPE
+                else (self.data[name].texts, self.data[name].classes)
+            )
             side = self.config.truncation
             # One more: was there any?
-            rows = self.encode(split.texts, self.max_length + 1 if side == "end" else WHOLE)
+            rows = self.encode(texts, self.max_length + 1 if side == "end" else WHOLE)
             self.longer[name] = sum(len(row) > self.max_length for row in rows)
             rows = [cut(row, self.max_length, side) for row in rows]
-            self.encoded[name] = EncodedTexts(rows, split.classes)
+            self.encoded[name] = EncodedTexts(rows, classes)
         return self.encoded[name]
 
     def full_length(self, name: str) -> int:

@@ -42,6 +42,7 @@ class Source:
         synthetic: made by a program, not by people.
         read_by_tutorial: the frame as the source tutorial reads the same file, for data.split=book.
         remarks: what was done to the texts, for behind the note.
+        out_of_scope: texts of no class, as in frame, where data.out_of_scope names their label.
     """
 
     frame: pd.DataFrame
@@ -50,6 +51,7 @@ class Source:
     synthetic: bool = False
     read_by_tutorial: pd.DataFrame | None = None
     remarks: tuple[str, ...] = ()
+    out_of_scope: pd.DataFrame | None = None
 
 
 def sms_demo(config: Data) -> Source:
@@ -167,14 +169,31 @@ def find_source(config: Data) -> Source:
     """The texts that `config` names, stripped and their labels in order as it says.
 
     Raises:
-        UserError: no such source, what it cannot read, or a positive label that is none.
+        UserError: no such source, what it cannot read, or a label that is none of its.
     """
     reader = SOURCES.get(config.name, own_file if is_own(config) else None)
     if reader is None:
         raise unknown("data", config.name, SOURCES)
     source = reader(config)
-    source = replace(source, labels=positive_last(source.labels, config.positive_label))
-    return stripped(source) if config.strip else source
+    source = stripped(source) if config.strip else source
+    source = source if config.out_of_scope is None else set_aside(source, config.out_of_scope)
+    return replace(source, labels=positive_last(source.labels, config.positive_label))
+
+
+def set_aside(source: Source, label: str) -> Source:
+    """Texts of this label are of no class, so that nothing below knows one of that name."""
+    if label not in source.labels:
+        raise unknown("data.out_of_scope", label, source.labels)
+    if len(source.labels) == 1:
+        raise UserError(f"data.out_of_scope={label}: no text has another label")
+    frame, tutorial = source.frame, source.read_by_tutorial
+    return replace(
+        source,
+        frame=frame[frame["label"] != label],
+        labels=tuple(own for own in source.labels if own != label),
+        read_by_tutorial=None if tutorial is None else tutorial[tutorial["label"] != label],
+        out_of_scope=frame[frame["label"] == label],
+    )
 
 
 def positive_last(labels: tuple[str, ...], positive: str | None) -> tuple[str, ...]:

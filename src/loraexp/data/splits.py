@@ -13,10 +13,11 @@ from loraexp.config.schema import Data
 from loraexp.data.cutting import ALL, SPLITTERS, with_validation
 from loraexp.data.draws import WHICH, of_each_class, small_shares, within_limit
 from loraexp.data.labels import absent, alike, in_words, listed, repeated_texts, short
+from loraexp.data.out_of_scope import known, to_score
 from loraexp.data.shortcuts import shortcuts
 from loraexp.data.sources import Source, find_source
 from loraexp.errors import UserError, unknown
-from loraexp.records.record_types import SPLITS
+from loraexp.records.record_types import OUT_OF_SCOPE, SPLITS
 
 FEWER = 4  # of the draw of data.per_class; 0 to 3 are data.limit's and the measured train texts'
 UNMEASURED = "data.split=all: every text is trained on, so no score here measures anything"
@@ -46,6 +47,7 @@ class TextData:
         tested_sha256: what sha256 would be without data.per_class, where that is set: runs that
             differ in it alone are tested on the same texts.
         cautions: warnings of what was read, beside those that the splits give.
+        out_of_scope: texts of no class, which no split holds.
     """
 
     train: Split
@@ -57,6 +59,7 @@ class TextData:
     source_sha256: str = ""
     tested_sha256: str = ""
     cautions: tuple[str, ...] = ()
+    out_of_scope: tuple[str, ...] = ()
 
     def __getitem__(self, name: str) -> Split:
         if name not in SPLITS:
@@ -66,11 +69,13 @@ class TextData:
 
     @property
     def sha256(self) -> str:
-        """Names the content of all three splits, in order, labels by name."""
+        """Names the content of all three splits, in order, labels by name, and texts of none."""
         digest = sha256()
         for name in SPLITS:
             for text, label in self.rows(name):
                 digest.update(f"{name}\t{label}\t{text}\0".encode("utf-8", "surrogatepass"))
+        for text in self.out_of_scope:
+            digest.update(f"{OUT_OF_SCOPE}\t\t{text}\0".encode("utf-8", "surrogatepass"))
         return digest.hexdigest()
 
     def rows(self, name: str) -> Iterator[tuple[str, str]]:
@@ -130,7 +135,8 @@ def load_data(config: Data) -> TextData:
     """
     source = find_source(config)
     if len(source.labels) < 2:
-        raise UserError(f"data.path={config.path} has one class only: {source.labels[0]!r}")
+        named = f"data.path={config.path}" if config.path else f"data={config.name}"
+        raise UserError(f"{named} has one class only: {source.labels[0]!r}")
     frames = cut(source, config)
     repeated, contradicting = repeated_texts(tutorials_or_own(source, config), config.dedupe)
     splits, remarks = {}, [*source.remarks, *repeated]
@@ -138,6 +144,8 @@ def load_data(config: Data) -> TextData:
         if frame.empty:
             raise UserError(f"{source.note}: no text is left for {name}; more texts are needed")
         splits[name] = numbered(frame, source.labels, config, name)
+    outside, said = to_score(source, config)
+    remarks += [said] if said else []
     if any(len(splits[name]) < len(frame) for name, frame in frames.items()):  # data.limit
         remarks.append(f"data.limit={config.limit} of each split, {WHICH[config.limit_by]}")
     sizes = {name: len(frame) for name, frame in frames.items()}
@@ -151,7 +159,8 @@ def load_data(config: Data) -> TextData:
         synthetic=source.synthetic,
         source_sha256=source_hash(source),
         tested_sha256="",
-        cautions=(*contradicting, *uneven),
+        cautions=(*contradicting, *uneven, *known(outside, source)),
+        out_of_scope=tuple(outside),
     )
     return data if config.per_class is None else with_fewer(data, config.per_class, config)
 
@@ -164,11 +173,14 @@ def with_fewer(data: TextData, most: int, config: Data) -> TextData:
 
 
 def source_hash(source: Source) -> str:
-    """sha256 over the labelled texts in their order, and the split that a source may bring."""
+    """sha256 over the labelled texts in their order, and the split that a source may bring; those
+    of no class come last."""
     digest = sha256()
-    frame = source.frame[sorted(source.frame.columns)]  # label, split if there is one, text
-    for row in frame.itertuples(index=False, name=None):
-        digest.update(f"{json.dumps(row)}\n".encode())
+    for frame in (source.frame, source.out_of_scope):
+        if frame is not None:
+            own = frame[sorted(frame.columns)]  # label, split if there is one, text
+            for row in own.itertuples(index=False, name=None):
+                digest.update(f"{json.dumps(row)}\n".encode())
     return digest.hexdigest()
 
 
@@ -182,7 +194,14 @@ def load_whole(config: Data) -> TextData:
     frame = source.frame.drop_duplicates("text") if config.dedupe else source.frame
     test, none = numbered(frame, source.labels, config, "test"), Split([], [])
     note = f"{source.note}; {len(test):,} of {len(source.frame):,} texts are measured"
-    return TextData(none, none, test, source.labels, note, source.synthetic, source_hash(source))
+    outside, said = to_score(source, config, whole=True)
+    return TextData(
+        *(none, none, test, source.labels),
+        note=f"{note}; {said}" if said else note,
+        synthetic=source.synthetic,
+        source_sha256=source_hash(source),
+        out_of_scope=tuple(outside),
+    )
 
 
 def numbered(frame: pd.DataFrame, labels: tuple[str, ...], config: Data, name: str) -> Split:

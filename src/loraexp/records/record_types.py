@@ -13,6 +13,7 @@ from loraexp.config.stored import completed
 from loraexp.records.typed_json import ENDS, Within, check, hints_of
 
 SPLITS = ("train", "validation", "test")
+OUT_OF_SCOPE = "out_of_scope"  # texts of no class, and what was measured with them
 
 Count = Annotated[int, Within(0, ENDS[int].high)]
 Positive = Annotated[int, Within(1, ENDS[int].high)]
@@ -54,6 +55,21 @@ class ValidationScores(TypedDict):
     accuracy: Share
 
 
+class Refused(TypedDict):
+    """What a threshold on the largest probability refuses of test texts in and out of scope.
+
+    n is of texts in scope, right of those of them that are kept and labelled rightly.
+    """
+
+    threshold: Share
+    auroc: Share
+    n: Positive
+    refused: Count
+    right: Count
+    outside: Positive
+    outside_refused: Count
+
+
 class Scores(ValidationScores):
     """Of one split; a score that is not defined is None, one that came later may be missing.
 
@@ -69,6 +85,7 @@ class Scores(ValidationScores):
     ece: NotRequired[Share | None]
     brier: NotRequired[Annotated[float, Within(0, 2)] | None]
     reliability: NotRequired[list[list[Amount]]]
+    out_of_scope: NotRequired[Refused]
 
 
 class Predicted(TypedDict):
@@ -147,6 +164,13 @@ def of_record(content: Mapping[str, Any], classes: int) -> Iterator[str]:
         bins = scores.get("reliability", [])
         if any(len(row) != 3 or row[0] < max(row[1:]) for row in bins):
             yield f"metrics.{split}.reliability is not a row a bin: texts, right ones, confidence"
+        own = scores.get(OUT_OF_SCOPE)
+        if own and (
+            own["n"] != scores["n"]
+            or own["refused"] + own["right"] > own["n"]
+            or own["outside_refused"] > own["outside"]
+        ):
+            yield f"metrics.{split}.{OUT_OF_SCOPE} counts more texts than there are"
     if len(content["data"].get("train_classes", range(classes))) != classes:
         yield f"data.train_classes is not of {classes} classes, as there are labels"
     n = metrics["test"]["n"]

@@ -72,7 +72,7 @@ def table_parts(one: Folded) -> Iterator[str]:
 
 
 def classes_parts(classes: Classes) -> Iterator[str]:
-    for table in (classes.matrix, classes.pairs, classes.each):
+    for table in (classes.matrix, classes.pairs, classes.each, classes.refused):
         if table.rows:
             yield to_markdown(table.filled())
 

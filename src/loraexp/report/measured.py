@@ -13,6 +13,7 @@ from rich.console import Console
 from loraexp.report.pages import scores
 from loraexp.results.classes import Classes, of_counts, pairs
 from loraexp.results.notes import of_label
+from loraexp.results.refused import refused
 from loraexp.results.tables import Table, to_csv, to_markdown, to_terminal
 from loraexp.runtime.escape import printable
 
@@ -45,6 +46,10 @@ class Measured:
     def scores(self) -> Table:
         return scores({self.split: self.metrics})
 
+    @cached_property
+    def refused(self) -> Table:
+        return refused([self.metrics])
+
     @property
     def note(self) -> str:
         return f"F1, precision, recall of the split are {of_label(self.labels)}."
@@ -59,6 +64,7 @@ def as_text(found: Measured) -> str:
     ]
     if confused.rows:
         parts.append(cut(confused, MOST_PAIRS, "pairs that are confused; all: format=markdown"))
+    parts += [to_terminal(found.refused)] if found.refused.rows else []
     return "\n\n".join([*parts, found.note])
 
 
@@ -87,7 +93,7 @@ def middle(name: str, most: int) -> str:
 
 
 def as_markdown(found: Measured) -> str:
-    tables = [found.scores, found.classes.each, found.pairs]
+    tables = [found.scores, found.classes.each, found.pairs, found.refused]
     return "\n\n".join([*(to_markdown(t.filled()) for t in tables if t.rows), found.note])
 
 

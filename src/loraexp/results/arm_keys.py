@@ -18,6 +18,7 @@ SPLIT_KEYS = (
     "data.limit",
     "data.text_column",
     "data.label_column",
+    "data.out_of_scope",
     "split",
 )
 FEWER_KEYS = ("data.per_class",)  # how many of the same train texts

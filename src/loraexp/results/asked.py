@@ -14,6 +14,7 @@ from loraexp.records.record import Record
 from loraexp.results.arms import Arm
 from loraexp.results.beside import Beside
 from loraexp.results.classes import macro_recall, rare_error
+from loraexp.results.refused import rate
 from loraexp.results.tables import Cell, Column, percent, size
 
 
@@ -43,6 +44,10 @@ def score(name: str) -> Callable[[Record, Beside], float | None]:
     return lambda record, beside: record.metrics["test"].get(name)
 
 
+def of_run(value: Callable[[Record], float | None]) -> Callable[[Record, Beside], float | None]:
+    return lambda record, _: value(record)
+
+
 def forgotten(one: Inspection) -> float | None:
     return one.forgetting.change if one.forgetting else None
 
@@ -64,15 +69,26 @@ INSPECTED = {
         ),
     )
 }
+REFUSED = {
+    "oos_auroc": "OOS AUROC",
+    "oos_refused": "OOS refused",
+    "in_scope_refused": "refused",
+    "in_scope_right": "kept, right",
+    "accuracy_refusing": "with refusal",
+}
 ASKED = INSPECTED | {
     one.column.name: one
     for one in (
         Asked(Column("test_loss", "loss", lambda loss: f"{loss:.4f}"), score("loss")),
         Asked(Column("f1", "F1", percent(1)), score("f1")),
         Asked(Column("auroc", "AUROC", percent(1)), score("auroc")),
-        Asked(Column("macro_recall", "macro recall", percent(1)), lambda r, _: macro_recall(r)),
-        Asked(Column("rare_error", "rare error", percent(1)), lambda r, _: rare_error(r)),
+        Asked(Column("macro_recall", "macro recall", percent(1)), of_run(macro_recall)),
+        Asked(Column("rare_error", "rare error", percent(1)), of_run(rare_error)),
         Asked(Column("ece", "ECE", percent(1)), score("ece")),
+        *(
+            Asked(Column(name, heading, percent(1)), of_run(rate(name)))
+            for name, heading in REFUSED.items()
+        ),
         Asked(Column("brier", "Brier", lambda score: f"{score:.3f}"), score("brier")),
         Asked(
             Column("fit_seconds", "s fit", lambda seconds: f"{seconds:.1f}"),

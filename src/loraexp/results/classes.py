@@ -1,12 +1,13 @@
 """Which classes are taken for which: a matrix of few, of many the pairs and a row a class."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from loraexp.records.record import Record
+from loraexp.results.refused import refused
 from loraexp.results.tables import Cell, Column, Ends, Table, ends, percent
 from loraexp.stats.significance import wilson_interval
 
@@ -38,16 +39,19 @@ class Classes:
         matrix: test texts, a row a true label, a column a predicted one; without rows of many.
         pairs: the most frequent mistakes.
         each: a row a class, the least F1 first.
+        refused: what a threshold refuses, where there were texts of no class.
     """
 
     matrix: Table
     pairs: Table
     each: Table
+    refused: Table = Table([], [])
 
 
 def classes(records: Sequence[Record]) -> Classes:
     """Of the test texts of runs with the same labels, added up."""
-    return of_counts(records[0].labels, total(records), len(records))
+    found = of_counts(records[0].labels, total(records), len(records))
+    return replace(found, refused=refused([record.metrics["test"] for record in records]))
 
 
 def of_counts(labels: Sequence[str], counts: NDArray[np.int64], runs: int = 1) -> Classes:

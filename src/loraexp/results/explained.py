@@ -70,6 +70,17 @@ COLUMNS = {
     "ece": "expected calibration error: by how much its probability for the label it gives is off "
     "from how often that is right, mean over 15 bins, in points; of few texts it is too large",
     "brier": "squared distance of the probabilities from the truth, 0 to 2",
+    "oos_auroc": "chance that the largest probability of a test text in scope is above that of "
+    "one of no class (data.out_of_scope), in percent",
+    "oos_refused": "test texts of no class whose largest probability is below a threshold that "
+    "keeps 95 % of the validation texts in scope, in percent",
+    "in_scope_refused": "test texts in scope that the same threshold refuses, in percent",
+    "in_scope_right": "test texts in scope that are kept and labelled rightly, in percent",
+    "accuracy_refusing": "of all test texts those in scope that are kept and right, and those of "
+    "no class that are refused, in percent",
+    "measure": "what is counted; the threshold keeps 95 % of the validation texts in scope",
+    "rate": "of these texts, in percent",
+    "rate_95": "95 % interval for another sample of as many texts (Wilson's), in percent",
     "label": "class of the texts",
     "true": "label in the data",
     "predicted": "label that the model gave",

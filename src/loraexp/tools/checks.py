@@ -6,6 +6,7 @@ from itertools import chain, zip_longest
 from reprlib import repr as short
 from typing import Any
 
+from loraexp.records.record_types import OUT_OF_SCOPE
 from loraexp.runtime.escape import printable
 
 SHOWN = 5  # differing keys of a dict
@@ -64,6 +65,11 @@ def close(field: str, said: dict[str, Any], now: dict[str, Any], tolerance: floa
             moved = sum(abs(before - after) for before, after in cells)
             # A text that moves is less of one cell and more of another, of a bin in three numbers.
             return moved <= (2 if key == "confusion" else 6) * tolerance * now["n"]
+        if key == OUT_OF_SCOPE and isinstance(then, dict):  # counts, and two shares
+            return then.keys() == value.keys() and all(
+                abs(then[name] - one) <= tolerance * (1 if isinstance(one, float) else now["n"])
+                for name, one in value.items()
+            )
         if isinstance(then, float) and isinstance(value, float):
             return distance([then], [value]) <= tolerance
         return alike(then, value)

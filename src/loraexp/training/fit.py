@@ -25,7 +25,7 @@ from loraexp.data.batching import Batch
 from loraexp.data.datamodule import TextDataModule
 from loraexp.data.splits import TextData, load_data
 from loraexp.errors import UserError
-from loraexp.records.record_types import SPLITS
+from loraexp.records.record_types import OUT_OF_SCOPE, SPLITS
 from loraexp.results.short_paths import cut_path
 from loraexp.runs.load import LoadedModel, build_model
 from loraexp.runs.run_folder import RunFolder
@@ -135,10 +135,12 @@ def check_sizes(data: TextData, config: TrainConfig) -> None:
     Raises:
         UserError: a split of fewer texts than trainer.devices.
     """
-    for name in SPLITS:
-        if len(data[name]) < config.trainer.devices:
+    sizes = {name: len(data[name]) for name in SPLITS}
+    sizes |= {OUT_OF_SCOPE: len(data.out_of_scope)} if data.out_of_scope else {}
+    for name, size in sizes.items():
+        if size < config.trainer.devices:
             raise UserError(
-                f"trainer.devices must be at most the number of {name} texts = {len(data[name])}, "
+                f"trainer.devices must be at most the number of {name} texts = {size}, "
                 f"got {config.trainer.devices}"
             )
 

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,11 @@ from loraexp.adapters.adapter_files import read_card
 from loraexp.config.schema import Data, TrainConfig
 from loraexp.data.splits import Split, TextData, load_data, load_whole
 from loraexp.errors import UserError
-from loraexp.records.record_types import SPLITS
+from loraexp.records.record_types import OUT_OF_SCOPE, SPLITS
 from loraexp.results.notes import of_label
 from loraexp.runs.load import LoadedModel, load_run, own_data
 from loraexp.runs.run_folder import RunFolder
+from loraexp.stats.refusals import refusals, threshold_of
 from loraexp.training.callbacks.prefix_cache import frozen_share
 from loraexp.training.classifier_module import ClassifierModule
 from loraexp.training.fit import Fitted, build_trainer, datamodule
@@ -45,6 +47,17 @@ class Evaluation:
 
     def predictions(self) -> dict[str, list[int]]:
         return {"true": self.true, "predicted": self.probabilities.argmax(-1).tolist()}
+
+    def sure(self) -> list[float]:
+        """(N,) the largest of each text's probabilities."""
+        return [float(p) for p in self.probabilities.max(-1).values]
+
+    def refusing(self, threshold: float, outside: "Evaluation") -> "Evaluation":
+        """With what is refused of these texts, and of those of no class."""
+        said = self.predictions()
+        right = [a == b for a, b in zip(said["true"], said["predicted"], strict=True)]
+        found = refusals(threshold, self.sure(), right, outside.sure())
+        return replace(self, metrics={**self.metrics, OUT_OF_SCOPE: found})
 
     def mistakes(self, texts: Sequence[str], most: int = MISTAKES) -> list[dict[str, Any]]:
         """The wrong texts of the split `texts`, the most confident first."""
@@ -83,10 +96,19 @@ def evaluate(setup: "Fitted | Evaluator", split: str) -> Evaluation:
         torch.distributed.all_gather_object(parts, probabilities)
         probabilities = {place: p for part in parts for place, p in part.items()}
     places = sorted(probabilities)
-    true = [int(texts.data[split].classes[place]) for place in places]
+    true = [int(texts.split(split).classes[place]) for place in places]
     return Evaluation(
         metrics, places, true, torch.stack([probabilities[place] for place in places])
     )
+
+
+def evaluate_all(setup: Fitted) -> dict[str, Evaluation]:
+    """Every split, that of test with the texts of no class, if there are any."""
+    found = {name: evaluate(setup, name) for name in SPLITS}
+    if setup.texts.data.out_of_scope:
+        threshold = threshold_of(found["validation"].sure())
+        found["test"] = found["test"].refusing(threshold, evaluate(setup, OUT_OF_SCOPE))
+    return found
 
 
 def measure_again(
@@ -125,7 +147,10 @@ def measure_again(
         log.info(f"{config.data.name}: {texts.note}")
         if read_card(RunFolder(run).adapter)["data_sha256"] == texts.source_sha256:
             log.warning("warning: it is what the run learnt from: split=test has what it has not")
-    evaluator = Evaluator(model, texts, config)
+    threshold = None
+    if texts.out_of_scope:  # other validation texts would make another threshold
+        threshold = Evaluator(model, own_data(run, model.config)).threshold
+    evaluator = Evaluator(model, texts, config, threshold)
     log.info(f"F1, precision, recall are {of_label(model.labels)}")
     if absent := evaluator.texts.data.absent(name):
         log.warning(f"warning: {absent}")
@@ -133,28 +158,51 @@ def measure_again(
 
 
 class Evaluator:
-    """Measures splits of `data` with a loaded network, in one process."""
+    """Measures splits of `data` with a loaded network, in one process.
+
+    Args:
+        config: with other data than the run's own.
+        threshold: of the probability below which a text is refused; None: by these data.
+    """
 
     def __init__(
-        self, model: LoadedModel, data: TextData, config: TrainConfig | None = None
+        self,
+        model: LoadedModel,
+        data: TextData,
+        config: TrainConfig | None = None,
+        threshold: float | None = None,
     ) -> None:
-        config = config or model.config  # with other data than the run's own
+        config = config or model.config
         config = replace(config, trainer=replace(config.trainer, devices=1))
         self.texts = datamodule(config, relabelled(data, model.labels), model)
         self.module = ClassifierModule(model.network, config, len(model.labels))
         with quiet():
             self.trainer = build_trainer(config, self.texts, [], [])
+        self.given = threshold
+
+    @cached_property
+    def threshold(self) -> float:
+        if self.given is not None:
+            return self.given
+        with quiet():
+            return threshold_of(evaluate(self, "validation").sure())
 
     def measure(self, split: str) -> Evaluation:
         with quiet():
-            return evaluate(self, split)
+            found = evaluate(self, split)
+            if split == "test" and self.texts.data.out_of_scope:
+                found = found.refusing(self.threshold, evaluate(self, OUT_OF_SCOPE))
+        return found
 
 
 def relabelled(data: TextData, labels: tuple[str, ...]) -> TextData:
     """The same texts with classes numbered as the run numbers them."""
     unknown = [label for label in data.labels if label not in labels]
     if unknown:
-        raise UserError(f"the run has no label {unknown[0]!r}; it knows {', '.join(labels)}")
+        raise UserError(
+            f"the run has no label {unknown[0]!r}; it knows {', '.join(labels)}; if its texts are "
+            "of no class, data.out_of_scope=LABEL scores them apart"
+        )
     number = [labels.index(label) for label in data.labels]
 
     def renumber(split: Split) -> Split:

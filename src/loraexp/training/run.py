@@ -26,7 +26,7 @@ from loraexp.training.checkpoints import remove_last
 from loraexp.training.fit import Fitted, fit_adapter
 from loraexp.training.lightning_environment import settled, threads_of
 from loraexp.training.loggers import curve_loggers, publish
-from loraexp.training.measure import evaluate
+from loraexp.training.measure import evaluate, evaluate_all
 from loraexp.training.packs.alone import Alone
 
 log = logging.getLogger("loraexp")
@@ -143,7 +143,7 @@ def record_of(fitted: Fitted, folder: RunFolder, member: Alone) -> Record:
     model, data = fitted.model, fitted.texts.data
     config, trainer = model.config, model.config.trainer
     fit_seconds, started = fitted.timer.elapsed, member.clock()
-    evaluations = {name: evaluate(fitted, name) for name in SPLITS}
+    evaluations = evaluate_all(fitted)
     folder.check(folder.finished)
     adapter_sha256 = save(folder, fitted) if fitted.trainer.is_global_zero else ""
     evaluate_seconds = member.clock() - started
