@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from loraexp.report.chart import MOST, Axis, Lines, Point, Series, axis, in_panels, log_axis
+from loraexp.report.chart import MOST, Axis, Lines, Panel, Point, Series, axis, in_panels, log_axis
 from loraexp.report.svg import to_file
 from loraexp.results.regret.curves import curve_of, early, lowest, smoothed
 from loraexp.results.regret.finding import Arms, all_layers, with_all_layers
@@ -49,15 +49,17 @@ def named(rank: int) -> str:
     return f"rank {rank}" if rank else "full"
 
 
-def chart(caption: str, some: Named, x: Axis, height: str, marked: bool = True) -> Lines:
+def chart(caption: str, some: Named, x: Axis, height: str, curves: bool = False) -> Lines:
     series = [
-        Series(name, points, number, marked=marked)
+        Series(name, points, number, marked=not curves)
         for number, (name, points) in enumerate(some.items())
     ]
     every = [(name, point) for name, points in some.items() for point in points]
     heights = [end for _, point in every for end in (point.y, *(point.ends or ()))]
     rows = [[name, point.x, point.y] for name, point in every]
-    return Lines(caption, in_panels(series, x, axis(height, heights)), Table(COLUMNS, rows))
+    y = axis(height, heights)
+    panels = [Panel("", series, x, y, keyed=True)] if curves else in_panels(series, x, y)
+    return Lines(caption, panels, Table(COLUMNS, rows))
 
 
 def places(some: Named) -> list[float]:
@@ -84,12 +86,14 @@ def start(ranks: Mapping[int, Tried]) -> Lines:
     for rank, tried in ranks.items():
         found = [one for seed in tried.seeds if (one := curve_of(tried, rate, seed))]
         losses = np.mean([early(smoothed(losses)) for _, losses in found], axis=0)
-        curves[named(rank)] = [Point(*p) for p in zip(found[0][0], losses.tolist(), strict=False)]
+        curves[f"rank {rank}" if not curves else str(rank)] = [
+            Point(*p) for p in zip(found[0][0], losses.tolist(), strict=False)
+        ]
     caption = (
         f"Training loss of the first fifth of the steps at a rate of {rate:g}, over the seeds."
     )
     x = axis("optimizer step", places(curves))
-    return chart(caption, curves, x, "training loss", marked=False)
+    return chart(caption, curves, x, "training loss", curves=True)
 
 
 def capacity(ranks: Mapping[int, Tried]) -> Lines:
@@ -99,10 +103,12 @@ def capacity(ranks: Mapping[int, Tried]) -> Lines:
     for rank, tried in ranks.items():
         found = [one for seed in tried.seeds if (one := lowest(tried, rates, seed))]
         losses = np.mean([losses for _, losses in found], axis=0)
-        curves[named(rank)] = [Point(*p) for p in zip(found[0][0], losses.tolist(), strict=True)]
+        curves[f"rank {rank}" if not curves else str(rank)] = [
+            Point(*p) for p in zip(found[0][0], losses.tolist(), strict=True)
+        ]
     caption = "Training loss, the lowest of any rate at each step, means over the seeds."
     x = log_axis("optimizer step", places(curves), lambda step: f"{step:g}", MOST)
-    return chart(caption, curves, x, "training loss", marked=False)
+    return chart(caption, curves, x, "training loss", curves=True)
 
 
 def batches(arms: Arms) -> Lines | None:
