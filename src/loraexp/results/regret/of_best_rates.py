@@ -113,9 +113,9 @@ def batches(arms: Arms) -> Finding:
             mean = np.mean([rises[rank] for rank in ranks], axis=0)
             name = f"growth, rank {' and '.join(map(str, ranks))}"
             quantities = [Quantity(name, mean.tolist(), PAYS, math.inf)]
-            apart_ = np.subtract(rises[ranks[-1]], rises[ranks[0]]).tolist()
+            differ = np.subtract(rises[ranks[-1]], rises[ranks[0]]).tolist()
             name = f"growth, rank {ranks[-1]} less {ranks[0]}"
-            quantities += [Quantity(name, apart_, -PAYS, PAYS)] * (len(ranks) > 1)
+            quantities += [Quantity(name, differ, -PAYS, PAYS)] * (len(ranks) > 1)
     return Finding(
         "e",
         "LoRA pays for large batches, whatever its rank",
