@@ -26,7 +26,7 @@ import regret_page
 from loraexp.records.record import Failure, Record
 from loraexp.report.curves import read_curves
 from loraexp.results.regret.finding import all_layers
-from loraexp.results.regret.rows import Arm, Row, arms_of
+from loraexp.results.regret.rows import Arm, Row, Tried, arms_of
 from loraexp.runtime.atomic import write_whole
 from loraexp.sweeps.shown.collect import collect
 
@@ -99,16 +99,23 @@ def processor() -> float:
 
 
 def wanted(found: Sequence[Row]) -> Iterator[tuple[str, list[str]]]:
-    """One more rate for each arm whose best is at an end; arms that differ in rank go together."""
+    """One more rate for each arm whose best is at an end, first those that lack a seed; arms that
+    differ in rank go together."""
     asked = [
         (experiment_of(arm), arm.batch, rate, arm.rank)
         for arm, tried in arms_of(found).items()
-        if arm.method != "rslora" and (rate := tried.rate_beyond()) and len(tried.rates) < MOST
+        if arm.method != "rslora"
+        for rate in tried.lacking() or further(tried)
     ]
     for (experiment, batch, rate), some in groupby(sorted(asked), key=lambda one: one[:3]):
         own = [f"optim.lr={rate:g}", f"data.batch_size={batch}"]
         ranks = ",".join(str(one[3]) for one in some)
         yield experiment, own + [f"lora.rank={ranks}"] * (experiment == "rates")
+
+
+def further(tried: Tried) -> list[float]:
+    rate = tried.rate_beyond()
+    return [rate] if rate and len(tried.rates) < MOST else []
 
 
 def experiment_of(arm: Arm) -> str:

@@ -32,6 +32,14 @@ def test_only_arms_whose_best_is_at_an_end_get_a_rate_there() -> None:
     assert not [*regret.wanted(inside)]
 
 
+def test_a_rate_that_came_later_is_tried_with_seeds_that_came_later_still() -> None:
+    every = [*runs(lora(64), 2e-3, noise=0)]
+    lacks = [row for row in every if (row.rate, row.seed) != (3.2e-3, 3)]
+    assert [*regret.wanted(lacks)] == [
+        ("rates", ["optim.lr=0.0032", "data.batch_size=32", "lora.rank=64"])
+    ]
+
+
 def test_data_that_is_typed_takes_the_place_of_banking77() -> None:
     assert regret.with_data(["data=sms_spam", "workers=1"]) == ["data=sms_spam", "workers=1"]
     words = regret.with_data(["model=gpt2", "data.limit=9"])

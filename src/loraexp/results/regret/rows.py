@@ -104,6 +104,11 @@ class Tried:
         }
         return {seed: one for seed, one in found.items() if one is not None}
 
+    def lacking(self) -> list[float]:
+        """Rates that have not been tried with every seed that another one has."""
+        every = set.union(*({*seeds} for seeds in self.losses.values()))
+        return [rate for rate, seeds in self.losses.items() if every - {*seeds}]
+
     def rate_beyond(self) -> float | None:
         """One more rate at the end where the mean, or a seed, is best: as far as the one before."""
         at_ends = [self.means(), *([self.losses[r][s] for r in self.rates] for s in self.seeds)]
