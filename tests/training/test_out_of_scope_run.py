@@ -1,5 +1,7 @@
 """A run with texts of no class: its record, what `eval` and `verify` say of it, and its tables."""
 
+import csv
+import json
 import shutil
 from collections.abc import Mapping
 from dataclasses import replace
@@ -9,6 +11,7 @@ from typing import Any
 import pandas as pd
 import pytest
 from forging import off, record_of, reseal
+from predicting import run as predict
 from small import small_run
 
 from loraexp.api import run_folder
@@ -125,3 +128,26 @@ def test_without_them_nothing_of_it_is_shown(finished: Path) -> None:
     assert "of no class, refused" not in as_markdown(page, "figures")
     table = findings([read_record(finished)], ["method"], also=["oos_auroc"]).table
     assert table.rows[0][-1] is None
+
+
+@pytest.mark.parametrize("kind", ["csv", "json"])
+def test_predict_says_which_texts_are_refused_where_it_is_asked(
+    kind: str, run: Path, tmp_path: Path
+) -> None:
+    data = load_data(Data(**read_record(run).config["data"]))
+    file, texts = tmp_path / "in.txt", [*data.out_of_scope, *data.test.texts]
+    file.write_text("".join(f"{text}\n" for text in texts))
+    predict(run, file=str(file), refuse=True, format=kind, out=str(tmp_path / "out"))
+    lines = (tmp_path / "out").read_text().splitlines()
+    rows = [*csv.DictReader(lines)] if kind == "csv" else [*map(json.loads, lines)]
+    refused = [str(row["refused"]).lower() == "true" for row in rows]
+    threshold = found(run)["threshold"]
+    assert refused == [float(row["probability"]) < threshold for row in rows]
+    assert {True, False} == {*refused}
+
+
+def test_a_run_without_a_threshold_refuses_none(finished: Path) -> None:
+    with pytest.raises(
+        UserError, match=r"refuse=true needs a run with data\.out_of_scope, got run="
+    ):
+        predict(finished, text="hello", refuse=True)

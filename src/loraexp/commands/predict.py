@@ -10,6 +10,7 @@ from loraexp.data.reading import Reading
 from loraexp.errors import UserError
 from loraexp.inference.inputs import Row, begun, chunks
 from loraexp.inference.writers import WRITERS, Counted, Prediction, Shape, Verdict, pick_format
+from loraexp.records.record_types import OUT_OF_SCOPE
 from loraexp.runtime.atomic import check_new, whole
 from loraexp.runtime.escape import printable
 
@@ -34,6 +35,9 @@ class PredictConfig:
     top: int = key(1, "labels a text, the likeliest first", least=1)
     probabilities: str = one_of(
         "best", "best (those of these labels)", "all (those of all classes, a column each)"
+    )
+    refuse: bool = key(
+        False, "say which texts are out of scope, of a run that knows (data.out_of_scope)"
     )
     quoting: str = key(
         "auto",
@@ -82,6 +86,8 @@ def predict(config: PredictConfig) -> tuple[Shape, Iterator[Prediction]]:
 
     columns = text_columns(config) if config.file is not None else []
     given = begun(chunks(config.text, config.file, columns, Reading.of(config), config.columns))
+    runs = [config.run] if config.run else config.runs
+    thresholds = [threshold(Path(run)) for run in runs] if config.refuse else []
     predictor: Predictor | Predictors = (
         Predictor(config.run, config.batch_size)
         if config.run
@@ -93,8 +99,24 @@ def predict(config: PredictConfig) -> tuple[Shape, Iterator[Prediction]]:
         top=config.top,
         every=config.probabilities == "all",
         carried=config.columns,
+        thresholds=thresholds,
     )
     return shape, labelled(predictor.verdicts, given, shape)
+
+
+def threshold(run: Path) -> float:
+    """Below which of its largest probabilities a run refuses a text.
+
+    Raises:
+        UserError: a run that has none.
+    """
+    from loraexp.runs.run_folder import RunFolder
+
+    folder = RunFolder(run)
+    test = folder.record().metrics["test"] if folder.finished else {}
+    if OUT_OF_SCOPE not in test:
+        raise UserError(f"refuse=true needs a run with data.out_of_scope, got run={run}")
+    return float(test[OUT_OF_SCOPE]["threshold"])
 
 
 def labelled(

@@ -35,6 +35,8 @@ class Shape:
         top: labels of a verdict that are written, the likeliest first. every: the probabilities of
             all others, too, each in a column of its own.
         carried: names of the cells.
+        thresholds: of each run, the largest probability below which a text is refused as out of
+            scope; none where nobody asks.
     """
 
     labels: Sequence[Sequence[str]]
@@ -42,6 +44,7 @@ class Shape:
     top: int = 1
     every: bool = False
     carried: Sequence[str] = ()
+    thresholds: Sequence[float] = ()
 
     @property
     def asked(self) -> int:
@@ -57,6 +60,7 @@ class Shape:
                 th = f" {place + 1}" if place else ""
                 own += [f"label{th}{of}", f"probability{th}{of}"]
             own += [f"p({safe(label)}){of}" for label in labels] if self.every else []
+            own += [f"refused{of}"] if self.thresholds else []
         return [*map(safe, self.cell_names({*own, "text"})), *own]
 
     def cell_names(self, taken: Collection[str]) -> list[str]:
@@ -78,6 +82,12 @@ class Shape:
         if self.every:
             chances = dict(verdict)
             yield from (round(chances[label], 6) for label in self.labels[number])
+        if self.thresholds:
+            yield str(self.refuses(number, verdict)).lower()
+
+    def refuses(self, number: int, verdict: Verdict) -> bool:
+        """Is the text out of scope to a run? It is if its likeliest label is not likely enough."""
+        return bool(self.thresholds) and verdict[0][1] < self.thresholds[number]
 
 
 Writer = Callable[[Iterable[Prediction], Shape, TextIO], None]
@@ -98,11 +108,9 @@ def write_table(predictions: Iterable[Prediction], shape: Shape, out: TextIO) ->
         out.write(f"{number}: {printable(name)}\n")
     for text, verdicts, cells in predictions:
         said = [f"{printable(cell):<8}" for cell in cells]
-        said += [
-            f"{printable(label):<12} {chance:6.4f}"
-            for verdict in verdicts
-            for label, chance in verdict
-        ]
+        for number, verdict in enumerate(verdicts):
+            said += [f"{printable(label):<12} {chance:6.4f}" for label, chance in verdict]
+            said += ["out of scope"] if shape.refuses(number, verdict) else []
         line = "  ".join([*said, printable(text)])
         out.write(cut(line, width) + "\n")
         out.flush()
@@ -128,7 +136,7 @@ def write_csv(
 def write_json(predictions: Iterable[Prediction], shape: Shape, out: TextIO) -> None:
     """JSON lines, the text as it was; of several runs, each under its name."""
     taken = {"runs", "text"} if shape.names else {"label", "probability", *SEVERAL, "text"}
-    names = shape.cell_names(taken)
+    names = shape.cell_names(taken | {"refused"} if shape.thresholds else taken)
     for text, verdicts, cells in predictions:
         said = [in_json(shape, number, verdict) for number, verdict in enumerate(verdicts)]
         own = {"runs": dict(zip(shape.names, said, strict=True))} if shape.names else said[0]
@@ -147,6 +155,8 @@ def in_json(shape: Shape, number: int, verdict: Verdict) -> dict[str, Any]:
         own["top"] = ranked[: shape.top]
     if shape.every:
         own["probabilities"] = {label: chances[label] for label in shape.labels[number]}
+    if shape.thresholds:
+        own["refused"] = shape.refuses(number, verdict)
     return own
 
 

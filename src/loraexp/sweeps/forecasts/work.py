@@ -11,7 +11,7 @@ from loraexp.data.batching import EVALUATION, LengthGrouped
 from loraexp.data.splits import TextData, load_data
 from loraexp.model.classifier import empty_classifier
 from loraexp.model.weights import load_tokenizer
-from loraexp.records.record_types import SPLITS
+from loraexp.records.record_types import OUT_OF_SCOPE, SPLITS
 from loraexp.sweeps.live.watch import cost
 from loraexp.sweeps.pace import limit
 from loraexp.training.callbacks.prefix_cache import frozen_blocks
@@ -63,7 +63,9 @@ class Reading:
         if (key := repr((config.data, config.model))) not in self.lengths:
             data, tokenizer = load_data(config.data), load_tokenizer(config.model)
             most, least = limit(config), config.data.pad_to or 1
-            rows = {name: tokenizer.encode(data[name].texts, most) for name in SPLITS}
+            texts: dict[str, Sequence[str]] = {name: data[name].texts for name in SPLITS}
+            texts[OUT_OF_SCOPE] = data.out_of_scope
+            rows = {name: tokenizer.encode(own, most) for name, own in texts.items()}
             lengths = {name: [max(least, len(row)) for row in own] for name, own in rows.items()}
             self.lengths[key] = data, lengths
         return self.lengths[key]
@@ -85,7 +87,7 @@ def work_of(config: TrainConfig, data: TextData, lengths: dict[str, list[int]]) 
     epochs = [batches(lengths["train"], config.seed, at) for at in range(trainer.max_epochs)]
     sample = train_sample(config, data, frozen)
     places = range(len(data.train)) if sample is None else sample
-    measured = {name: batches(lengths[name]) for name in SPLITS[1:]}
+    measured = {name: batches(lengths[name]) for name in lengths if name != "train"}
     measured["train"] = batches([lengths["train"][at] for at in places])
     every = [batch for some in (*epochs, *measured.values()) for batch in some]
     stop = trainer.max_epochs if trainer.patience is None else trainer.patience + 1
