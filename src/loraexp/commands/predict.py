@@ -115,7 +115,8 @@ def threshold(run: Path) -> float:
     folder = RunFolder(run)
     test = folder.record().metrics["test"] if folder.finished else {}
     if OUT_OF_SCOPE not in test:
-        raise UserError(f"refuse=true needs a run with data.out_of_scope, got run={run}")
+        needed = "a run that was trained with data.out_of_scope: its record has the threshold"
+        raise UserError(f"refuse=true needs {needed}; got run={run}")
     return float(test[OUT_OF_SCOPE]["threshold"])
 
 

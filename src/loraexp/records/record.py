@@ -46,7 +46,8 @@ class Record(InNotebook):
             ones train_classes (texts a class of train).
         counts: trainable, total, percent, adapter_bytes, adapted_modules, low_rank_modules.
         metrics: split -> n, loss, accuracy, f1, precision, recall, auroc, confusion, and, but in
-            older records, ece, brier, reliability.
+            older records, ece, brier, reliability; of test, out_of_scope where data.out_of_scope
+            names a label: what a threshold refuses.
         predictions: split -> true and predicted, a class index a text, in the split's order.
         mistakes: wrong test texts, the most confident first: text, true, predicted, chance.
         seconds: load, fit, evaluate, total. texts_per_second: in training, None for one step.
