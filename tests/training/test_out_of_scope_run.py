@@ -27,6 +27,7 @@ from loraexp.report.html import to_html
 from loraexp.report.markdown import as_markdown
 from loraexp.report.report import report
 from loraexp.results.comparison import findings
+from loraexp.results.refused import refusal_notes
 from loraexp.training.measure import measure_again
 from loraexp.training.run import train
 
@@ -118,6 +119,8 @@ def test_it_is_shown_where_results_are(run: Path, capsys: pytest.CaptureFixture[
         own["outside_refused"] / own["outside"],
         right / (own["n"] + own["outside"]),
     ]
+    (said,) = refusal_notes([record])
+    assert said.startswith(f"Of 15 texts of no class {own['outside_refused']} are refused, of 12 ")
     page = report({run: record}, [])
     assert "Texts out of scope" in to_html(page)
     assert "of no class, refused" in as_markdown(page, "figures")
@@ -126,6 +129,7 @@ def test_it_is_shown_where_results_are(run: Path, capsys: pytest.CaptureFixture[
 def test_without_them_nothing_of_it_is_shown(finished: Path) -> None:
     page = report({finished: read_record(finished)}, [])
     assert "of no class, refused" not in as_markdown(page, "figures")
+    assert not [*refusal_notes([read_record(finished)])]
     table = findings([read_record(finished)], ["method"], also=["oos_auroc"]).table
     assert table.rows[0][-1] is None
 

@@ -1,6 +1,6 @@
 """What a threshold refuses, of test texts in scope and of those of no class."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from loraexp.records.record import Record
@@ -43,6 +43,20 @@ def rate(name: str) -> Callable[[Record], float | None]:
         return part / whole
 
     return value
+
+
+def refusal_notes(records: Sequence[Record]) -> Iterator[str]:
+    """What it comes to in a run; several have columns of a table."""
+    known = [own for record in records if (own := record.metrics["test"].get(OUT_OF_SCOPE))]
+    if len(known) == 1:
+        own = known[0]
+        yield (
+            f"Of {own['outside']:,} texts of no class {own['outside_refused']:,} are refused, of "
+            f"{own['n']:,} test texts in scope {own['refused']:,}, at a threshold that keeps 95 % "
+            f"of the validation texts; AUROC {100 * own['auroc']:.1f}."
+        )
+    elif known:
+        yield "Texts of no class: table columns=[oos_auroc,oos_refused,in_scope_refused]."
 
 
 def refused(runs: Sequence[Mapping[str, Any]]) -> Table:

@@ -14,6 +14,7 @@ from loraexp.results.beside import NOTHING, Beside
 from loraexp.results.comparison import findings
 from loraexp.results.notes import score_notes, share_notes, train_notes
 from loraexp.results.outside import how_lines, last_words
+from loraexp.results.refused import refusal_notes
 from loraexp.results.runs_table import runs_table
 from loraexp.results.tables import FORMATS, Table, narrowed
 from loraexp.runtime.atomic import write_whole
@@ -137,6 +138,7 @@ class Summary:
             yield from map(printable, score_notes(records))
         yield from train_notes(records)
         yield from share_notes(records)
+        yield from refusal_notes(records)
         if any(record.config["model"]["weights"] == "random" for record in records):
             yield "The base has random weights: it has learnt nothing before."
 
