@@ -181,4 +181,5 @@ def test_a_sweep_of_failures_says_so(tmp_path: Path) -> None:
     status, out, error = train(tmp_path, *GRID, "optim.lr=1e30")
     assert status == 1
     assert "2 of 2 jobs failed" in error
-    assert out.count("Failed: ") == 2
+    (line,) = [part for part in out.split("\n\n") if part.startswith("Failed: ")]
+    assert {"rank=1", "rank=2"} <= {*line.replace(":", " ").split()}  # of one reason

@@ -19,8 +19,7 @@ from loraexp.training.run import train
 @pytest.fixture(autouse=True)
 def beside_two(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """A machine of two cores whose others keep both busy, and a process that may use them."""
-    threads = torch.get_num_threads()
-    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    threads, said = torch.get_num_threads(), os.environ.pop("OMP_NUM_THREADS", None)
     monkeypatch.setattr(company, "cores", lambda: 2)
     monkeypatch.setattr(company, "busy_cores", lambda: 2.0)
     fitting_threads.cache_clear()
@@ -29,6 +28,7 @@ def beside_two(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     fitting_threads.cache_clear()
     torch.set_num_threads(threads)
     os.environ.pop("OMP_NUM_THREADS", None)
+    os.environ.update({"OMP_NUM_THREADS": said} if said else {})
 
 
 @pytest.mark.parametrize(

@@ -12,9 +12,9 @@ from loraexp.sweeps.plan import TRAIN, plan
 
 GRIDS = [
     "lora.rank=1,2 seed=range(3) optim.lr=1e-3,3e-3",
-    "method=lora,pissa,head lora.alpha=1,2.5 lora.init=kaiming",
+    "method=lora,dora,head lora.alpha=1,2.5 lora.init=kaiming",
     "data.limit=null,4 name=a,1e5,null head.bias=true,false",
-    "lora.target_modules=[q_proj],[all-linear] lora.rank_pattern={v_proj:4} seed=1,2",
+    "lora.target_modules=[v_proj],[all-linear] lora.rank_pattern={v_proj:4} seed=1,2",
     "lora.rank_pattern={v_proj:4},{q_proj:2} seed=1,2",
     "model.name=x,y data.path=a.csv,'b,c.csv' data=csv",
     "trainer.max_epochs=${last_block.n},2 last_block.n=1,2",

@@ -56,7 +56,7 @@ EVERYDAY: dict[str, Any] = {
     "lora.dropout=.1": 0.1,
     "lora.scaling=alpha_over_sqrt_r": "alpha_over_sqrt_r",
     "lora.init=gaussian": "gaussian",
-    "lora.rank_pattern={v_proj:16,h.0.mlp.fc1:2}": {"v_proj": 16, "h.0.mlp.fc1": 2},
+    "lora.rank_pattern={v_proj:16,h.0.attn.q_proj:2}": {"v_proj": 16, "h.0.attn.q_proj": 2},
     "lora.alpha_pattern.v_proj=8": {"v_proj": 8.0},
     "optim.lr=5e-5": 5e-5,
     "optim.weight_decay=0": 0.0,
@@ -104,7 +104,8 @@ def test_the_keys_people_type_most_arrive_with_their_types() -> None:
 def test_targets_may_be_names_lists_paths_and_regexes_without_quotes(
     written: str, meant: Any
 ) -> None:
-    assert arrives("train", f"lora.target_modules={written}").lora.target_modules == meant
+    config = arrives("train", "model=gpt2", f"lora.target_modules={written}")
+    assert config.lora.target_modules == meant
 
 
 @pytest.mark.parametrize(
@@ -113,12 +114,15 @@ def test_targets_may_be_names_lists_paths_and_regexes_without_quotes(
         ("{h.(10|11).*:2}", {"h.(10|11).*": 2}),
         (r"{h.\(10|11\).*:2}", {"h.(10|11).*": 2}),
         (r"{h\.[01]\.attn.*: 2, v_proj:16}", {r"h\.[01]\.attn.*": 2, "v_proj": 16}),
-        (r"{h\.\d{1,2}\.(?:q|k)_proj:2,(h.0.*):3}", {r"h\.\d{1,2}\.(?:q|k)_proj": 2, "(h.0.*)": 3}),
+        (
+            r"{h\.\d{1,2}\.attn\.(?:q|k)_proj:2,(h.0.*):3}",
+            {r"h\.\d{1,2}\.attn\.(?:q|k)_proj": 2, "(h.0.*)": 3},
+        ),
     ],
 )
 @pytest.mark.parametrize("key", ["rank_pattern", "alpha_pattern"])
 def test_patterns_may_have_regexes_as_typed(key: str, written: str, meant: dict[str, int]) -> None:
-    assert getattr(arrives("train", f"lora.{key}={written}").lora, key) == meant
+    assert getattr(arrives("train", "model=gpt2", f"lora.{key}={written}").lora, key) == meant
 
 
 def test_a_sweep_over_patterns_gives_each_job_its_own(checked: list[SweepConfig]) -> None:

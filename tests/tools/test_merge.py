@@ -90,7 +90,7 @@ def test_predict_eval_and_verify_take_it_as_a_run_from_any_folder(
     (elsewhere := tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(elsewhere)
     capsys.readouterr()
-    eval_command(EvalConfig(run=str(folder)))
+    eval_command(EvalConfig(run=str(folder), format="json"))
     metrics = json.loads(capsys.readouterr().out)
     record = read_record(run_folder(config)).metrics["test"]
     assert metrics["accuracy"] == record["accuracy"]

@@ -15,6 +15,9 @@ from loraexp.api import run_folder
 from loraexp.config.schema import Data, TrainConfig
 from loraexp.records.record import FILE, Record
 from loraexp.runs.run_folder import RunFolder
+from loraexp.runtime import hardware
+from loraexp.training import measure
+from loraexp.training.measure import measure_again
 from loraexp.training.run import train
 
 
@@ -95,3 +98,21 @@ def test_a_damaged_record_that_was_set_aside_is_told_and_stops_nothing(
     RunFolder.of(wide).set_aside()
     assert by_one(wide).threads == 1
     assert "is damaged" in caplog.text
+
+
+def test_figures_are_measured_again_with_the_threads_of_their_record(
+    wide: TrainConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record, seen = by_one(wide), []
+    measured = measure.evaluate
+
+    def evaluate(*args: Any) -> measure.Evaluation:
+        seen.append(torch.get_num_threads())
+        return measured(*args)
+
+    monkeypatch.setattr(measure, "evaluate", evaluate)
+    with threads(2):
+        assert measure_again(run_folder(wide), "test") == record.metrics["test"]
+        monkeypatch.setattr(hardware, "device_name", lambda *args: "another CPU")
+        measure_again(run_folder(wide), "test")  # the control
+    assert seen == [1, 2]

@@ -139,3 +139,15 @@ def threads_of(record: Record, trainer: Settings) -> int | None:
         return None
     here = hardware.device_name(trainer.accelerator, trainer.devices, threads)
     return threads if record.device == here else None
+
+
+@contextmanager
+def threads_as(record: Record | None, trainer: Settings) -> Iterator[None]:
+    """Measure with as many as the run of a record had, if it was on such a device: its figures to
+    the digit."""
+    before = torch.get_num_threads()
+    torch.set_num_threads((record and threads_of(record, trainer)) or before)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

@@ -22,7 +22,7 @@ from loraexp.stats.refusals import refusals, threshold_of
 from loraexp.training.callbacks.prefix_cache import frozen_share
 from loraexp.training.classifier_module import ClassifierModule
 from loraexp.training.fit import Fitted, build_trainer, datamodule
-from loraexp.training.lightning_environment import quiet
+from loraexp.training.lightning_environment import quiet, threads_as
 from loraexp.training.train_sample import train_sample
 
 log = logging.getLogger("loraexp")
@@ -131,7 +131,9 @@ def measure_again(
         trainer = replace(model.config.trainer, train_metrics="all")
         model = replace(model, config=replace(model.config, trainer=trainer))
     if data is None:
-        return Evaluator(model, own_data(run, model.config)).measure(split).metrics
+        record = RunFolder(run).record() if RunFolder(run).finished else None
+        with threads_as(record, model.config.trainer):
+            return Evaluator(model, own_data(run, model.config)).measure(split).metrics
     # How texts become tokens belongs to the run, not to the data it is measured on.
     reading = ("max_length", "truncation", "pad_to", "strip")
     read = {key: getattr(model.config.data, key) for key in reading}
