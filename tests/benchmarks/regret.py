@@ -16,6 +16,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,7 @@ import regret_page
 
 from loraexp.records.record import Failure, Record
 from loraexp.report.curves import read_curves
-from loraexp.results.regret.finding import all_layers
+from loraexp.results.regret.finding import all_layers, usual_batch
 from loraexp.results.regret.rows import Arm, Row, Tried, arms_of
 from loraexp.runtime.atomic import write_whole
 from loraexp.sweeps.shown.collect import collect
@@ -48,7 +49,7 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, default=Path("outputs/regret"), help="of the runs")
     parser.add_argument("--out", type=Path, help="where results go; FOLDER/regret.json")
     parser.add_argument("--figures", type=Path, help="and figures; beside the results")
-    parser.add_argument("--seeds", default="0,1,2", help="with commas")
+    parser.add_argument("--seeds", default="0,1,2,3,4", help="with commas")
     parser.add_argument("--only-write", action="store_true", help="of the runs that are there")
     options, typed = parser.parse_known_args()
     words = [*with_data(typed), f"seed={options.seeds}", f"output_dir={options.folder}"]
@@ -141,7 +142,7 @@ def setting(config: Any) -> str:
 
 
 def row_of(run: Record | Failure, folder: Path | None = None) -> Row:
-    """The curve is kept where curves are compared: of all layers, at one batch size."""
+    """The curve is read where all layers are adapted."""
     config: dict[str, Any] = run.config
     lora, full = config["lora"], config["method"] == "full"
     targets = lora["target_modules"]
@@ -157,6 +158,7 @@ def row_of(run: Record | Failure, folder: Path | None = None) -> Row:
 
 
 def stored(folder: Path) -> str:
+    """As JSON, a line a run; curves only where they are compared, at the usual batch size."""
     found = collect([str(folder / "train")], []).records
     first, config = found[0], found[0].config
     about = {
@@ -171,7 +173,10 @@ def stored(folder: Path) -> str:
         "versions": first.versions,
         "seconds": json.loads((folder / "cost.json").read_text()),
     }
-    lines = sorted(json.dumps(row.as_dict()) for row in rows(folder))
+    measured = rows(folder)
+    usual = usual_batch(arms_of(measured))
+    kept = [r if r.arm.batch == usual else replace(r, steps=[], losses=[]) for r in measured]
+    lines = sorted(json.dumps(row.as_dict()) for row in kept)
     return json.dumps(about, indent=1)[:-2] + ',\n "rows": [\n' + ",\n".join(lines) + "\n]}\n"
 
 

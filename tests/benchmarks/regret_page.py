@@ -26,6 +26,8 @@ def measured(one: Quantity, finding: Finding) -> str:
 def region(one: Quantity, finding: Finding) -> str:
     if math.isinf(one.high):
         return f"above {finding.show(one.low)}"
+    if math.isinf(one.low):
+        return f"below {finding.show(one.high)}"
     return f"{finding.show(one.low)} to {finding.show(one.high)}"
 
 

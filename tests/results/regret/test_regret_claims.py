@@ -42,27 +42,31 @@ def test_rates_of_all_ranks_are_alike_or_are_not(of_256: float, noise: float, ve
     assert same_rate(found(beside, *low, runs(lora(256), of_256, noise=noise))).verdict == verdict
 
 
-@pytest.mark.parametrize(("start", "verdict"), [(0.002, HOLDS), (0.05, NOT)])
-def test_curves_begin_alike_or_do_not(start: float, verdict: str) -> None:
-    rows = found(runs(lora(4), 2e-3, start=start), runs(lora(64), 2e-3))
-    assert same_start(rows).verdict == verdict
-
-
-def test_the_control_is_shown_and_decides_nothing() -> None:
-    own = [runs(lora(4), 2e-3), runs(lora(64), 2e-3)]
-    control = [runs(Arm("rslora", "all", r, 32), 2e-3, start=s) for r, s in ((16, 0.1), (256, 0))]
-    finding = same_start(found(*own, *control))
-    assert (finding.verdict, len(finding.quantities)) == (HOLDS, 1)
-    assert "rank 16 / 256 +10.0 %" in finding.remark
-    assert all(one.verdict == OPEN for one in findings(found(*control)))
-
-
-def test_curves_that_have_not_fallen_say_nothing() -> None:
-    level = [
-        [type(row)(**{**vars(row), "losses": [4.0] * len(row.steps)}) for row in runs(arm, 2e-3)]
-        for arm in (lora(4), lora(64))
+@pytest.mark.parametrize(
+    ("start", "by_control", "verdict"),
+    [
+        (0.002, 0.05, HOLDS),
+        (0.002, -0.05, HOLDS),
+        (0.05, 0.05, NOT),
+        (-0.04, 0.05, NOT),
+        (0.002, 0.0, OPEN),  # where not even the control differs, nothing is known
+    ],
+)
+def test_curves_begin_alike_or_do_not_beside_the_control(
+    start: float, by_control: float, verdict: str
+) -> None:
+    own = [runs(lora(4), 2e-3, start=start), runs(lora(64), 2e-3)]
+    control = [
+        runs(Arm("rslora", "all", rank, 32), 2e-3, start=higher)
+        for rank, higher in ((16, by_control), (256, 0))
     ]
-    assert same_start(found(*level)).verdict == OPEN
+    assert same_start(found(*own, *control)).verdict == verdict
+
+
+def test_without_a_control_nothing_is_said_and_it_decides_no_other_claim() -> None:
+    assert same_start(found(runs(lora(4), 2e-3), runs(lora(64), 2e-3))).verdict == OPEN
+    alone = found(*(runs(Arm("rslora", "all", rank, 32), 2e-3) for rank in (16, 256)))
+    assert all(one.verdict == OPEN for one in findings(alone))
 
 
 @pytest.mark.parametrize(

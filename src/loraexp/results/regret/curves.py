@@ -1,5 +1,5 @@
-"""Curves of arms under one seed: the lowest loss of any rate at each step, how far one is above
-another early on, and where it leaves it."""
+"""Curves of arms under one seed: the lowest loss of any rate at each step, how far two begin
+apart, and where one leaves another."""
 
 from collections.abc import Sequence
 
@@ -44,14 +44,8 @@ def early(losses: Curve) -> Curve:
 
 
 def apart(curve: Curve, common: Curve) -> float:
-    """How far the early part lies above the common one's, as a share of the latter's mean."""
-    return float((early(curve) - early(common)).mean() / early(common).mean())
-
-
-def fall(curve: Curve) -> float:
-    """By which share the loss falls in the early part, smoothed."""
-    own = smoothed(early(curve))
-    return float(1 - own[-1] / own[0])
+    """How far the early parts are apart, in nats: the mean of the absolute differences."""
+    return float(np.abs(early(curve) - early(common)).mean())
 
 
 def leaving(steps: Sequence[int], curve: Curve, common: Curve) -> int | None:

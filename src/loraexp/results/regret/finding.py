@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from loraexp.results.regret.rows import Arm, Tried
 from loraexp.stats.verdicts import Quantity, Verdict, verdict
 
-SAME = 0.01  # losses no further apart are the same, as a share
-
 Arms = Mapping[Arm, Tried]
 
 
@@ -47,11 +45,15 @@ def power(value: float) -> str:
 
 
 def all_layers(arms: Arms) -> dict[int, Tried]:
-    """Rank -> its runs at the batch size that has most ranks; 0 is full fine-tuning."""
-    found = with_all_layers(arms)
-    sizes = [arm.batch for arm in found]
-    size = max(sorted({*sizes}), key=sizes.count, default=0)
-    return {arm.rank: tried for arm, tried in found.items() if arm.batch == size}
+    """Rank -> its runs at the usual batch size; 0 is full fine-tuning."""
+    size = usual_batch(arms)
+    return {arm.rank: tried for arm, tried in with_all_layers(arms).items() if arm.batch == size}
+
+
+def usual_batch(arms: Arms) -> int:
+    """The size that most ranks have; 0 without any."""
+    sizes = [arm.batch for arm in with_all_layers(arms)]
+    return max(sorted({*sizes}), key=sizes.count, default=0)
 
 
 def with_all_layers(arms: Arms) -> dict[Arm, Tried]:

@@ -7,7 +7,6 @@ from itertools import combinations
 import numpy as np
 
 from loraexp.results.regret.finding import (
-    SAME,
     Arms,
     Finding,
     all_layers,
@@ -24,6 +23,7 @@ TEN, ABOUT = 10.0, 2.0  # the ratio of rates, and up to which factor another is 
 RATE = 2.0  # by which best rates may differ between ranks
 RANKS = 4  # the lowest rank whose best rate is said to be that of all
 HIGH = 16  # ranks of which the best rate of LoRA is the mean: those that are "high"
+WORSE = 0.01  # by how much a loss must be higher, as a share
 PAYS = 0.05  # by how much the gap must grow, as a share of the loss
 
 Best = Mapping[tuple[int, int], Mapping[int, Optimum]]  # rank, batch -> seed
@@ -88,11 +88,11 @@ def layers(arms: Arms) -> Finding:
         remark = f"{max(sizes):,} parameters train in either" if len(sizes) == 1 else "sizes differ"
         if values and len(sizes) == 1:
             name = "loss, attention / MLP only"
-            quantities = [Quantity(name, values, math.log1p(SAME), math.inf)]
+            quantities = [Quantity(name, values, math.log1p(WORSE), math.inf)]
     return Finding(
         "d",
         "Attention only is worse than MLP only, at equal parameters",
-        f"its loss, each at its best rate, is higher by more than {share(SAME)[1:]}",
+        f"its loss, each at its best rate, is higher by more than {share(WORSE)[1:]}",
         quantities,
         lambda value: share(math.expm1(value)),
         remark,

@@ -4,62 +4,58 @@ import math
 
 import numpy as np
 
-from loraexp.results.regret.curves import apart, curve_of, fall, leaving, lowest
+from loraexp.results.regret.curves import apart, curve_of, leaving, lowest
 from loraexp.results.regret.finding import (
-    SAME,
     Arms,
     Finding,
     all_layers,
     common_seeds,
     power,
-    share,
+    times,
 )
+from loraexp.results.regret.rows import Tried
 from loraexp.stats.verdicts import Quantity
 
-LEARNT = 0.05  # by which share the loss must have fallen for curves to say something
+ALIKE = 2.0  # times nearer than the control
 GROWS = 0.1  # powers of two of the step, a power of two of the rank
 
 
 def same_start(arms: Arms) -> Finding:
-    """Section "Optimal learning rate and rank"."""
+    """Section "Optimal learning rate and rank". How near is alike follows from a control: two ranks
+    that train without the 1/r. Distances are compared, for differences have either sign."""
     by_rank = {rank: tried for rank, tried in all_layers(arms).items() if rank}
+    highest, control = max(by_rank, default=0), controls(arms)
     claim = "Under alpha / r, curves begin alike whatever the rank"
-    rule = f"losses of the first fifth of the steps, at one rate, are within {share(SAME)[1:]}"
-    if len(by_rank) < 2:
-        return Finding("c", claim, rule, [], share, "fewer than two ranks")
-    common = by_rank[max(by_rank)]
+    rule = (
+        f"losses of the first fifth of the steps, at one rate, are {ALIKE:g} times nearer to each "
+        "other than those of the control, two ranks under alpha / sqrt(r)"
+    )
+    if len(by_rank) < 2 or len(control) < 2:
+        return Finding("c", claim, rule, [], times, "an arm is missing")
+    common = by_rank.pop(highest)
     rate = common.best_rate
-    quantities, falls = [], []
+    far = distances(control[min(control)], control[max(control)], rate)
+    quantities = []
     for rank, tried in by_rank.items():
-        if tried is common:
-            continue
-        values = []
-        for seed in common_seeds([dict.fromkeys(tried.seeds), dict.fromkeys(common.seeds)]):
-            own, other = curve_of(tried, rate, seed), curve_of(common, rate, seed)
-            if own and other:
-                values.append(apart(own[1], other[1]))
-                falls.append(fall(other[1]))
+        own = distances(tried, common, rate)
+        values = [math.log(own[seed] / far[seed]) for seed in common_seeds([own, far])]
         if values:
-            name = f"loss, rank {rank} / {max(by_rank)}"
-            quantities.append(Quantity(name, values, -SAME, SAME))
-    fell = float(np.mean(falls)) if falls else 0.0
-    remark = f"at a rate of {rate:g}; meanwhile the loss fell by {100 * fell:.0f} %"
-    remark += control(arms, rate)
-    return Finding("c", claim, rule, quantities if fell > LEARNT else [], share, remark)
+            name = f"distance, rank {rank} to {highest}"
+            quantities.append(Quantity(name, values, -math.inf, -math.log(ALIKE)))
+    remark = f"at a rate of {rate:g}; the control is rank {min(control)} to {max(control)}"
+    return Finding("c", claim, rule, quantities, times, remark)
 
 
-def control(arms: Arms, rate: float) -> str:
-    """What is seen if the update is not alpha / r: would a difference show at all?"""
-    ranks = {arm.rank: tried for arm, tried in arms.items() if arm.method == "rslora"}
-    if len(ranks) < 2:
-        return ""
-    low, high = ranks[min(ranks)], ranks[max(ranks)]
-    pairs = [(curve_of(low, rate, seed), curve_of(high, rate, seed)) for seed in low.seeds]
-    values = [apart(own[1], other[1]) for own, other in pairs if own and other]
-    if not values:
-        return ""
-    found = share(float(np.mean(values)))
-    return f". Under alpha / sqrt(r), as a control: rank {min(ranks)} / {max(ranks)} {found}"
+def controls(arms: Arms) -> dict[int, Tried]:
+    return {arm.rank: tried for arm, tried in arms.items() if arm.method == "rslora"}
+
+
+def distances(tried: Tried, common: Tried, rate: float) -> dict[int, float]:
+    """Seed -> how far apart their curves begin; without those that do not differ at all."""
+    seeds = common_seeds([dict.fromkeys(tried.seeds), dict.fromkeys(common.seeds)])
+    pairs = {seed: (curve_of(tried, rate, seed), curve_of(common, rate, seed)) for seed in seeds}
+    found = {seed: apart(a[1], b[1]) for seed, (a, b) in pairs.items() if a and b}
+    return {seed: distance for seed, distance in found.items() if distance}
 
 
 def capacity(arms: Arms) -> Finding:
@@ -83,7 +79,7 @@ def capacity(arms: Arms) -> Finding:
         "f",
         "The smaller the rank, the earlier it leaves the common curve",
         f"the step at which a rank leaves grows by more than a power of {GROWS:g} of the rank",
-        [Quantity("that power of the rank", values, GROWS, math.inf)] if values else [],
+        [Quantity("power of the rank", values, GROWS, math.inf)] if values else [],
         power,
         f"seeds in which a rank left: {said}",
     )
