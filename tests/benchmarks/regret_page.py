@@ -103,10 +103,18 @@ def setting(stored: Stored) -> str:
 
 
 def page(stored: Stored) -> str:
-    return f"{setting(stored)}\n\n{to_markdown(verdicts(stored))}"
+    return f"{count(stored)}\n\n{to_markdown(verdicts(stored))}\n\n{setting(stored)}"
+
+
+def count(stored: Stored) -> str:
+    found = [one.verdict for one in of(stored)]
+    numbers = [found.count(one) for one in ("holds", "does not hold", "cannot be told")]
+    return "Of {} claims {} hold, {} do not, {} cannot be told here.".format(len(found), *numbers)
 
 
 def terminal(stored: Stored) -> str:
     """Verdicts, and below them what they rest on."""
     lines = [f"{one.letter}  {one.claim}: {one.verdict}" for one in of(stored)]
-    return "\n".join([setting(stored), "", *lines, "", to_terminal(quantities(stored), 80)])
+    return "\n".join(
+        [count(stored), "", *lines, "", setting(stored), "", to_terminal(quantities(stored), 80)]
+    )
