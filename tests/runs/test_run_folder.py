@@ -17,6 +17,7 @@ from loraexp.runs.removal import remove, strangers
 from loraexp.runs.run_folder import Busy, RunFolder
 from loraexp.runtime import lease, locks
 from loraexp.runtime.locks import LEASE, LOCK, Lock
+from loraexp.training import measure
 from loraexp.training import run as runs
 from loraexp.training.run import score, train
 
@@ -91,7 +92,8 @@ def test_a_holder_that_lost_its_run_writes_no_result(
         lose(folder.path)
         return before(*given)
 
-    monkeypatch.setattr(runs, at, lost)
+    for module in (runs, measure):
+        monkeypatch.setattr(module, at, lost, raising=module is runs)
     with pytest.raises(Busy, match="was taken over by another process while this one stood still"):
         work(small)
     left = {"config.yaml", LOCK, LEASE, *(["checkpoints"] if at == "evaluate" else [])}
@@ -120,7 +122,8 @@ def test_a_doubled_run_never_writes_over_the_one_that_finished_first(
         return before(*given)
 
     monkeypatch.setattr(locks, "exclusive", lambda number: None)
-    monkeypatch.setattr(runs, "evaluate", meanwhile)
+    for module in (runs, measure):
+        monkeypatch.setattr(module, "evaluate", meanwhile)
     if not checked:
         check = RunFolder.check
         blind = lambda folder, *_, done=False: check(folder, True) if done else None  # noqa: E731

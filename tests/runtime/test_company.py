@@ -17,14 +17,16 @@ from loraexp.training.run import train
 
 
 @pytest.fixture(autouse=True)
-def beside_two(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """A machine of two cores whose others keep both busy, and a process that may use them."""
+def beside_two() -> Iterator[None]:
+    """A machine of two cores whose others keep both busy, and a process that may use them. What the
+    tests change is changed back before, as nothing here is shared with them."""
     threads, said = torch.get_num_threads(), os.environ.pop("OMP_NUM_THREADS", None)
-    monkeypatch.setattr(company, "cores", lambda: 2)
-    monkeypatch.setattr(company, "busy_cores", lambda: 2.0)
     fitting_threads.cache_clear()
     torch.set_num_threads(2)
-    yield
+    with pytest.MonkeyPatch.context() as changing:
+        changing.setattr(company, "cores", lambda: 2)
+        changing.setattr(company, "busy_cores", lambda: 2.0)
+        yield
     fitting_threads.cache_clear()
     torch.set_num_threads(threads)
     os.environ.pop("OMP_NUM_THREADS", None)
