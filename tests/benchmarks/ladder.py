@@ -21,7 +21,7 @@ PROGRAMS = {"srun": "", "sbatch": "echo Submitted batch job 7", "squeue": "echo 
 STEPS = {
     f"plan {SWEEP}": r"(work|memory|time|  )",
     SLURM: r"process \d+ drives it",
-    "sweep status": r".",
+    "sweep status": r"outputs",
 }
 TIME = r"(outputs/sweeps/)[\w-]+"  # by which a sweep is named
 

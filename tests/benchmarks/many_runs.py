@@ -30,7 +30,12 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=OUT)
     parser.add_argument("--before", type=Path, help="a checkout whose table is measured as well")
     parser.add_argument("--runs", type=int, nargs="+", default=(3_000, 10_000))
+    parser.add_argument("--make", nargs=3, help="only copies: of a run, a folder, how many")
     options = parser.parse_args()
+    if options.make:
+        run, folder, size = options.make
+        copies(read_record(Path(run)), Path(folder), int(size))
+        return
     load = os.getloadavg()[0]
     found: dict[str, Any] = {"device": hardware.device_name("cpu", 1)}
     found["versions"] = hardware.versions()
@@ -43,12 +48,15 @@ def main() -> None:
 
 def tables(folder: Path, before: Path | None, sizes: list[int]) -> list[dict[str, Any]]:
     typed = ["trainer.max_epochs=1", "logger=none", f"output_dir={folder}/one"]
-    subprocess.run([*PYTHON, "train", *typed], check=True, capture_output=True)
-    (one,) = (folder / "one").glob("train/*")
     sources = {"before": before, "now": Path(__file__).parents[2]}
+    # By the older one, for what came later it cannot read.
+    made = {**os.environ, "PYTHONPATH": str((before or sources["now"]) / "src")}
+    subprocess.run([*PYTHON, "train", *typed], check=True, capture_output=True, env=made)
+    (one,) = (folder / "one").glob("train/*")
     found = []
     for size in sizes:
-        copies(read_record(one), folder / str(size), size)
+        make = [sys.executable, __file__, "--make", one, folder / str(size), str(size)]
+        subprocess.run(make, check=True, env=made)
         for which, source in sources.items():
             if source:
                 taken = of_table(folder / str(size), source / "src")
