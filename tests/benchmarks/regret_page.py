@@ -91,13 +91,13 @@ def bits(stored: Stored) -> str:
 
 def setting(stored: Stored) -> str:
     texts, seconds, runs = stored["texts"], stored["seconds"], stored["rows"]
-    least = math.log(stored["classes"])
+    least, device = math.log(stored["classes"]), stored["device"].replace(" 1 threads", " 1 thread")
     nothing = sum(row["loss"] is None or row["loss"] > least for row in runs)
     return (
         f"`{stored['model']}`, {texts['train']:,} training texts and {texts['validation']:,} "
         f"validation texts of {stored['classes']} classes, one epoch, {stored['precision']}; "
         f"{len(runs)} runs, {nothing} of which end no better than by chance; "
-        f"{seconds['processor'] / 60:.0f} minutes of processor time ({stored['device']}; "
+        f"{seconds['processor'] / 60:.0f} minutes of processor time ({device} each; "
         "`make regret`)."
     )
 

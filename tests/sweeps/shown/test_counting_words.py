@@ -96,7 +96,7 @@ def test_without_scikit_learn_it_says_what_to_install(
     for more in ((), ("seed=0,1", "-m")):
         status, _, err = command(tmp_path, "train", "debug=fast", "baselines=true", *more)
         assert (status, [*tmp_path.glob("outputs/train/*/record.json")]) == (2, [])
-        assert "loraexp[baselines]" in err
+        assert "loraexp[sklearn]" in err
 
 
 def test_baselines_name_no_other_run() -> None:

@@ -37,7 +37,7 @@ def check_scikit_learn() -> None:
     UserError: it is not installed.
     """
     if find_spec("sklearn") is None:
-        raise UserError("baselines=true needs scikit-learn: pip install 'loraexp[baselines]'")
+        raise UserError("baselines=true needs scikit-learn: pip install 'loraexp[sklearn]'")
 
 
 def lines_of(records: Sequence[Record]) -> list[OutsideLine]:
@@ -169,7 +169,7 @@ def f1(true: Sequence[int], predicted: Sequence[int], classes: int) -> float:
 def in_a_sentence(data: TextData) -> str:
     """The line that does best on validation texts, for who asks what a choice is worth."""
     if find_spec("sklearn") is None:
-        return "Outside line: pip install 'loraexp[baselines]' shows TF-IDF here."
+        return "Outside line: pip install 'loraexp[sklearn]' shows TF-IDF here."
     line = max(lines_on(data), key=lambda one: one.accuracies["validation"])
     low, high = line.interval.ends or (line.test, line.test)
     return (
