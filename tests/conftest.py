@@ -13,8 +13,12 @@ from loraexp.config.schema import Head, Model, TrainConfig
 os.environ.setdefault("WANDB_MODE", "offline")  # no test reaches the network
 if "PYTEST_XDIST_WORKER" in os.environ:  # one of several: a core each, before torch is imported
     os.environ.setdefault("OMP_NUM_THREADS", "1")
-else:  # as many in each run, whoever else works here
-    os.environ.setdefault("OMP_NUM_THREADS", str(os.cpu_count()))
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """As many threads in each run, whoever else works here; workers have their own."""
+    if not getattr(config.option, "numprocesses", None):
+        os.environ.setdefault("OMP_NUM_THREADS", str(os.cpu_count()))
 
 
 @pytest.fixture(scope="module", autouse=True)
