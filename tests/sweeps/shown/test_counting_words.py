@@ -91,7 +91,7 @@ def test_without_scikit_learn_it_says_what_to_install(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(counting_words, "find_spec", lambda _: None)
-    with pytest.raises(UserError, match=r"needs scikit-learn: pip install 'loraexp\[baselines\]'"):
+    with pytest.raises(UserError, match=r"needs scikit-learn: pip install 'loraexp\[sklearn\]'"):
         lines_of([])
     for more in ((), ("seed=0,1", "-m")):
         status, _, err = command(tmp_path, "train", "debug=fast", "baselines=true", *more)
