@@ -192,3 +192,13 @@ def test_the_same_run_twice_at_once_without_flock_leaves_what_one_alone_leaves(
     for key in ("hashes", "metrics", "predictions", "config"):
         assert left[key] == right[key], key
     assert not Lock(two).busy
+
+
+def test_what_the_main_process_has_just_written_stops_no_other_rank(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = RunFolder(tmp_path / "run")
+    with pytest.raises(Busy, match="was finished by another process"):  # the control
+        folder.check(True)
+    monkeypatch.setattr("loraexp.runs.run_folder.is_main_process", lambda: False)
+    folder.check(True)

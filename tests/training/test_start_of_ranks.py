@@ -33,8 +33,8 @@ def told(network, texts):
     begun.setdefault(number, own.hexdigest())  # FSDP makes another one when it has trained
 
 
-def otherwise(config, labels):
-    return build_model(replace(config, seed=config.seed + int(rank)), labels)
+def otherwise(config, labels, **more):
+    return build_model(replace(config, seed=config.seed + int(rank)), labels, **more)
 
 
 fit.start_from_data = told

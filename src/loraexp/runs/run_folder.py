@@ -157,6 +157,8 @@ class RunFolder:
         Raises:
             Busy: another process took it over, as this one seemed dead, or has done the same.
         """
+        if not is_main_process():  # the main one holds it, and may have written it just now
+            return
         if done:
             raise Busy(f"{self.path} was finished by another process: its result stays")
         if not all(lock.held for lock in self.locks):
