@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from verbs import plan
 
 from loraexp.commands import eval as command
 from loraexp.commands import prepare
@@ -226,3 +227,17 @@ def test_it_is_told_that_a_run_has_learnt_from_what_is_measured_whole(
     own = Data(**read_record(finished).config["data"])
     measure_again(finished, "all", own)
     assert "it is what the run learnt from: split=test has what it has not" in caplog.text
+
+
+def test_all_of_an_own_file_is_measured_as_it_is_typed(
+    finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """And of a folder, which says itself what its test texts are, these."""
+    rows = [f"text {n},{label}" for n, label in enumerate(["ham", "spam"] * 10)]
+    for name in (*SPLITS, "mine"):
+        (tmp_path / f"{name}.csv").write_text("\n".join(["text,label", *rows, ""]))
+    for path, name, n in ((tmp_path / "mine.csv", "all", 20), (tmp_path, "test", 20)):
+        words = [f"run={finished}", "data=csv", f"data.path={path}", "format=json"]
+        command.run(plan("eval", words).jobs[0])
+        said = json.loads(capsys.readouterr().out)
+        assert (said["split"], said["n"]) == (name, n)

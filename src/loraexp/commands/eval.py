@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from loraexp.config.keys import key, one_of
+from loraexp.config.own_data import is_own
 from loraexp.config.schema import Data
 from loraexp.errors import UserError
 
@@ -44,4 +45,4 @@ def run(config: EvalConfig) -> None:
 
 def is_one_file(data: Data | None) -> bool:
     """A folder brings its test texts itself, and a published set its split."""
-    return data is not None and data.name == "csv" and not Path(data.path or "").is_dir()
+    return data is not None and is_own(data) and not Path(data.path or "").is_dir()
