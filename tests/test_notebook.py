@@ -29,8 +29,8 @@ def test_a_run_and_a_network_of_ones_own_take_at_most_sixteen_lines(
 @pytest.mark.slow
 @pytest.mark.filterwarnings("default")  # of Jupyter's own packages
 def test_the_notebook_runs_in_a_kernel_and_shows_tables(tmp_path: Path) -> None:
-    nbformat = pytest.importorskip("nbformat")
-    client = pytest.importorskip("nbclient").NotebookClient
+    nbformat = pytest.importorskip("nbformat", reason="pip install nbclient ipykernel")
+    client = pytest.importorskip("nbclient", reason="pip install nbclient ipykernel").NotebookClient
     notebook = nbformat.read(NOTEBOOK, 4)
     assert not any(cell.get("outputs") for cell in notebook.cells), "outputs are not kept"
     client(notebook, timeout=300, resources={"metadata": {"path": str(tmp_path)}}).execute()

@@ -19,7 +19,7 @@ from offline import records_of
 from loraexp.runs.run_folder import RunFolder
 from loraexp.sweeps.sweep_folder import Sweep
 
-pytest.importorskip("submitit")
+pytest.importorskip("submitit", reason="pip install 'loraexp[slurm]'")
 if absent := missing():
     pytest.skip(f"needs SLURM (there is no {absent[0]}): {APT}", allow_module_level=True)
 pytestmark = pytest.mark.slow

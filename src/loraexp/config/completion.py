@@ -10,7 +10,6 @@ from loraexp.config.overrides import groups_of
 from loraexp.errors import listed
 
 FILES = "<files>"  # as a value: any path
-FLAGS = {"train": ("-m",), "verify_packed": ("-m",), "plan": ("-m",)}
 
 
 @dataclass(frozen=True)
@@ -45,8 +44,8 @@ def words_of(verb: Verb) -> Iterator[Word]:
         kinds = {field.type, *get_args(field.type)}
         values = field.metadata["choices"] or (("true", "false") if bool in kinds else ())
         yield Word(f"{name}=", field.metadata["help"], values or (FILES,) * field.metadata["path"])
-    for flag in FLAGS.get(verb.name, ()):
-        yield Word(flag, "a sweep over all that has several values")
+    if getattr(verb.schema, "many", False):
+        yield Word("-m", "a sweep over all that has several values")
     yield Word("--help", "all keys, with their values in a plain run")
 
 

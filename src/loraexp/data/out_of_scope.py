@@ -38,5 +38,6 @@ def to_score(source: Source, config: Data, whole: bool = False) -> tuple[list[st
 
 def known(texts: list[str], source: Source) -> list[str]:
     """A caution where some of them stand under the label of a class, too."""
-    also = sum(text in own for own in [{*source.frame["text"]}] for text in texts)
+    labelled = {*source.frame["text"]}
+    also = sum(text in labelled for text in texts)
     return [f"{also:,} of {len(texts):,} texts of no class stand under a label, too"] * (also > 0)

@@ -50,7 +50,7 @@ class Evaluation:
 
     def sure(self) -> list[float]:
         """(N,) the largest of each text's probabilities."""
-        return [float(p) for p in self.probabilities.max(-1).values]
+        return self.probabilities.amax(-1).tolist()
 
     def refusing(self, threshold: float, outside: "Evaluation") -> "Evaluation":
         """With what is refused of these texts, and of those of no class."""

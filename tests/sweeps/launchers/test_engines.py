@@ -44,7 +44,7 @@ def test_an_engine_leaves_what_this_process_leaves(
 
 
 def test_a_pack_that_is_killed_is_done_again(undisturbed: Path, tmp_path: Path) -> None:
-    pytest.importorskip("submitit")
+    pytest.importorskip("submitit", reason="pip install 'loraexp[slurm]'")
     process = command(tmp_path, "train", *TINY, *GRID, *ENGINES["slurm"])
     first(tmp_path, "outputs/train/*/checkpoints/last.ckpt", process)
     (one, *_) = workers_of(f"submitit.core._submit {tmp_path}")
@@ -57,7 +57,7 @@ def test_a_pack_that_is_killed_is_done_again(undisturbed: Path, tmp_path: Path) 
 
 def test_a_pack_that_is_preempted_goes_on(undisturbed: Path, tmp_path: Path) -> None:
     """As a cluster does it, by the signal that submitit asks for."""
-    pytest.importorskip("submitit")
+    pytest.importorskip("submitit", reason="pip install 'loraexp[slurm]'")
     process = command(tmp_path, "train", *TINY, *GRID, *ENGINES["slurm"], "pack.width=3")
     first(tmp_path, "outputs/train/*/checkpoints/last.ckpt", process)
     (one, *_) = workers_of(f"submitit.core._submit {tmp_path}")
@@ -69,7 +69,7 @@ def test_a_pack_that_is_preempted_goes_on(undisturbed: Path, tmp_path: Path) -> 
 
 
 def test_the_prompt_comes_back_and_the_sweep_goes_on(undisturbed: Path, tmp_path: Path) -> None:
-    pytest.importorskip("submitit")
+    pytest.importorskip("submitit", reason="pip install 'loraexp[slurm]'")
     words = [*TINY, *GRID, *ENGINES["slurm"], "launcher.wait=false"]
     out, _ = done(command(tmp_path, "train", *words))
     assert out.count("python") >= 3
@@ -82,7 +82,7 @@ def test_the_prompt_comes_back_and_the_sweep_goes_on(undisturbed: Path, tmp_path
 
 
 def test_cancel_ends_it_and_resume_goes_on(undisturbed: Path, tmp_path: Path) -> None:
-    pytest.importorskip("submitit")
+    pytest.importorskip("submitit", reason="pip install 'loraexp[slurm]'")
     long = [*GRID[:-1], *ENGINES["slurm"], "launcher.wait=false", "-m"]
     done(command(tmp_path, "train", *TINY, *long))
     (folder,) = (tmp_path / "outputs" / "sweeps").iterdir()

@@ -17,7 +17,7 @@ from loraexp.sweeps.launchers.crew import crew
 from loraexp.sweeps.live.watch import Unseen
 from loraexp.sweeps.sweep_folder import Sweep
 
-pytest.importorskip("submitit")
+pytest.importorskip("submitit", reason="pip install 'loraexp[slurm]'")
 from loraexp.sweeps.launchers import slurm
 from loraexp.sweeps.launchers.slurm import Slurm, parameters
 
