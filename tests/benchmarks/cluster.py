@@ -108,7 +108,7 @@ def costs_of(measured: dict[str, Any], factor: float) -> Costs:
     kinds = {**seconds, "write": seconds["write_of_many"]}
     files = sum(factor * count * kinds[kind] for kind, count in operations.items())
     return Costs(
-        start=seconds["start"],
+        start=seconds["start"] + seconds["first"],
         job=seconds["job"],
         packed=seconds["packed"],
         epochs=3,
@@ -120,6 +120,7 @@ def costs_of(measured: dict[str, Any], factor: float) -> Costs:
         hear=seconds["hear"] + factor * seconds["open"],
         opening=seconds["opening"],
         closing=seconds["closing"] + factor * seconds["open"],
+        around=seconds["around"],
     )
 
 
@@ -143,9 +144,26 @@ def measure(folder: Path, jobs: int) -> dict[str, Any]:
     config = configure(f"output_dir={folder}", *SMALL)
     operations = operations_of(config, folder)
     record = read_record(RunFolder.of(config).path)
+    seconds |= {"first": longer(record, config, folder), "around": around(folder)}
     seconds |= of_folder(folder)
     seconds |= of_submitter(config, record, folder, jobs)
     return {"seconds": seconds, "operations": operations}
+
+
+def longer(first: Record, config: TrainConfig, folder: Path) -> float:
+    """Than a later job takes this one, the first of this process."""
+    later = replace(config, seed=1)
+    do(Job(Sweep(folder / "sweeps" / "one"), 1, later))
+    return first.seconds["total"] - read_record(RunFolder.of(later).path).seconds["total"]
+
+
+def around(folder: Path) -> float:
+    """A command whose jobs are all done: its start, tables and figures."""
+    words = [*SMALL, "seed=0,1", f"output_dir={folder / 'done'}", "workers=1", "-m"]
+    command = [sys.executable, "-m", "loraexp", "train", *words]
+    run = partial(subprocess.run, command, check=True, capture_output=True)
+    run()
+    return seconds_of(run, 3)
 
 
 def seconds_of(work: Callable[[], Any], rounds: int = 200) -> float:

@@ -8,7 +8,7 @@ class Costs:
     """Seconds.
 
     Args:
-        start: from a worker's start until it asks for jobs.
+        start: from a worker's start until it asks for jobs, and what its first job takes longer.
         job: that a job computes, alone; packed: its share of a pack.
         epochs: at whose ends it is kept.
         before, after: of the folder's time, for a job that begins and one that ends.
@@ -17,6 +17,7 @@ class Costs:
         opening, closing: of the submitting process, a job, before the first and after the last.
         repair: until a node that failed is there again.
         wait: times the folder's time, until who asked it goes on: it serves several at once.
+        around: of the command, before its first job and after its last, whatever their number.
     """
 
     start: float
@@ -32,6 +33,7 @@ class Costs:
     closing: float = 0.0
     repair: float = 0.0
     wait: float = 1.0
+    around: float = 0.0
 
 
 @dataclass(frozen=True)

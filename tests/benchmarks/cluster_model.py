@@ -87,7 +87,7 @@ class Cluster:
 
     def run(self) -> Result:
         costs, jobs, result = self.costs, self.setting.jobs, self.result
-        self.now = costs.opening * jobs
+        self.now = costs.around + costs.opening * jobs
         self.submitter.until(0.0, self.now)
         workers = [Worker(n) for n in range(self.setting.workers)]
         for worker in workers:
@@ -98,7 +98,7 @@ class Cluster:
         for number in [*self.idle]:
             self.wake(number)
         result.makespan = self.submitter.until(self.now, costs.closing * jobs)
-        outside = result.makespan - self.now + costs.opening * jobs
+        outside = result.makespan - self.now + costs.around + costs.opening * jobs
         result.add(SUBMITTER, outside * self.setting.workers)
         result.folder, result.submitter = self.folder.busy, self.submitter.busy
         return result

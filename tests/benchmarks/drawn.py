@@ -106,6 +106,25 @@ def cluster(found: Mapping[str, Any]) -> Table:
     return Table(columns, rows)
 
 
+def cluster_check(found: Mapping[str, Any]) -> Table:
+    """A simulated sweep beside the real one, a row."""
+    columns = [
+        Column("way", "process", words=True),
+        Column("jobs", "jobs"),
+        Column("simulated", "simulated s", lambda v: f"{v:.1f}"),
+        Column("measured", "measured s", lambda v: f"{v:.1f}"),
+        Column("off", "off", lambda v: f"{v:+.1%}"),
+    ]
+    rows = [
+        [
+            *(one_does(line), line["jobs"], line["simulated"], line["measured"]),
+            line["simulated"] / line["measured"] - 1,
+        ]
+        for line in found["lines"]
+    ]
+    return Table(columns, rows)
+
+
 def one_does(line: Mapping[str, Any]) -> str:
     what = "job" if line["width"] == 1 else "pack"
     return f"1 {what}" if line["fresh"] else f"many {what}s"
@@ -136,17 +155,17 @@ def precision(arms: Lines) -> Table:
 STEP = ("model", "length", "batch", "texts_per_second", "tokens_per_second")
 BESIDE = ("length", "batch", "loraexp", *PEERS, "ratio")
 FROZEN = ("method", "computed_anew", "kept", "ratio")
-TABLES = ("runs", "which", "seconds", "processor_s")
+MANY_RUNS = ("what", "runs", "which", "seconds", "processor_s", "gigabytes", "megabytes")
 STREAM = ("texts", "seconds", "texts_per_second", "peak_MB")
 
 
 def plain(lines: Lines, keys: Sequence[str]) -> Table:
     """Of lines of numbers, each to three digits or so."""
     columns = [
-        Column(key, key.replace("_", " "), shown, words=key in ("model", "method", "which"))
+        Column(key, key.replace("_", " "), shown, words=key in ("model", "method", "what", "which"))
         for key in keys
     ]
-    return Table(columns, [[line[key] for key in keys] for line in lines])
+    return Table(columns, [[line.get(key, "") for key in keys] for line in lines])
 
 
 def shown(value: Any) -> str:

@@ -23,6 +23,7 @@ EXPERIMENTS = {
     "rank_sweep": ("Which rank is enough?", ["lora.rank"]),
     "method_comparison": ("Which method is better?", ["method"]),
     "targets": ("Which modules to adapt?", ["lora.target_modules"]),
+    "data_curve": ("How many labels are needed?", ["data.per_class"]),
 }
 INTRO = """# Evidence
 

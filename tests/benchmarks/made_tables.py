@@ -88,11 +88,21 @@ def cluster() -> str:
     )
 
 
+def cluster_check() -> str:
+    found = stored("cluster_check")
+    what = (
+        f"Two workers of one machine ({found['device']}); what a start, a job and the command "
+        "around them take was read from a sweep of a third or half as many jobs"
+    )
+    most = max(abs(line["simulated"] / line["measured"] - 1) for line in found["lines"])
+    return f"{what}. It is off by {most:.0%} at most:\n\n{text(drawn.cluster_check(found))}"
+
+
 def many_runs() -> str:
     found = stored("many_runs")
     busy = f"; others used it as well, a load of up to {max(found['load']):.0f}"
-    what = "`table` of many runs, before it was sped up and now, each measured once"
-    table = text(drawn.plain(found["tables"], drawn.TABLES))
+    what = "Many runs, before each was sped up and now, measured once"
+    table = text(drawn.plain(found["lines"], drawn.MANY_RUNS))
     return f"{what} ({found['device']}{busy * (max(found['load']) > BUSY)}):\n\n{table}"
 
 
@@ -241,6 +251,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "ladder": ladder,
     "whole_sweep": whole_sweep,
     "cluster": cluster,
+    "cluster_check": cluster_check,
     "many_runs": many_runs,
     "planned": planned,
     "rank_sweep": rank_sweep,
@@ -260,9 +271,9 @@ TABLES: dict[str, Callable[[], str]] = {
     "frozen_and_streams": frozen_and_streams,
     "serving": serving,
     "worth": worth,
-    "regret": lambda: regret_page.page(stored("regret")),
-    "regret_rules": lambda: regret_page.rules(stored("regret")),
-    "regret_quantities": lambda: to_markdown(regret_page.quantities(stored("regret"))),
+    "regret": lambda: regret_page.page(stored("regret/banking77")),
+    "regret_rules": lambda: regret_page.rules(stored("regret/banking77")),
+    "regret_quantities": lambda: to_markdown(regret_page.quantities(stored("regret/banking77"))),
     "published": published,
     "waiting": waiting,
     "without_network": without_network,

@@ -1,22 +1,24 @@
-"""`make simulate`, its second part: what a table of thousands of runs takes, here and in a checkout
-of before. Each is measured once. Nothing here passes or fails.
+"""`make simulate`, its second part: what table, report and plan of thousands of runs take, here and
+in a checkout of before. Each is measured once. Nothing here passes or fails.
 """
 
 import argparse
 import json
 import os
 import random
+import shutil
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import drawn
 
-from loraexp.records.record import Record, read_record
+from loraexp.records.record import read_record
 from loraexp.results.tables import to_terminal
 from loraexp.runtime import hardware
 
@@ -28,44 +30,63 @@ RANKS, RATES = (1, 2, 4, 8, 16), (1e-4, 3e-4, 1e-3, 3e-3)
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, default=OUT)
-    parser.add_argument("--before", type=Path, help="a checkout whose table is measured as well")
-    parser.add_argument("--runs", type=int, nargs="+", default=(3_000, 10_000))
+    parser.add_argument("--before", type=Path, help="a checkout that is measured as well")
+    parser.add_argument("--most", type=int, default=1000, help="runs of a report of before")
+    parser.add_argument("--table", type=int, nargs="*", default=(3_000, 10_000))
+    parser.add_argument("--report", type=int, nargs="*", default=(300, 1_000, 3_000))
+    parser.add_argument("--begin", type=int, nargs="*", default=(300,), help="jobs of a sweep")
     parser.add_argument("--make", nargs=3, help="only copies: of a run, a folder, how many")
     options = parser.parse_args()
     if options.make:
         run, folder, size = options.make
-        copies(read_record(Path(run)), Path(folder), int(size))
+        copies(Path(run), Path(folder), int(size))
         return
     load = os.getloadavg()[0]
     found: dict[str, Any] = {"device": hardware.device_name("cpu", 1)}
     found["versions"] = hardware.versions()
     with tempfile.TemporaryDirectory() as folder:
-        found["tables"] = tables(Path(folder), options.before, options.runs)
+        found["lines"] = []
+        for line in lines(Path(folder), options):
+            print(line, flush=True)
+            found["lines"].append(line)
     found["load"] = [load, os.getloadavg()[0]]
     options.out.write_text(json.dumps(found, indent=1) + "\n")
-    print(to_terminal(drawn.plain(found["tables"], drawn.TABLES)))
+    print(to_terminal(drawn.plain(found["lines"], drawn.MANY_RUNS)))
 
 
-def tables(folder: Path, before: Path | None, sizes: list[int]) -> list[dict[str, Any]]:
-    typed = ["trainer.max_epochs=1", "logger=none", f"output_dir={folder}/one"]
-    sources = {"before": before, "now": Path(__file__).parents[2]}
+def lines(folder: Path, options: argparse.Namespace) -> Iterator[dict[str, Any]]:
+    here = Path(__file__).parents[2]
+    before: dict[str, Path] = {"before": options.before} if options.before else {}
+    typed = ["trainer.max_epochs=1", "logger=csv", f"output_dir={folder}/one"]
     # By the older one, for what came later it cannot read.
-    made = {**os.environ, "PYTHONPATH": str((before or sources["now"]) / "src")}
+    made = environment(options.before or here)
     subprocess.run([*PYTHON, "train", *typed], check=True, capture_output=True, env=made)
     (one,) = (folder / "one").glob("train/*")
-    found = []
-    for size in sizes:
-        make = [sys.executable, __file__, "--make", one, folder / str(size), str(size)]
+    for size in sorted({*options.table, *options.report}):
+        runs = folder / str(size)
+        make = [sys.executable, __file__, "--make", one, runs, str(size)]
         subprocess.run(make, check=True, env=made)
-        for which, source in sources.items():
-            if source:
-                taken = of_table(folder / str(size), source / "src")
-                found.append({"runs": size, "which": which, **taken})
-    return found
+        for which, source in (before | {"now": here}).items():
+            about = {"runs": size, "which": which}
+            if size in options.table:
+                yield {"what": "table", **about, **taken(source, "table", f"runs=[{runs}]")}
+            if size in options.report and (which == "now" or size <= options.most):
+                page = folder / f"{which}-{size}.html"
+                own = taken(source, "report", f"runs=[{runs}]", f"out={page}")
+                yield {"what": "report", **about, **own, "megabytes": page.stat().st_size / 1e6}
+    for size in options.begin:
+        for which, source in (before | {"now": here}).items():
+            own = begun(source, folder / f"{which}-begun", size)
+            yield {"what": "first job begins", "runs": size, "which": which, "seconds": own}
 
 
-def copies(record: Record, folder: Path, count: int) -> None:
-    """Records like this one, of other ranks, rates and seeds, which label other texts wrongly."""
+def environment(source: Path) -> dict[str, str]:
+    return {**os.environ, "PYTHONPATH": str(source / "src")}
+
+
+def copies(run: Path, folder: Path, count: int) -> None:
+    """Runs like this one, of other ranks, rates and seeds, which label other texts wrongly."""
+    record, curves = read_record(run), run / "metrics.csv"
     drawing, true = random.Random(0), record.predictions["test"]["true"]
     for number in range(count):
         rest, rank = divmod(number, len(RANKS))
@@ -83,20 +104,39 @@ def copies(record: Record, folder: Path, count: int) -> None:
             metrics={**record.metrics, "test": {**record.metrics["test"], "accuracy": right}},
         )
         own.write(folder / "train" / own.name)
+        shutil.copy(curves, folder / "train" / own.name)
 
 
-def of_table(runs: Path, source: Path) -> dict[str, float]:
-    """Seconds until the table is there, and the processor's."""
+def taken(source: Path, *words: str) -> dict[str, float]:
+    """Seconds until the command is over, the processor's, and its peak of memory, which is never
+    below this program's own."""
     began = time.perf_counter()
     process = subprocess.Popen(
-        [*PYTHON, "table", f"runs=[{runs}]"],
-        env={**os.environ, "PYTHONPATH": str(source)},
-        stdout=subprocess.DEVNULL,
+        [*PYTHON, *words], env=environment(source), stdout=subprocess.DEVNULL
     )
-    _, status, used = os.wait4(process.pid, 0)  # whose peak of memory is also its parent's
+    _, status, used = os.wait4(process.pid, 0)
     assert status == 0
+    seconds, processor = time.perf_counter() - began, used.ru_utime + used.ru_stime
+    return {"seconds": seconds, "processor_s": processor, "gigabytes": used.ru_maxrss / 1e6}
+
+
+def begun(source: Path, folder: Path, size: int) -> float:
+    """Seconds until the first job of so many begins."""
+    typed = ["logger=none", f"seed=range({size})", "-m"]
+    began = time.perf_counter()
+    process = subprocess.Popen(
+        [*PYTHON, "train", *typed, f"output_dir={folder}"],
+        env=environment(source),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    while not [*folder.glob("sweeps/*/jobs/*.txt")]:
+        assert process.poll() is None
+        time.sleep(0.02)
     seconds = time.perf_counter() - began
-    return {"seconds": seconds, "processor_s": used.ru_utime + used.ru_stime}
+    process.terminate()
+    process.wait()
+    return seconds
 
 
 if __name__ == "__main__":

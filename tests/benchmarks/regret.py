@@ -1,11 +1,12 @@
-"""`make regret`: six claims of "LoRA Without Regret" on a base and a data set of yours.
+"""`make regret`: six claims of "LoRA Without Regret" on a base and data sets of yours.
 
 Trains the grids of conf/experiment/regret (or goes on with them, or finds them finished), gives
 each arm whose best rate lies at an end one more rate there until it lies inside, stores what was
 measured (a row a run, no text of the data set), and says what comes of it. After a kill the same
 command goes on.
 
-Words are those of `train`, after the program's own: model=gpt2, data=sms_spam, workers=1.
+Words are those of `train`, after the program's own: model=gpt2, workers=1; where they name data, on
+that alone.
 """
 
 import argparse
@@ -47,35 +48,46 @@ SWEEPS: Sequence[tuple[str, Sequence[str]]] = (
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--folder", type=Path, default=Path("outputs/regret"), help="of the runs")
-    parser.add_argument("--out", type=Path, help="where results go; FOLDER/regret.json")
-    parser.add_argument("--figures", type=Path, help="and figures; beside the results")
+    parser.add_argument("--out", type=Path, help="folder for results; that of the runs")
+    parser.add_argument("--figures", type=Path, help="and for figures; beside the results")
     parser.add_argument("--seeds", default="0,1,2,3,4", help="with commas")
     parser.add_argument("--only-write", action="store_true", help="of the runs that are there")
     options, typed = parser.parse_known_args()
-    words = [*with_data(typed), f"seed={options.seeds}", f"output_dir={options.folder}"]
-    if not options.only_write:
-        for experiment, own in SWEEPS:
-            train(experiment, [*words, *own], options.folder)
-        while more := [*wanted(rows(options.folder))]:
-            for experiment, own in more:
-                train(experiment, [*words, *own], options.folder)
-        ranks = all_layers(arms_of(rows(options.folder)))
-        train("control", [*words, f"optim.lr={ranks[max(ranks)].best_rate:g}"], options.folder)
-    out = options.out or options.folder / "regret.json"
-    write_whole(out, stored(options.folder))
-    found = json.loads(out.read_text(encoding="utf-8"))
-    regret_charts.write(arms_of(map(Row.of, found["rows"])), options.figures or out.parent)
-    print(regret_page.terminal(found))
+    for name, data in sets_of(typed).items():
+        folder = options.folder / name
+        words = [*data, *typed, f"seed={options.seeds}", f"output_dir={folder}"]
+        if not options.only_write:
+            train_all(words, folder)
+        out = (options.out or options.folder) / f"{name}.json"
+        write_whole(out, stored(folder))
+        found = json.loads(out.read_text(encoding="utf-8"))
+        figures = (options.figures or out.parent) / name
+        regret_charts.write(arms_of(map(Row.of, found["rows"])), figures)
+        print(regret_page.terminal(found))
 
 
-def with_data(typed: Sequence[str]) -> list[str]:
-    """Words of `train`, banking77's first where no other data is typed."""
+def sets_of(typed: Sequence[str]) -> dict[str, list[str]]:
+    """The words of each data set, by its name."""
     if any(word.startswith(("data=", "data.path=")) for word in typed):
-        return [*typed]
+        return {"own": []}
     folder = Path(os.environ.get("LORAEXP_DATA_DIR", "../shared/data"))
     path = folder / "text_classification/banking77/train.csv"
-    own = ["data=csv", f"data.path={path}", "data.label_column=category", "data.limit=4000"]
-    return [*own, *typed]
+    return {
+        "banking77": [
+            *("data=csv", f"data.path={path}", "data.label_column=category", "data.limit=4000")
+        ],
+        "sms_spam": ["data=sms_spam", "data.split=stratified"],
+    }
+
+
+def train_all(words: Sequence[str], folder: Path) -> None:
+    for experiment, own in SWEEPS:
+        train(experiment, [*words, *own], folder)
+    while more := [*wanted(rows(folder))]:
+        for experiment, own in more:
+            train(experiment, [*words, *own], folder)
+    ranks = all_layers(arms_of(rows(folder)))
+    train("control", [*words, f"optim.lr={ranks[max(ranks)].best_rate:g}"], folder)
 
 
 def train(experiment: str, words: Sequence[str], folder: Path) -> None:

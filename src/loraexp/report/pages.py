@@ -25,7 +25,7 @@ from loraexp.results.tables import Column, Table, ends, percent
 from loraexp.stats.significance import wilson_interval
 
 RATES = ("optim.lr", "optim.lr_factor")
-MOST = 1_000  # runs with a page each: of more a browser would not open them
+MOST = 500  # runs with a page each: of more a browser opens them late, and nobody reads them
 DEFAULTS = flat(plain(TrainConfig()))
 MISTAKES = [
     Column("text", "text", words=True),
