@@ -1,9 +1,10 @@
 """A report as Markdown, with its figures as files beside it: the same in the same order."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from urllib.parse import quote
 
 from loraexp.report.chart import Chart
+from loraexp.report.lineage import Step
 from loraexp.report.pages import Page
 from loraexp.report.report import Report
 from loraexp.report.sections import KEPT, Section
@@ -27,8 +28,10 @@ def as_markdown(report: Report, folder: str) -> str:
     elif report.failures:
         parts += [listed(dict(report.failures))]
     parts += [listed(report.pages.facts), listed(report.pages.settings)]
+    steps = {step.anchor for page in report.pages.each for step in page.lineage}
+    linked = steps & {page.anchor for page in report.pages.each}
     for page in report.pages.each:
-        parts += page_parts(page, folder, one)
+        parts += page_parts(page, folder, one, linked)
     parts.append(code(report.pages.config))
     return "\n\n".join(part for part in parts if part) + "\n"
 
@@ -47,8 +50,13 @@ def section_parts(section: Section, number: int, folder: str) -> Iterator[str]:
     yield markdown_notes(f"- {line}" for line in section.compared.how)
 
 
-def page_parts(page: Page, folder: str, one: bool) -> Iterator[str]:
-    """Of a single run its section has most."""
+def page_parts(page: Page, folder: str, one: bool, linked: Set[str | None]) -> Iterator[str]:
+    """Of a single run its section has most.
+
+    Args:
+        linked: the pages that others lead to.
+    """
+    yield f'<a id="{page.anchor}"></a>' if page.anchor in linked else ""
     yield f"### {markdown_safe(page.name)}"
     if not one:
         yield markdown_safe(", ".join(f"{name} {value}" for name, value in page.figures.items()))
@@ -58,8 +66,19 @@ def page_parts(page: Page, folder: str, one: bool) -> Iterator[str]:
     if page.mistakes.rows:
         yield "Most confident mistakes:"
         yield to_markdown(page.mistakes)
+    if page.lineage:
+        yield "- started from: " + ", that from ".join(
+            step_words(step, linked) for step in page.lineage
+        )
     yield listed(page.facts)
     yield listed(page.settings)
+
+
+def step_words(step: Step, linked: Set[str | None]) -> str:
+    name = markdown_safe(step.name)
+    link = f"[{name}](#{step.anchor})" if step.anchor in linked else name
+    remark = f", {step.remark}" if step.remark else ""
+    return f"{link}, adapter {markdown_safe(step.digest)}{remark}"
 
 
 def table_parts(one: Folded) -> Iterator[str]:

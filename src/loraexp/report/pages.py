@@ -16,6 +16,7 @@ from loraexp.config.stored import plain
 from loraexp.records.record import Record
 from loraexp.report.chart import Lines
 from loraexp.report.curves import CURVES, curve_chart
+from loraexp.report.lineage import DIGITS, Step, lineages
 from loraexp.results.arm_keys import NO_CHOICE
 from loraexp.results.classes import Classes, classes
 from loraexp.results.notes import apart
@@ -53,12 +54,14 @@ class Line:
         anchor: its name in links and files; no other run has it.
         about: what tells it from the other runs, in words.
         figures: learning rate and accuracies, name and value.
+        lineage: the runs that it comes from, the nearest first.
     """
 
     name: str
     anchor: str
     about: str
     figures: Mapping[str, str]
+    lineage: Sequence[Step]
 
 
 @dataclass(frozen=True)
@@ -122,11 +125,11 @@ def pages(folders: Sequence[Path], records: Sequence[Record]) -> Pages:
     rows = [tuple(str(config[k]) for k in told_by if k != "seed") for config in configs]
     whole = first_ones(rows, MOST)
     made: list[Line] = []
-    for at, (record, config, anchor) in enumerate(
-        zip(records, configs, anchors(records), strict=True)
-    ):
+    places = anchors(records)
+    origins = lineages(records, places)
+    for at, (record, config, anchor) in enumerate(zip(records, configs, places, strict=True)):
         about = spelled(told_by, [config[k] if uses(record, k) else None for k in told_by])
-        line = Line(record.name, anchor, about or record.name, summary(record))
+        line = Line(record.name, anchor, about or record.name, summary(record), origins[at])
         if at in whole:
             facts = {n: v for n, v in own_facts[at].items() if len(records) == 1 or n not in alike}
             own = {k: v for k, v in unusual(config).items() if k in varying or len(records) == 1}
@@ -238,6 +241,10 @@ def facts_of(record: Record) -> dict[str, str]:
         "versions": ", ".join(f"{name} {number}" for name, number in record.versions.items()),
         "commit": record.git_commit or "not known",
         "finished": record.finished,
-        **{f"sha256 of {name}": digest[:16] for name, digest in record.hashes.items()},
+        **{
+            f"sha256 of {name}": digest[:DIGITS]
+            for name, digest in record.hashes.items()
+            if name != "init_from"  # the lineage has it
+        },
     }
     return {name: without_folders(value) for name, value in facts.items()}

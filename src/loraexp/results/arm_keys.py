@@ -22,11 +22,17 @@ SPLIT_KEYS = (
     "split",
 )
 FEWER_KEYS = ("data.per_class",)  # how many of the same train texts
+START = "start"  # sha256 of the adapter that init_from was then
 
 
 def tested(record: Record) -> str:
     """Names the texts that it was tested on, and those that it could have learnt from."""
     return record.hashes.get("tested", record.hashes["split"])
+
+
+def started(record: Record) -> str | None:
+    """Names the adapter that it started from; None of a new one."""
+    return record.hashes.get("init_from", "")[:8] or None
 
 
 def learnt_from(record: Record) -> int:
@@ -44,8 +50,9 @@ LISTED = 10
 
 def settings_of(record: Record) -> dict[str, Any]:
     """The flat config, and `split`, which tells test texts apart where no key of the config does
-    (a file that changed); keys that mean nothing to the method are None."""
-    config = flat(record.config) | {"split": tested(record)[:8]}
+    (a file that changed), and `start`, the same of what init_from names; keys that mean nothing to
+    the method are None."""
+    config = flat(record.config) | {"split": tested(record)[:8], START: started(record)}
     config["data.per_class"] = config["data.per_class"] or "all texts"
     for key in config:
         if not uses(record, key):
@@ -61,7 +68,8 @@ def settings_of_each(records: Sequence[Record]) -> list[dict[str, Any]]:
     for record in records:
         held = [(k, id(v) if isinstance(v, dict) else v) for k, v in record.config.items()]
         sizes = [record.counts.get(key) for key in ("adapted_modules", "low_rank_modules")]
-        alike = (*(pair for pair in held if pair[0] != "seed"), tested(record), *sizes)
+        own = (tested(record), started(record), *sizes)
+        alike = (*(pair for pair in held if pair[0] != "seed"), *own)
         if alike not in known:
             known[alike] = settings_of(record)
         found.append({**known[alike], "seed": record.config["seed"]})
@@ -86,7 +94,8 @@ def naming(
     configs: Sequence[Mapping[str, Any]] | None = None,
 ) -> list[str]:
     """`by`, and what tells other texts apart: which data, how much of it and which split is never a
-    setting to be tuned, so runs that differ in it are never one arm.
+    setting to be tuned, so runs that differ in it are never one arm; nor are those that the same
+    init_from gave another adapter.
 
     Args:
         configs: the settings of each, where they are known already.
@@ -97,6 +106,8 @@ def naming(
     splits, configs = [*splits_of(records)], configs or settings_of_each(records)
     check_keys(by, configs)
     names = [*by, *(key for key in FEWER_KEYS if key not in by and differs(key, configs))]
+    if START not in by and moved((config["init_from"], config[START]) for config in configs):
+        names.append(START)
     for key in SPLIT_KEYS:
         of_each = [tuple(config[name] for name in names) for config in configs]
         if len(splits) == 1 or len({*of_each}) == len(
@@ -106,6 +117,12 @@ def naming(
         if key not in names and differs(key, configs):
             names.append(key)
     return names
+
+
+def moved(starts: Iterable[tuple[str | None, str | None]]) -> bool:
+    """Of init_from and the adapter there, was any another adapter at another time?"""
+    starts = {*starts}
+    return len(starts) > len({path for path, _ in starts})
 
 
 def splits_of(records: Iterable[Record]) -> set[str]:

@@ -6,6 +6,7 @@ from typing import Any
 
 from loraexp.records.inspection import Inspection
 from loraexp.records.record import Failure, Record, Trial
+from loraexp.results.arm_keys import START
 from loraexp.results.outside import OutsideLine
 from loraexp.results.settings import flat, uses
 from loraexp.stats.looks import Looks
@@ -34,6 +35,7 @@ class Beside:
 
 
 NOTHING = Beside()
+UNKNOWN = ("split", START)  # of a job that failed
 
 
 def only_failed(
@@ -49,9 +51,10 @@ def only_failed(
         config = flat(failure.config)
         like = of_method.get(config["method"])
         name = tuple(config.get(key) if like is None or uses(like, key) else None for key in by)
-        # its split is not known: where rows are named by it, another arm's of the same name is its
+        # its split and start are not known: where rows are named by these, another arm's of the
+        # same name are its
         names[name] = all(
-            any(a != b for key, a, b in zip(by, name, other, strict=True) if key != "split")
+            any(a != b for key, a, b in zip(by, name, other, strict=True) if key not in UNKNOWN)
             for other in known
         )
     return [name for name, alone in names.items() if alone]

@@ -12,7 +12,7 @@ from loraexp.results.arms import Arm, arms
 from loraexp.results.asked import asked
 from loraexp.results.beside import NOTHING, Beside, only_failed
 from loraexp.results.beyond_p import beyond
-from loraexp.results.fairness import caveats, repeats
+from loraexp.results.fairness import caveats, repeats, unlike_starts
 from loraexp.results.how_compared import how
 from loraexp.results.key_columns import key_columns
 from loraexp.results.notes import failed_lines, score_notes
@@ -173,7 +173,9 @@ def findings(
         ],
         caveats(compared, by, beside.looks),
         [
-            *(f"Note: {seen}." for seen in [repeats(compared)] if seen),
+            *map(
+                "Note: {}.".format, filter(None, [repeats(compared), unlike_starts(compared, by)])
+            ),
             *apart,
             *map("{}.".format, failed_lines(beside.failures)),
         ],

@@ -2,6 +2,7 @@
 
 from loraexp.config.keys import keys
 from loraexp.config.schema import TrainConfig
+from loraexp.results.arm_keys import START
 from loraexp.results.tables import Column
 
 OF_KEYS = {name: field.metadata["help"] for name, field in keys(TrainConfig)}
@@ -97,6 +98,7 @@ COLUMNS = {
     "train_acc": "accuracy of the last batches, in percent",
     "val_acc": "accuracy on validation texts, in percent",
 }
+OF_KEYS[START] = "sha256 of the adapter that init_from was then; empty: a new one"
 OF_KEYS["split"] = "hash of which texts train and which test: tells files apart that have changed"
 
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Hashable, Iterator, Sequence
 
 from loraexp.records.record import Record
 from loraexp.records.typed_json import value_at
-from loraexp.results.arm_keys import splits_of
+from loraexp.results.arm_keys import START, moved, splits_of, started
 from loraexp.results.arms import Arm, Setting
 from loraexp.results.sequential import reached
 from loraexp.results.settings import spelled
@@ -53,7 +53,7 @@ def caveats(arms: Sequence[Arm], by: Sequence[str], looks: Looks | None = None) 
     Settings are always chosen on validation texts: see Arm.chosen.
     """
     if len(arms) == 1:
-        return [*splits(arms)]
+        return [*splits(arms), *origins(arms, by)]
     lines = [*reasons(arms, by, looks), *of_rows([*tuning(arms, by, looks)], len(arms))]
     return [*dict.fromkeys(lines)]
 
@@ -85,6 +85,7 @@ def reasons(arms: Sequence[Arm], by: Sequence[str], looks: Looks | None) -> Iter
     for key, (reason, trait) in SURROUNDINGS.items():
         if len({*map(trait, every)}) > 1 and not any(name.startswith(key) for name in by):
             yield reason
+    yield from origins(arms, by)
     for library in every[0].versions:
         used = {record.versions.get(library, "none") for record in every}
         if library != "python" and len(used) > 1:
@@ -94,6 +95,19 @@ def reasons(arms: Sequence[Arm], by: Sequence[str], looks: Looks | None) -> Iter
 def splits(arms: Sequence[Arm]) -> Iterator[str]:
     if len(splits_of(record for arm in arms for record in arm.records)) > 1:
         yield "the runs were not tested on the same texts: the splits differ"
+
+
+def origins(arms: Sequence[Arm], by: Sequence[str]) -> Iterator[str]:
+    starts = starts_of(arms)
+    if moved(starts):
+        yield "what init_from names was another adapter for some runs"
+    elif len({digest for _, digest in starts}) > 1 and not {"init_from", START} & {*by}:
+        yield "the runs did not start from one adapter: init_from differs"
+
+
+def starts_of(arms: Sequence[Arm]) -> set[tuple[str | None, str | None]]:
+    """init_from, and which adapter was there."""
+    return {(record.config["init_from"], started(record)) for arm in arms for record in arm.records}
 
 
 def seeds(arms: Sequence[Arm]) -> Iterator[str]:
@@ -141,6 +155,13 @@ def tuning(arms: Sequence[Arm], by: Sequence[str], looks: Looks | None) -> Itera
             yield too_few(len(rates)), name
         elif (rate := arm.chosen.rate) in (rates[0], rates[-1]):
             yield AT_THE_EDGE, f"{name} ({rate:g})"
+
+
+def unlike_starts(arms: Sequence[Arm], by: Sequence[str]) -> str | None:
+    """That rows were trained before, and not alike, in words; None where that is a reason."""
+    if len({digest for _, digest in starts_of(arms)}) < 2 or [*origins(arms, by)]:
+        return None
+    return "rows differ in what they start from; what was trained before is not in their epochs"
 
 
 def repeats(arms: Sequence[Arm]) -> str | None:
