@@ -6,11 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from loraexp.records.record import Record
+from loraexp.records.record import Failure, Record
 from loraexp.report.html import to_html
 from loraexp.report.lineage import Step
 from loraexp.report.markdown import as_markdown
 from loraexp.report.report import Report, report
+from loraexp.results.beside import Beside
 from loraexp.results.comparison import findings
 
 MakeRecord = Callable[..., Record]
@@ -117,6 +118,18 @@ def test_rows_that_started_apart_say_so(make_record: MakeRecord) -> None:
     new, warm = run(make_record, "", "x"), run(make_record, "", "y", "1", "a")
     note = "rows differ in what they start from; what was trained before is not in their epochs"
     assert notes([new, warm], "init_from") == [f"Note: {note}."]
+    names = [row[0] for row in findings([new, warm], ["init_from"]).table.rows]
+    assert names == ["a", "a new adapter"]
     reason = "the runs did not start from one adapter: init_from differs"
     assert notes([new, warm], "method") == [reason]
     assert notes([new, run(make_record, "", "x", seed=1)], "method") == []
+
+
+def test_a_failed_job_is_of_the_row_of_those_that_started_like_it(make_record: MakeRecord) -> None:
+    new, warm = run(make_record, "", "x"), run(make_record, "", "y", "1", "a")
+    lost = [Failure("", {**one.config, "seed": 1}, "out of memory", "") for one in (new, warm)]
+    found = findings([new, warm], ["init_from"], beside=Beside(lost))
+    assert [row[0] for row in found.table.rows] == ["a", "a new adapter"]
+    other = Failure("", {**new.config, "init_from": "b"}, "out of memory", "")
+    found = findings([new, warm], ["init_from"], beside=Beside([other]))
+    assert [row[0] for row in found.table.rows] == ["a", "a new adapter", "b"]

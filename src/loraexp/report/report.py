@@ -22,6 +22,7 @@ QUESTIONS: dict[tuple[str, ...], str] = {
     ("lora.target_modules",): "Which modules should be adapted?",
     ("lora.alpha",): "Which alpha is right?",
     ("data.per_class",): "How many labels are enough?",
+    ("init_from",): "Which start is better?",
 }
 
 

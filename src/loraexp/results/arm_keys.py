@@ -22,6 +22,8 @@ SPLIT_KEYS = (
     "split",
 )
 FEWER_KEYS = ("data.per_class",)  # how many of the same train texts
+# What a row is called that leaves out such a key.
+WITHOUT = {"data.per_class": "all texts", "init_from": "a new adapter"}
 START = "start"  # sha256 of the adapter that init_from was then
 
 
@@ -53,7 +55,7 @@ def settings_of(record: Record) -> dict[str, Any]:
     (a file that changed), and `start`, the same of what init_from names; keys that mean nothing to
     the method are None."""
     config = flat(record.config) | {"split": tested(record)[:8], START: started(record)}
-    config["data.per_class"] = config["data.per_class"] or "all texts"
+    config |= {key: config[key] or words for key, words in WITHOUT.items()}
     for key in config:
         if not uses(record, key):
             config[key] = None

@@ -6,7 +6,7 @@ from typing import Any
 
 from loraexp.records.inspection import Inspection
 from loraexp.records.record import Failure, Record, Trial
-from loraexp.results.arm_keys import START
+from loraexp.results.arm_keys import START, WITHOUT
 from loraexp.results.outside import OutsideLine
 from loraexp.results.settings import flat, uses
 from loraexp.stats.looks import Looks
@@ -49,6 +49,7 @@ def only_failed(
     names = {}
     for failure in failures:
         config = flat(failure.config)
+        config |= {key: config.get(key) or words for key, words in WITHOUT.items()}
         like = of_method.get(config["method"])
         name = tuple(config.get(key) if like is None or uses(like, key) else None for key in by)
         # its split and start are not known: where rows are named by these, another arm's of the
