@@ -99,9 +99,8 @@ class Findings:
 
     def __repr__(self) -> str:
         """As on a terminal."""
-        return "\n".join(
-            [to_terminal(self.brief()), "", *map(printable, [*self.notes, *self.answers])]
-        )
+        notes = map(printable, [*self.notes, *self.answers])
+        return "\n".join([to_terminal(self.brief()), "", *notes])
 
     def to_frame(self) -> "pd.DataFrame":
         """The table alone, as pandas has it."""
@@ -109,7 +108,8 @@ class Findings:
 
     def brief(self, width: int | None = None, also: Sequence[str] = ()) -> Table:
         """What fits a terminal, and the columns that somebody asked for."""
-        rate = () if "optim.lr" in self.by else self.varied("lr")
+        tried = any(len(arm.rates) > 1 for arm in self.arms)
+        rate = () if "optim.lr" in self.by else ["lr"] if tried else self.varied("lr")
         table = self.table.only([*self.by, *rate, *BRIEF, *also])
         seeds, texts = (table.header.index(name) for name in ("over_seeds", "over_texts"))
         only = any(row[texts] and not row[seeds] for row in table.rows)  # of no seed

@@ -24,6 +24,8 @@ def how(
             f"{'baseline' if baseline else 'best'}, over seeds, over test texts and over both, "
             "paired; the largest; Holm-corrected. Tied: p of 0.05 or more."
         )
+    if (most := max(len(arm.settings) for arm in arms)) > 1:
+        lines.append(f"Each row: of its settings (up to {most}) the best by validation texts.")
     if looks:
         lines.append(looks.in_words())
     if tuned := [arm.tried for arm in arms if arm.tried]:

@@ -9,7 +9,7 @@ from loraexp.errors import listed
 from loraexp.records.record import Failure, Record, Trial
 from loraexp.results.answer import answers
 from loraexp.results.arm_keys import naming, varied
-from loraexp.results.arms import arms
+from loraexp.results.arms import Arm, arms
 from loraexp.results.beside import NOTHING, Beside
 from loraexp.results.comparison import findings
 from loraexp.results.notes import score_notes, share_notes, train_notes
@@ -45,7 +45,7 @@ class Summary:
     """The outcomes of a sweep, or of one run.
 
     Args:
-        tables: by name: `runs`, and `comparison` where there is more than one seed.
+        tables: by name: `runs`, and `comparison` where a row has several runs (seeds, rates).
         text: the same for a terminal.
     """
 
@@ -61,12 +61,12 @@ class Summary:
         brief = narrowed(table.without("failed"), EXPENDABLE)  # reasons are long
         lines = ["", FORMATS["table"](brief), ""]
         records = finished(outcomes)
-        if len({record.config["seed"] for record in records}) > 1:
-            compared = findings(records, varied(records), beside=beside)
+        compared = findings(records, varied(records), beside=beside) if records else None
+        if compared and says_more(records, compared.arms):
             tables["comparison"] = compared.table
             if len(outcomes) > MOST_ROWS:  # what they come to would be out of sight
                 lines = ["", f"{len(outcomes)} runs; table.csv has a row for each.", ""]
-            lines += [FORMATS["table"](compared.brief()), *wrapped(compared.notes), ""]
+            lines += [FORMATS["table"](compared.brief()), "", *wrapped(compared.notes), ""]
         return cls(outcomes, beside, tables, "\n".join(lines))
 
     @classmethod
@@ -141,6 +141,13 @@ class Summary:
         yield from refusal_notes(records)
         if any(record.config["model"]["weights"] == "random" for record in records):
             yield "The base has random weights: it has learnt nothing before."
+
+
+def says_more(records: Sequence[Record], arms: Sequence[Arm]) -> bool:
+    """Does a comparison say what the table of runs does not: several seeds as one row, or which of
+    several learning rates is each row's?"""
+    seeds = {record.config["seed"] for record in records}
+    return len(seeds) > 1 or 1 < len(arms) < len(records)
 
 
 def by_reason(lead: str, outcomes: Sequence[Record | Trial | Failure]) -> Iterator[str]:
