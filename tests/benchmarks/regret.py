@@ -76,7 +76,7 @@ def sets_of(typed: Sequence[str]) -> dict[str, list[str]]:
         "banking77": [
             *("data=csv", f"data.path={path}", "data.label_column=category", "data.limit=4000")
         ],
-        "sms_spam": ["data=sms_spam", "data.split=stratified"],
+        "sms_spam": ["data=sms_spam", "data.split=stratified", "data.limit=2000"],
     }
 
 

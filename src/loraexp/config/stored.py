@@ -55,14 +55,11 @@ BEFORE: dict[str, Any] = {
 NO_RUNS = ("rerun", "baselines")
 
 
-def later() -> dict[str, Any]:
-    """The keys that came later, and their defaults."""
-    return {name: default_of(field) for name, field in all_fields() if name not in FIRST}
-
-
 @cache  # a table asks of each record
-def all_fields() -> list[tuple[str, Field[Any]]]:
-    return [*keys(TrainConfig)]
+def late_fields() -> list[tuple[str, str, Field[Any]]]:
+    """The keys that came later: each one's group, its name there, and its field."""
+    late = [(name.rpartition("."), field) for name, field in keys(TrainConfig) if name not in FIRST]
+    return [(group, last, field) for (group, _, last), field in late]
 
 
 def plain(config: Any) -> dict[str, Any]:
@@ -81,11 +78,11 @@ def plain(config: Any) -> dict[str, Any]:
 def completed(content: Mapping[str, Any]) -> dict[str, Any]:
     """The content of a TrainConfig with the keys that it is too old to have."""
     result = {**content}
-    for name, default in later().items():
-        group, _, last = name.rpartition(".")
+    for group, last, field in late_fields():
         inside = result.get(group, {}) if group else result
         if isinstance(inside, dict) and last not in inside:
-            value = {last: BEFORE.get(name, default)}
+            name = f"{group}.{last}" if group else last
+            value = {last: BEFORE[name] if name in BEFORE else default_of(field)}
             result |= {group: value | inside} if group else value
     return result
 

@@ -162,7 +162,7 @@ def of_record(content: Mapping[str, Any], classes: int) -> Iterator[str]:
         elif sum(map(sum, confusion)) != scores["n"]:
             yield f"metrics.{split}.confusion is not of n = {scores['n']} texts"
         bins = scores.get("reliability", [])
-        if any(len(row) != 3 or row[0] < max(row[1:]) for row in bins):
+        if {*map(len, bins)} - {3} or any(n < right or n < sure for n, right, sure in bins):
             yield f"metrics.{split}.reliability is not a row a bin: texts, right ones, confidence"
         own = scores.get(OUT_OF_SCOPE)
         if own and (

@@ -113,7 +113,7 @@ def checker(hint: Any) -> Checker:
     if kind in (Union, UnionType):
         options = [checker(option) for option in inner]
         return lambda value: wrong if all(option(value) for option in options) else None
-    return lambda value: None if isinstance(value, kind) else wrong
+    return of_kind(kind, wrong)
 
 
 def of_number(kind: type, ends: Within) -> Checker:
@@ -124,25 +124,30 @@ def of_number(kind: type, ends: Within) -> Checker:
             return f" is no {named(kind)}"
         return None if low <= value <= high else " is out of range"
 
-    def numbers(values: list[Any]) -> bool:
-        """Do all pass? A quick answer for long lists; False may also mean that they are few."""
+    def all_pass(values: list[Any]) -> bool:
         if not values or not {*map(type, values)} <= types:
             return False
         distinct = {*values}  # of classes there are few
         return low <= min(distinct) and max(distinct) <= high
 
-    check.numbers = numbers  # type: ignore[attr-defined]
-    return check
+    return with_quick(check, all_pass)
+
+
+def of_kind(kind: Any, wrong: str) -> Checker:
+    return with_quick(
+        lambda value: None if isinstance(value, kind) else wrong,
+        lambda values: {*map(type, values)} == {kind},
+    )
 
 
 def of_each(kind: Any, inside: Checker) -> Checker:
     parts: Callable[[Any], Any] = kind.items if kind is dict else enumerate
-    numbers: Any = getattr(inside, "numbers", None) if kind is list else None
+    all_pass = quick_of(inside) if kind is list else None
 
     def check(value: Any) -> str | None:
         if not isinstance(value, kind):
             return f" is no {named(kind)}"
-        if numbers and numbers(value):
+        if all_pass and all_pass(value):
             return None
         for name, part in parts(value):
             if wrong := inside(part):
@@ -150,12 +155,10 @@ def of_each(kind: Any, inside: Checker) -> Checker:
         return None
 
     def rows(values: list[Any]) -> bool:
-        """Do all pass, of lists of numbers? As quick, and as unsure, as for one list."""
-        return {*map(type, values)} == {list} and bool(numbers([*chain.from_iterable(values)]))
+        lists = {*map(type, values)} == {list}
+        return lists and bool(all_pass and all_pass([*chain.from_iterable(values)]))
 
-    if numbers:
-        check.numbers = rows  # type: ignore[attr-defined]
-    return check
+    return with_quick(check, rows) if all_pass else check
 
 
 def of_keys(kind: Any) -> Checker:
@@ -175,7 +178,24 @@ def of_keys(kind: Any) -> Checker:
             return f".{printed(min(value.keys() - inside.keys()))} is too much"
         return None
 
+    def columns(values: list[Any]) -> bool:
+        if {*map(type, values)} != {dict} or any(v.keys() != inside.keys() for v in values):
+            return False
+        quick = {name: quick_of(part) for name, part in inside.items()}
+        return all(pass_ and pass_([v[name] for v in values]) for name, pass_ in quick.items())
+
+    return with_quick(check, columns)
+
+
+def with_quick(check: Checker, all_pass: Callable[[list[Any]], bool]) -> Checker:
+    """With a quick answer for long lists: do all of them pass? False may also mean that nobody
+    knows."""
+    check.all_pass = all_pass  # type: ignore[attr-defined]
     return check
+
+
+def quick_of(check: Checker) -> Callable[[list[Any]], bool] | None:
+    return getattr(check, "all_pass", None)
 
 
 def printed(key: str | int) -> str:

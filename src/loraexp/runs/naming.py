@@ -8,9 +8,10 @@ from hashlib import sha256
 from pathlib import Path
 
 from loraexp.adapters.methods import find_method
+from loraexp.config.keys import default_of
 from loraexp.config.own_data import READER, is_own
 from loraexp.config.schema import TrainConfig
-from loraexp.config.stored import NO_RUNS, later
+from loraexp.config.stored import NO_RUNS, late_fields
 
 HASHES: dict[bytes, str] = {}  # of configs as they are: a sweep asks for each many times
 
@@ -54,9 +55,8 @@ def hash_of_content(config: TrainConfig) -> str:
     if method.branch and not method.has_rank:
         content["lora"] = {"target_modules": config.lora.target_modules}
     # Keys that came later are silent at their default: earlier runs keep their names.
-    for name, default in later().items():
-        group, _, key = name.rpartition(".")
+    for group, key, field in late_fields():
         inside = content.get(group, {}) if group else content
-        if key in inside and inside[key] == default:
+        if key in inside and inside[key] == default_of(field):
             del inside[key]
     return sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:8]

@@ -1,11 +1,15 @@
 """Runs of debug= are no results: a comparison leaves them out unless somebody asks for them."""
 
+import copy
 import logging
 from pathlib import Path
+from typing import Any
 
 import pytest
 from small import small_run, trained
 
+from loraexp.config.schema import TrainConfig
+from loraexp.config.stored import plain
 from loraexp.errors import UserError
 from loraexp.results.settings import flat
 from loraexp.sweeps.shown.collect import collect
@@ -14,16 +18,25 @@ from loraexp.sweeps.sweep_folder import Sweep
 
 
 def test_each_option_is_known_by_what_it_sets() -> None:
-    assert {name: debug_of(own) for name, own in options().items()} == {
+    config = plain(TrainConfig())
+    assert {name: debug_of(with_all(config, own)) for name, own in options().items()} == {
         "fast": "fast",
         "overfit": "overfit",
     }
-    assert debug_of({"trainer.max_epochs": 1}) is None  # the control
+    assert debug_of(with_all(config, {"trainer.max_epochs": 1})) is None  # the control
+
+
+def with_all(config: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
+    changed = copy.deepcopy(config)
+    for name, value in own.items():
+        group, _, last = name.rpartition(".")
+        (changed[group] if group else changed)[last] = value
+    return changed
 
 
 def test_they_stay_out_beside_others_and_that_is_said(caplog: pytest.LogCaptureFixture) -> None:
-    fast = {"trainer": {"max_epochs": 1, "limit_batches": 1}}
-    whole = {"trainer": {"max_epochs": 1, "limit_batches": None}}
+    whole = plain(TrainConfig())
+    fast = with_all(whole, {"trainer.max_epochs": 1, "trainer.limit_batches": 1})
     with caplog.at_level(logging.INFO, "loraexp"):
         assert left_out([fast, whole], []) == [True, False]
     assert caplog.messages == [

@@ -72,7 +72,7 @@ def without_debug(found: Collected, where: Sequence[str]) -> Collected:
     runs = [pair for pair, out in zip(found.runs.items(), of_runs, strict=True) if not out]
     if len(runs) == len(found.runs):
         return found
-    failures = [one for one in found.beside.failures if debug_of(flat(one.config)) is None]
+    failures = [one for one in found.beside.failures if debug_of(one.config) is None]
     return Collected(dict(runs), replace(found.beside, failures=failures))
 
 

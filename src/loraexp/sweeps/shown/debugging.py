@@ -10,6 +10,7 @@ from typing import Any
 import yaml
 
 from loraexp.config.compose import conf_dir
+from loraexp.records.typed_json import value_at
 from loraexp.results.settings import conditions, flat
 
 log = logging.getLogger("loraexp")
@@ -23,9 +24,9 @@ def options() -> dict[str, dict[str, Any]]:
 
 
 def debug_of(config: Mapping[str, Any]) -> str | None:
-    """The option that a flat config has all settings of."""
+    """The option that a record's config has all settings of."""
     for name, own in options().items():
-        if all(config.get(key) == value for key, value in own.items()):
+        if all(value_at(config, key) == value for key, value in own.items()):
             return name
     return None
 
@@ -39,7 +40,7 @@ def asked_for(option: str, where: Sequence[str]) -> bool:
 def left_out(configs: Sequence[Mapping[str, Any]], where: Sequence[str]) -> list[bool]:
     """Of each config as a record holds it, whether its run stays out of a comparison; none does
     where there are no others. What is left out is said."""
-    of_each = [debug_of(flat(config)) for config in configs]
+    of_each = [*map(debug_of, configs)]
     out = [name is not None and not asked_for(name, where) for name in of_each]
     if all(out):
         return [False] * len(out)
