@@ -246,6 +246,12 @@ def scale(part: str, keys: tuple[str, ...]) -> Callable[[], str]:
     return lambda: text(drawn.plain(stored("epyc-2-cores-scale")[part], keys))
 
 
+def regrets() -> dict[str, Any]:
+    """By data set."""
+    files = sorted((RESULTS / "regret").glob("*.json"))
+    return {file.stem: stored(f"regret/{file.stem}") for file in files}
+
+
 TABLES: dict[str, Callable[[], str]] = {
     "demo": demo,
     "ladder": ladder,
@@ -271,9 +277,9 @@ TABLES: dict[str, Callable[[], str]] = {
     "frozen_and_streams": frozen_and_streams,
     "serving": serving,
     "worth": worth,
-    "regret": lambda: regret_page.page(stored("regret/banking77")),
-    "regret_rules": lambda: regret_page.rules(stored("regret/banking77")),
-    "regret_quantities": lambda: to_markdown(regret_page.quantities(stored("regret/banking77"))),
+    "regret": lambda: regret_page.page(regrets()),
+    "regret_rules": lambda: regret_page.rules(regrets()),
+    "regret_quantities": lambda: to_markdown(regret_page.quantities(regrets())),
     "published": published,
     "waiting": waiting,
     "without_network": without_network,

@@ -63,7 +63,7 @@ def main() -> None:
         found = json.loads(out.read_text(encoding="utf-8"))
         figures = (options.figures or out.parent) / name
         regret_charts.write(arms_of(map(Row.of, found["rows"])), figures)
-        print(regret_page.terminal(found))
+        print(regret_page.terminal(name, found))
 
 
 def sets_of(typed: Sequence[str]) -> dict[str, list[str]]:

@@ -1,7 +1,7 @@
 """What docs/regret.md shows of "LoRA Without Regret", from what `make regret` stored."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from loraexp.results.regret.claims import findings
@@ -11,6 +11,7 @@ from loraexp.results.tables import Column, Table, to_markdown, to_terminal
 from loraexp.stats.verdicts import Quantity, deciding
 
 Stored = Mapping[str, Any]
+MEASURED = ("measured (95 %)", "holds within")
 
 
 def of(stored: Stored) -> list[Finding]:
@@ -31,39 +32,55 @@ def region(one: Quantity, finding: Finding) -> str:
     return f"{finding.show(one.low)} to {finding.show(one.high)}"
 
 
-def verdicts(stored: Stored) -> Table:
-    """A row a claim: what decides it."""
+def verdicts(sets: Mapping[str, Stored]) -> Table:
+    """A row a claim and data set: what decides it."""
     rows = []
-    for finding in of(stored):
-        if finding.quantities:
-            one = deciding(finding.quantities)
-            cells = [len(one.values), one.name, measured(one, finding), region(one, finding)]
-        else:
-            cells = [None, finding.remark, None, None]
-        rows.append([finding.letter, finding.claim, finding.verdict, *cells])
-    headings = ("claim", "verdict", "seeds", "decided by", "measured (95 %)", "holds within")
+    for same in zip(*map(of, sets.values()), strict=True):
+        for at, (name, finding) in enumerate(zip(sets, same, strict=True)):
+            claim = ["", ""] if at else [finding.letter, finding.claim]
+            if finding.quantities:
+                one = deciding(finding.quantities)
+                cells = [len(one.values), one.name, measured(one, finding), region(one, finding)]
+            else:
+                cells = [None, finding.remark, None, None]
+            rows.append([*claim, name, finding.verdict, *cells])
+    headings = (
+        "claim",
+        "data",
+        "verdict",
+        "seeds",
+        "decided by",
+        "measured (95 %)",
+        "holds within",
+    )
     columns = [Column("letter", "", words=True)]
     columns += [Column(name, name, words=name != "seeds") for name in headings]
     return Table(columns, rows)
 
 
-def quantities(stored: Stored) -> Table:
+def quantities(sets: Mapping[str, Stored]) -> Table:
     """All that each verdict rests on."""
     rows = [
-        [finding.letter, one.name, len(one.values), measured(one, finding), region(one, finding)]
+        [name, finding.letter, one.name, len(one.values), *cells]
+        for name, stored in sets.items()
         for finding in of(stored)
         for one in finding.quantities
+        for cells in [[measured(one, finding), region(one, finding)]]
     ]
-    headings = ("", "quantity", "seeds", "measured (95 %)", "holds within")
+    headings = ("data", "", "quantity", "seeds", *MEASURED)
     return Table([Column(name, name, words=name != "seeds") for name in headings], rows)
 
 
-def rules(stored: Stored) -> str:
+def rules(sets: Mapping[str, Stored]) -> str:
     lines = []
-    for finding in of(stored):
-        remark = f" {finding.remark[0].upper()}{finding.remark[1:]}." if finding.remark else ""
-        lines.append(f"- **{finding.letter}** holds if {finding.rule}.{remark}")
-    return "\n".join([*lines, "", theory(stored), "", bits(stored)])
+    for same in zip(*map(of, sets.values()), strict=True):
+        lines.append(f"- **{same[0].letter}** holds if {same[0].rule}.")
+        for name, finding in zip(sets, same, strict=True):
+            if finding.remark:
+                remark = f"{finding.remark[0].upper()}{finding.remark[1:]}"
+                lines.append(f"    - {name}: {remark}.")
+    first, *_ = sets.values()
+    return "\n".join([*lines, "", theory(first), "", *bits(sets)])
 
 
 def theory(stored: Stored) -> str:
@@ -75,18 +92,21 @@ def theory(stored: Stored) -> str:
     )
 
 
-def bits(stored: Stored) -> str:
+def bits(sets: Mapping[str, Stored]) -> Iterator[str]:
     """Section "How much capacity is needed by supervised and reinforcement learning?" there: a text
     is as many bits as its loss before it is trained on, a parameter stores two."""
-    rows = [row for row in map(Row.of, stored["rows"]) if row.losses and row.arm.rank]
-    least = min(rows, key=lambda row: row.arm.rank)
-    best = min(rows, key=lambda row: row.loss or math.inf)
-    needed = sum(best.losses) / len(best.losses) / math.log(2) * stored["texts"]["train"]
-    return (
-        f"Of **f** it says that small ranks run out of capacity. At its two bits a parameter rank "
-        f"{least.arm.rank} has room for {2 * least.trainable:,} bits, head included; the training "
-        f"texts are {round(needed, -2):,.0f} bits, their loss summed over the epoch."
-    )
+    yield "Of **f** it says that small ranks run out of capacity. At its two bits a parameter:"
+    yield ""
+    for name, stored in sets.items():
+        rows = [row for row in map(Row.of, stored["rows"]) if row.losses and row.arm.rank]
+        least = min(rows, key=lambda row: row.arm.rank)
+        best = min(rows, key=lambda row: row.loss or math.inf)
+        needed = sum(best.losses) / len(best.losses) / math.log(2) * stored["texts"]["train"]
+        yield (
+            f"- {name}: rank {least.arm.rank} has room for {2 * least.trainable:,} bits, head "
+            f"included; the training texts are {round(needed, -2):,.0f} bits, their loss summed "
+            "over the epoch."
+        )
 
 
 def setting(stored: Stored) -> str:
@@ -102,19 +122,24 @@ def setting(stored: Stored) -> str:
     )
 
 
-def page(stored: Stored) -> str:
-    return f"{count(stored)}\n\n{to_markdown(verdicts(stored))}\n\n{setting(stored)}"
+def page(sets: Mapping[str, Stored]) -> str:
+    lines = [f"- {name}: {setting(stored)}" for name, stored in sets.items()]
+    return "\n".join([count(sets), "", to_markdown(verdicts(sets)), "", *lines])
 
 
-def count(stored: Stored) -> str:
-    found = [one.verdict for one in of(stored)]
-    numbers = [found.count(one) for one in ("holds", "does not hold", "cannot be told")]
-    return "Of {} claims {} hold, {} do not, {} cannot be told here.".format(len(found), *numbers)
+def count(sets: Mapping[str, Stored]) -> str:
+    """How often which verdict."""
+    said = []
+    for name, stored in sets.items():
+        found = [one.verdict for one in of(stored)]
+        numbers = [found.count(one) for one in ("holds", "does not hold", "cannot be told")]
+        counts = "{} hold, {} do not, {} cannot be told".format(*numbers)
+        said.append(f"on {name} {counts}")
+    return f"Of {len(found)} claims {'; '.join(said)}."
 
 
-def terminal(stored: Stored) -> str:
+def terminal(name: str, stored: Stored) -> str:
     """Verdicts, and below them what they rest on."""
     lines = [f"{one.letter}  {one.claim}: {one.verdict}" for one in of(stored)]
-    return "\n".join(
-        [count(stored), "", *lines, "", setting(stored), "", to_terminal(quantities(stored), 80)]
-    )
+    table = to_terminal(quantities({name: stored}), 80)
+    return "\n".join([count({name: stored}), "", *lines, "", setting(stored), "", table])

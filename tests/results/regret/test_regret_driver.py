@@ -40,10 +40,13 @@ def test_a_rate_that_came_later_is_tried_with_seeds_that_came_later_still() -> N
     ]
 
 
-def test_data_that_is_typed_takes_the_place_of_banking77() -> None:
-    assert regret.with_data(["data=sms_spam", "workers=1"]) == ["data=sms_spam", "workers=1"]
-    words = regret.with_data(["model=gpt2", "data.limit=9"])
-    assert (words[0], words[-2:]) == ("data=csv", ["model=gpt2", "data.limit=9"])
+def test_data_that_is_typed_takes_the_place_of_our_sets() -> None:
+    assert regret.sets_of(["data=sms_spam", "workers=1"]) == {"own": []}
+    ours = regret.sets_of(["model=gpt2", "data.limit=9"])
+    assert [(name, words[0]) for name, words in ours.items()] == [
+        ("banking77", "data=csv"),
+        ("sms_spam", "data=sms_spam"),
+    ]
 
 
 def test_a_run_is_a_row_of_its_arm(tmp_path: Path) -> None:
@@ -84,9 +87,13 @@ def test_runs_of_two_settings_are_not_put_together(
 
 def test_a_page_has_each_claim_and_a_figure_has_each_rank(tmp_path: Path) -> None:
     rows = [*runs(full(), 4e-4), *(r for n in (4, 16, 64) for r in runs(lora(n), 4e-3))]
-    table = regret_page.verdicts({"rows": [row.as_dict() for row in rows]})
-    assert [row[0] for row in table.rows] == [*"abcdef"]
-    assert [row[2] for row in table.rows][:2] == ["holds", "holds"]
+    stored = {"rows": [row.as_dict() for row in rows]}
+    table = regret_page.verdicts({"one": stored, "two": {"rows": []}})
+    assert [row[0] for row in table.rows] == ["a", "", "b", "", "c", "", "d", "", "e", "", "f", ""]
+    assert [row[2:4] for row in table.rows][:4] == [
+        *(["one", "holds"], ["two", "cannot be told"]),
+        *(["one", "holds"], ["two", "cannot be told"]),
+    ]
     regret_charts.write(found(rows), tmp_path)
     assert {file.stem for file in tmp_path.iterdir()} == {"rates", "start", "capacity"}
     assert "rank 64" in (tmp_path / "rates.svg").read_text(encoding="utf-8")
