@@ -8,12 +8,14 @@ from typing import Any
 
 import pytest
 import torch
+from made_records import MakeRecord
 from small import trained
 
 from loraexp.adapters.inject import merge
 from loraexp.adapters.methods import as_method
 from loraexp.api import run_folder
-from loraexp.commands.inspect import InspectConfig
+from loraexp.commands import inspect
+from loraexp.commands.inspect import InspectConfig, draw, in_words
 from loraexp.commands.inspect import run as command
 from loraexp.commands.table import TableConfig
 from loraexp.commands.table import run as table
@@ -21,9 +23,14 @@ from loraexp.config.schema import Head, TrainConfig
 from loraexp.errors import UserError
 from loraexp.model.causal_lm import GPT2Language
 from loraexp.model.weights import load_classifier, load_tokenizer
-from loraexp.records.inspection import FILE, read_inspection
+from loraexp.records.inspection import FILE, Forgetting, Inspection, read_inspection
+from loraexp.report.figures import figures
+from loraexp.results.beside import NOTHING
 from loraexp.runs.load import load_run
 from loraexp.runs.removal import strangers
+from loraexp.sweeps.shown.collect import Collected
+from loraexp.sweeps.shown.summary import Summary
+from loraexp.sweeps.sweep_folder import Sweep
 from loraexp.tools.forgetting import GeneralText, language_losses
 from loraexp.tools.inspecting import Inspector
 
@@ -111,6 +118,53 @@ def test_a_table_shows_it_only_of_the_very_adapter(
     cells, notes = shown()
     assert {*cells.values()} == {""}
     assert "1 of 1 runs were not inspected" in notes
+
+
+def test_of_a_sweep_it_leaves_a_figure_beside_the_others(
+    make_record: MakeRecord, tmp_path: Path
+) -> None:
+    """Of what was forgotten; none where rows forgot alike, and none beside runs of no sweep."""
+    sweep = Sweep(tmp_path / "sweeps" / "s")
+    for number, rank in enumerate((4, 8)):
+        made = make_record({"lora.rank": rank, "optim.lr": 1e-3 * (1 + number)}, name=f"r{rank}")
+        folder, digest = tmp_path / "train" / made.name, str(number) * 64
+        replace(made, hashes={**made.hashes, "adapter": digest}).write(folder)
+        Inspection(digest, [], Forgetting("t", 9, 3.0, 3.1 + number, None)).write(folder)
+        sweep.begin(number, folder)
+
+    def pictures(folder: Path) -> list[str]:
+        draw(folder)
+        return sorted(file.name for file in folder.glob("*.*"))
+
+    assert pictures(sweep.folder) == ["forgetting.pdf", "forgetting.png", "forgetting.svg"]
+    assert pictures(tmp_path / "train") == []
+    found = Summary.of_sweep(sweep)
+    assert {"rank", "forgetting"} <= {*figures(found.records, ["lora.rank"], found.beside)}
+    for file in sweep.folder.glob("*.*"):
+        file.unlink()
+    Inspection("1" * 64, [], Forgetting("t", 9, 3.0, 3.1, None)).write(tmp_path / "train" / "r8")
+    assert pictures(sweep.folder) == []
+
+
+@pytest.mark.parametrize("drawn", [True, False])
+def test_the_command_says_where_the_figure_is(
+    drawn: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pictures = [Path("s/forgetting.png")] if drawn else []
+    monkeypatch.setattr(inspect, "collect", lambda runs, where: Collected({}, NOTHING))
+    monkeypatch.setattr(inspect, "draw", lambda folder: pictures)
+    command(InspectConfig(runs=["s"]))
+    line = "\nFigure: s/forgetting.png, also as SVG and PDF\n" if drawn else ""
+    assert capsys.readouterr().out == line
+
+
+def test_runs_are_told_apart_by_their_rates_only_where_nothing_else_does(
+    make_record: MakeRecord,
+) -> None:
+    rates = [make_record({"optim.lr": rate}) for rate in (1e-3, 3e-3)]
+    assert in_words(rates) == ["lora, lr 0.001, seed 0", "lora, lr 0.003, seed 0"]
+    ranks = [make_record({"optim.lr": r / 1000, "lora.rank": r}) for r in (1, 3)]
+    assert in_words(ranks) == ["rank 1, seed 0", "rank 3, seed 0"]
 
 
 @pytest.mark.parametrize(

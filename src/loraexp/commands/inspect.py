@@ -12,6 +12,7 @@ from loraexp.records.record import Record
 from loraexp.results.tables import FORMATS, Cell, Column, Table, percent
 from loraexp.runtime.escape import printable
 from loraexp.sweeps.shown.collect import collect
+from loraexp.sweeps.sweep_folder import Sweep
 
 log = logging.getLogger("loraexp")
 SHAPE = (
@@ -73,6 +74,10 @@ def run(config: InspectConfig) -> None:
         except UserError as error:  # the others may be whole
             wrong.append(f"{folder.name}: {error}")
     show({folder: runs[folder] for folder in found}, found, config.format)
+    pictures = [one for folder in config.runs for one in draw(Path(folder))]
+    if config.format == "table":
+        for picture in pictures:
+            print("", printable(f"Figure: {picture}, also as SVG and PDF"), sep="\n")
     if wrong:
         raise UserError("\n".join(wrong))
 
@@ -93,15 +98,28 @@ def show(runs: Mapping[Path, Record], found: Mapping[Path, Inspection], format: 
     print(table, NOTES, sep="\n\n")
 
 
+def draw(folder: Path) -> list[Path]:
+    """What was learnt over what was forgotten, beside the other figures of a sweep; none where the
+    folder is no sweep's, or all rows forgot alike."""
+    from loraexp.sweeps.shown.summary import Summary  # pandas: not at start
+
+    sweep = Sweep(folder)
+    return Summary.of_sweep(sweep).draw(folder, ["forgetting"]) if sweep.begun() else []
+
+
 def in_words(records: list[Record]) -> list[str]:
     """What tells each run from the others; the folder's name where nothing does."""
     from loraexp.results.arm_keys import settings_of, varied
-    from loraexp.results.settings import spelled
+    from loraexp.results.settings import differs, spelled
 
-    keys = [*varied(records), "seed"]
-    names = [spelled(keys, [settings_of(one)[key] for key in keys]) for one in records]
-    unlike = len({*names}) == len(names)
-    return names if unlike else [record.name for record in records]
+    by, configs = varied(records), [settings_of(record) for record in records]
+    rates = [key for key in ("optim.lr", "optim.lr_factor") if differs(key, configs)]
+    for more in ([], rates):  # rates only where nothing else tells runs apart
+        keys = [*by, *more, "seed"]
+        names = [spelled(keys, [config[key] for key in keys]) for config in configs]
+        if len({*names}) == len(names):
+            return names
+    return [record.name for record in records]
 
 
 def targets(one: Inspection) -> Table:

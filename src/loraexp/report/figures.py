@@ -6,31 +6,40 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from loraexp.records.record import Failure, Record, Trial
+from loraexp.records.record import Record
 from loraexp.report.charts import charts
 from loraexp.report.glyphs import drawable, families
 from loraexp.report.plots import COLOURS, canvas, draw, drawing, tidy
 from loraexp.results.arm_keys import naming
 from loraexp.results.arms import Arm, arms
+from loraexp.results.beside import NOTHING, Beside
 from loraexp.results.classes import classes, total
 from loraexp.results.paired import compare
 from loraexp.results.tables import Table
 
+CONFUSION = "confusion"
+
 
 @drawing()
 def figures(
-    records: Sequence[Record], by: Sequence[str], trials: Collection[Trial | Failure] = ()
+    records: Sequence[Record],
+    by: Sequence[str],
+    beside: Beside = NOTHING,
+    only: Collection[str] = (),
 ) -> dict[str, Figure]:
     """Every figure that these runs have something to show in, by its file's name.
 
     Args:
-        trials: runs that only looked for a learning rate.
+        only: the names of those that are wanted; all, if none.
     """
     by = naming(records, by)
-    found = arms(records, by, trials)
-    drawn = {name: draw(chart) for name, chart in charts(found, by, compare(found)).items()}
-    confused = confusion_figure(max(found, key=lambda arm: arm.chosen.validation))
-    return drawn | ({"confusion": confused} if confused else {})
+    found = arms(records, by, beside.trials)
+    every = charts(found, by, compare(found), beside)
+    drawn = {name: draw(chart) for name, chart in every.items() if not only or name in only}
+    if not only or CONFUSION in only:
+        confused = confusion_figure(max(found, key=lambda arm: arm.chosen.validation))
+        drawn |= {CONFUSION: confused} if confused else {}
+    return drawn
 
 
 def confusion_figure(arm: Arm) -> Figure | None:

@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from loraexp.errors import UserError
+from loraexp.records.inspection import read_inspection
 from loraexp.records.record import (
     Failure,
     Record,
     Trial,
     by_loss,
 )
+from loraexp.results.beside import Beside
 from loraexp.results.settings import by_name, differs, flat, heading
 from loraexp.results.short_paths import cut_path
 from loraexp.results.tables import Column, Table, percent
@@ -104,6 +106,12 @@ class Sweep:
     def trials(self) -> list[Trial | Failure]:
         """What became of the jobs that were measured on validation texts alone, in their order."""
         return [run.trial_or_failure() for run in map(RunFolder, self.begun(TRIALS)) if run.tried]
+
+    def beside(self, outcomes: Sequence[Record | Failure]) -> Beside:
+        """What belongs to a comparison of its runs; also what `inspect` found of them since."""
+        failures = [outcome for outcome in outcomes if isinstance(outcome, Failure)]
+        inspected = {one.adapter: one for one in map(read_inspection, self.begun()) if one}
+        return Beside(failures, self.trials(), self.looks(), inspected=inspected)
 
 
 def place(sweep: Path, line: str) -> Path:

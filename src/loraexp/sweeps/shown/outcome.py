@@ -30,9 +30,7 @@ def show_sweep(sweep: Sweep, typed: Sequence[str] = (), baselines: bool = False)
         typed: as of next_step.
     """
     outcomes = sweep.outcomes()
-    failures = [outcome for outcome in outcomes if isinstance(outcome, Failure)]
-    beside = Beside(failures, sweep.trials(), sweep.looks())
-    show(outcomes, sweep.folder, beside, typed, baselines)
+    show(outcomes, sweep.folder, sweep.beside(outcomes), typed, baselines)
     return none_failed(outcomes)
 
 

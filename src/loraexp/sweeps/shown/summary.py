@@ -1,6 +1,6 @@
 """What a run or a sweep comes to: tables, figures, and what the terminal says beside them."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -72,8 +72,7 @@ class Summary:
     @classmethod
     def of_sweep(cls, sweep: Sweep, baselines: bool = False) -> "Summary":
         outcomes = sweep.outcomes()
-        failures = [outcome for outcome in outcomes if isinstance(outcome, Failure)]
-        beside = Beside(failures, sweep.trials(), sweep.looks())
+        beside = sweep.beside(outcomes)
         if baselines:
             beside = replace(beside, lines=lines_of(finished(outcomes)))
         return cls.of(outcomes, beside)
@@ -100,8 +99,8 @@ class Summary:
         if compared := self.tables.get("comparison"):
             write_whole(folder / "comparison.csv", FORMATS["csv"](compared) + "\n")
 
-    def draw(self, folder: Path) -> list[Path]:
-        """The figures of a sweep, in every format; returns the PNGs."""
+    def draw(self, folder: Path, only: Collection[str] = ()) -> list[Path]:
+        """The figures of a sweep, or those of these names, in every format; returns the PNGs."""
         records = finished(self.outcomes)
         if len(records) < 2:
             return []
@@ -109,7 +108,7 @@ class Summary:
         from loraexp.report.plots import save
 
         pictures = []
-        for name, figure in figures(records, varied(records), self.beside.trials).items():
+        for name, figure in figures(records, varied(records), self.beside, only).items():
             save(figure, folder / name)
             pictures.append(folder / f"{name}.png")
         return pictures
