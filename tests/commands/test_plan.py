@@ -107,7 +107,7 @@ def test_a_tuned_sweep_says_a_range(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("typed", "message"),
     [
-        (("device=h100",), "device=h100: nobody has measured it; known: here, epyc-2-cores"),
+        (("device=v100",), "data sheet stored; known: here, epyc-2-cores, h100, h200, a100"),
         (("probe=true,false", "-m"), "probe has several values: give one"),
         (("hydra/launcher=basic", *SWEEP), "plan knows no launcher or sweeper of Hydra's"),
         (("lora.rank=2,0", "-m"), "lora.rank must be at least 1, got 0"),
@@ -136,6 +136,38 @@ def test_of_another_device_only_what_was_measured_is_said(tmp_path: Path) -> Non
     nano = said(tmp_path, *typed, "model=nano", "seed=0,1,2,3", "-m")
     on = {int(n): ends[0] for n, ends in nano["seconds_on_units"].items()}
     assert on[1] == pytest.approx(4 * on[4]) == pytest.approx(4 * on[16])
+
+
+def test_of_a_data_sheet_all_but_time_is_said_and_of_time_a_bound(tmp_path: Path) -> None:
+    typed = ("method=lora,full", "lora.rank=2", "seed=0,1", "-m", "workers=1", "pack.width=2")
+    here, there = (
+        said(tmp_path, *typed, *more)
+        for more in (("probe=false",), ("device=h100", "trainer.precision=auto"))
+    )
+    same = ("runs", "settings", "packs", "disk_bytes", "downloads")
+    assert [here[name] for name in same] == [there[name] for name in same]
+    assert (there["seconds"], there["seconds_on_units"]) == (None, {})
+    (one, four, many) = there["no_less_than_seconds_on_units"].values()
+    assert one > four == many > 0  # four runs, of which the longest is more than a quarter
+    assert here["no_less_than_seconds_on_units"] == {}  # the control
+
+
+def test_a_gpu_that_is_not_here_gets_packs_as_wide_as_fit_into_it(tmp_path: Path) -> None:
+    typed = ("model=gpt2", "model.weights=random", "data.limit=24", "seed=range(20)", "-m")
+    status, out, err = command(tmp_path, "plan", "train", *typed, "device=h100")
+    assert status == 0, err
+    assert "2 packs of 10 runs in step" in out
+    assert "NVIDIA H100 SXM has 80.0 GB: it fits" in " ".join(out.split())
+    assert "no less than" in out
+    assert max(map(len, out.splitlines())) <= 80
+
+
+def test_where_runs_may_end_early_there_is_no_bound(tmp_path: Path) -> None:
+    typed = ("lora.rank=2,4", "search.trials=2", "search.pruner=median", "device=h100")
+    found = said(tmp_path, *typed)
+    assert found["no_less_than_seconds_on_units"] == {}
+    assert found["no_seconds"] == "no least is known: search.pruner=median ends trials early"
+    assert said(tmp_path, *typed, "search.pruner=none")["no_seconds"] is None
 
 
 def test_what_would_be_fetched_is_said_and_not_fetched(

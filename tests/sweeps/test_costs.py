@@ -10,9 +10,17 @@ from small import small_run, trained
 from loraexp.config.schema import TrainConfig
 from loraexp.data.batching import LengthGrouped
 from loraexp.sweeps.forecasts.costs import A_RANK, A_SHAPE, MOST, Cost, Tried, kind_of, kinds
+from loraexp.sweeps.forecasts.flops import Texts
 from loraexp.sweeps.forecasts.work import Reading, Work, frozen_of
 
-WORK = Work(1000, 100, 300, 50, 5, 7, epochs=3, least=2, frozen=Fraction(0))
+WORK = Work(
+    *(Texts(texts, tokens, pairs=0) for texts, tokens in ((50, 1000), (5, 100), (15, 300))),
+    batches=5,
+    shapes=7,
+    epochs=3,
+    least=2,
+    frozen=Fraction(0),
+)
 COST = Cost(fixed=2.0, epoch=0.5, train=0.01, forward=0.004, peak=10**9, shapes=3)
 
 
@@ -57,15 +65,15 @@ def test_work_is_counted_from_the_texts_themselves(tmp_path: Path) -> None:
     data, lengths = reading.read(config)
     work = reading.work(config)
     assert (
-        work.train
+        work.train.tokens
         == sum(lengths["train"])
         == sum(min(64, len(text.encode())) for text in data.train.texts)
     )
-    assert work.validation == sum(lengths["validation"])
-    assert work.measured == sum(map(sum, lengths.values()))
+    assert work.validation.tokens == sum(lengths["validation"])
+    assert work.measured.tokens == sum(map(sum, lengths.values()))
     config.trainer.limit_batches = 1
     (first, *_) = LengthGrouped(lengths["validation"], 32, seed=None)
-    assert reading.work(config).validation == sum(lengths["validation"][at] for at in first)
+    assert reading.work(config).validation.tokens == sum(lengths["validation"][at] for at in first)
 
 
 def test_frozen_is_what_is_below_all_that_trains(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from loraexp.runtime.escape import printable
 from loraexp.sweeps.plan import Plan
 
 if TYPE_CHECKING:
+    from loraexp.sweeps.forecasts.devices import DataSheet
     from loraexp.sweeps.forecasts.forecast import Forecast
 
 BEGAN = time.monotonic()  # soon after Enter: what comes before the first run takes `train` as long
@@ -30,7 +31,11 @@ class PlanConfig(SweepConfig):
     """loraexp plan: the keys of train, and where and how it is planned"""
 
     verb: str = one_of("train", "train (what is planned)")
-    device: str = key("here", "here (this machine), or one that was measured: epyc-2-cores")
+    device: str = key(
+        "here",
+        "here (this machine), one that was measured: epyc-2-cores, or one by no more than its data "
+        "sheet: h100, h200, a100",
+    )
     probe: bool = key(True, "measure some batches first, about ten seconds: no times without")
     format: str = one_of("table", "table", "json")
 
@@ -102,6 +107,7 @@ def facts(found: "Forecast") -> dict[str, Any]:
         "seconds": times,
         "no_seconds": found.why or None,
         "seconds_on_units": found.on,
+        "no_less_than_seconds_on_units": found.at_least,
     }
 
 
@@ -121,17 +127,18 @@ def lines(found: "Forecast", planned: Plan) -> Iterator[tuple[str, str]]:
 
 def at_work(found: "Forecast") -> str:
     protocol, sizes = found.protocol, found.packs
-    if found.device:
+    if found.device and not found.sheet:
         return "one process, one run after another"
     if found.downloads and None in (protocol.workers, protocol.width):
         return "as many processes and packs as suit the texts, when these are here"
     cluster = protocol.launcher.name if protocol.launcher.name != "local" else None
     many = protocol.workers or 1
     who = f"packs for {cluster}" if cluster else f"{many} process{'es' * (many > 1)}"
+    who += " on each GPU" * bool(found.sheet and not cluster)
     if max(sizes, default=1) == 1:
         return f"{who}, each run alone"
     several = between(str(min(sizes)), str(max(sizes)))
-    return f"{who}, {len(sizes)} packs of {several} runs in step"
+    return f"{who}, {len(sizes)} pack{'s' * (len(sizes) > 1)} of {several} runs in step"
 
 
 def remembered(found: "Forecast") -> str:
@@ -143,9 +150,12 @@ def remembered(found: "Forecast") -> str:
         return "not known before the texts are here"
     how = "measured" if found.seen else "computed, not measured"
     each, many = found.process_bytes, found.protocol.workers or 1
-    whole = "" if found.device or many == 1 else f", {size(each * many)} for {many}"
+    whole = "" if many == 1 else f", {size(each * many)} for {many}"
     limit = machine_memory()
     has = f"; this machine has {size(limit)}" if limit and not found.device else ""
+    if found.sheet:
+        fits = "it fits" if each * many <= found.sheet.memory else "it does not fit"
+        has = f"; {found.sheet.shown} has {size(found.sheet.memory)}: {fits}"
     return f"{size(each)} a process at its peak{whole} ({how}){has}"
 
 
@@ -155,7 +165,9 @@ def timed(found: "Forecast") -> Iterator[tuple[str, str]]:
     def said(ends: tuple[float, float]) -> str:
         return between(*map(duration, ends))
 
-    if found.device:
+    if found.sheet:
+        yield from bounded(found.sheet, found)
+    elif found.device:
         shown, source = found.device.shown, found.device.source
         if found.on:
             parts = (f"{said(ends)} on {n}" for n, ends in found.on.items())
@@ -176,8 +188,25 @@ def timed(found: "Forecast") -> Iterator[tuple[str, str]]:
         )
         others = (f"{said(ends)} on {n}" for n, ends in found.on.items() if n > 1)
         yield "if more", f"{', '.join(others)} {unit()}s like this one"
-    if found.device or unit() != "GPU":
+    if not found.sheet and (found.device or unit() != "GPU"):
         yield "GPUs", "not measured: no GPU's figures are stored"
+
+
+def bounded(sheet: "DataSheet", found: "Forecast") -> Iterator[tuple[str, str]]:
+    """Of a device that nobody has measured."""
+    from loraexp.sweeps.sweep_folder import duration
+
+    each = found.at_least.items()
+    parts = (f"{f'{s:.2g} s' if s < 60 else duration(s)} on {n}" for n, s in each)
+    bound = (
+        f"no less than {', '.join(parts)}: a lower bound by its data sheet, matrix products alone "
+        "at the peak; what it takes nobody has measured, `plan` on a machine with one will"
+    )
+    yield "time", found.why or bound
+    speed, memory = f"{sheet.flops / 1e12:.4g} TFLOP/s", size(sheet.memory)
+    way = f"{sheet.bandwidth / 1e12:.3g} TB/s"
+    yield "data sheet", f"{sheet.shown}: {speed} at its peak (dense, bf16), {memory} at {way}"
+    yield "", sheet.source
 
 
 def unit() -> str:

@@ -31,6 +31,7 @@ def decided(
     configs: Sequence[TrainConfig],
     sizes: Mapping[str, Sizes],
     measure: bool = True,
+    gpu: int | None = None,
 ) -> Protocol:
     """The protocol with numbers in place of `auto`. A search has one worker, unless a cluster does
     it: what it draws depends on their number.
@@ -38,11 +39,12 @@ def decided(
     Args:
         sizes: of the data of each config, by its repr.
         measure: whether a long sweep may be measured.
+        gpu: bytes of one that is not here and takes the place of this machine.
     """
 
     def fitting(workers: int) -> int:
         """Runs of a worker, where there are so many."""
-        return min(room(config, sizes[repr(config.data)], workers) for config in configs)
+        return min(room(one, sizes[repr(one.data)], workers, gpu) for one in configs)
 
     launcher = protocol.launcher
     if launcher.name != "local":  # of its machines nothing is known here
@@ -54,10 +56,10 @@ def decided(
     workers, width = protocol.workers, protocol.width
     if workers is None:
         single = small or protocol.search or any(config.trainer.devices > 1 for config in configs)
-        most = 1 if single else min(machine(), len(configs))
+        most = 1 if single or gpu else min(machine(), len(configs))
         workers = next((n for n in range(most, 1, -1) if fitting(n) >= 1), 1)
     if width is None:
-        pays = all(map(is_bound_by_steps, configs)) and not (small or protocol.search)
+        pays = (gpu or all(map(is_bound_by_steps, configs))) and not (small or protocol.search)
         width = max(1, min(WIDEST, fitting(workers))) if pays else 1
     free = protocol.workers is protocol.width is None and not protocol.search
     if (
@@ -99,20 +101,25 @@ def work(config: TrainConfig, sizes: Sizes) -> float:
     return 4.0 * trainer.max_epochs * texts * tokens * block_numbers(config)
 
 
-def room(config: TrainConfig, sizes: Sizes, workers: int) -> int:
+def room(config: TrainConfig, sizes: Sizes, workers: int, gpu: int | None = None) -> int:
     """Runs like this whose largest batches fit into a worker's part of the memory at once."""
-    whole = hardware.gpu_memory(config.trainer.accelerator)
+    whole = gpu or hardware.gpu_memory(config.trainer.accelerator)
     own = whole or (machine_memory() or 0) // workers
     base = PROCESS + 4 * base_numbers(config.model)
     tokens = int(min(sizes.longest / CHARACTERS, limit(config)))
-    return int((SPARED * own - base) // kept(config, tokens))
+    return int((SPARED * own - base) // kept(config, tokens, gpu is not None))
 
 
-def kept(config: TrainConfig, tokens: int) -> int:
+def kept(config: TrainConfig, tokens: int, on_gpu: bool = False) -> int:
     """Bytes that a step keeps for its gradients where every text has so many tokens, about: a
-    block's residual stream and what its norms, products, attention and gelu read again."""
+    block's residual stream and what its norms, products, attention and gelu read again.
+
+    Args:
+        on_gpu: on one that has bf16, and is not here.
+    """
     model, texts = config.model, config.data.batch_size
-    size = 2 if is_short(config) else 4
+    short = config.trainer.precision != "fp32" if on_gpu else is_short(config)
+    size = 2 if short else 4
     a_token = model.d_model * (4 * 4 + 12 * size) + model.n_head * tokens * size
     return texts * tokens * model.n_layer * a_token
 

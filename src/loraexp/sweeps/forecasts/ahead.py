@@ -106,7 +106,7 @@ class Ahead:
 
         def run(config: TrainConfig, wave: Wave) -> float:
             work = self.reading.work(config)
-            tokens = work.epochs * work.train if wave.part != "rest" else 0
+            tokens = work.epochs * work.train.tokens if wave.part != "rest" else 0
             return tokens / rates[config.model.name]
 
         low, high = self.waves
@@ -126,8 +126,12 @@ class Ahead:
             found[key] = replace(own, runs=found.get(key, own).runs + 1)
         return [*found.values()]
 
-    def process(self, costs: Costs | None) -> int:
-        """Peak of the largest process."""
+    def process(self, costs: Costs | None, on_gpu: bool = False) -> int:
+        """Peak of the largest process.
+
+        Args:
+            on_gpu: on one that is not here.
+        """
         width = max([len(p) for wave in self.waves[1] for p in self.packs(wave, 1)], default=1)
         ranks = len({config.lora.rank for config in self.planned.jobs})
         found = []
@@ -137,10 +141,9 @@ class Ahead:
             if costs and (cost := costs.kinds.get(kind_of(config))):
                 found.append(cost.bytes(work, config, several))
             else:
-                longest = max(self.reading.read(config)[1]["train"])
-                found.append(
-                    memory(config, self.counts(config, here=True), work, longest, own, several)
-                )
+                longest = max(config.data.pad_to or 1, *self.reading.read(config)[1]["train"])
+                counts = self.counts(config, here=True)
+                found.append(memory(config, counts, work, longest, own, several, on_gpu))
         return max(found)
 
     def disk(self, waves: Sequence[Wave], here: bool) -> int:

@@ -53,14 +53,15 @@ class Cost:
 
     def seconds(self, work: Work, part: Part = "whole", least: bool = False) -> float:
         """Of a run with this work."""
-        epochs, measured = work.least if least else work.epochs, self.forward * work.measured
+        epochs, measured = work.least if least else work.epochs, self.forward * work.measured.tokens
         if part == "rest":
             return measured
         frozen = float(work.frozen) if work.epochs > 1 else 0.0
         kept = frozen * self.forward  # of a token: through frozen blocks it goes once
-        each = (self.train - kept) * work.train + (self.forward - kept) * work.validation
-        fitted = epochs * (max(0.0, each) + self.epoch) + kept * (work.train + work.validation)
-        read = self.forward * work.validation if part == "trial" else measured
+        learnt, looked = work.train.tokens, work.validation.tokens
+        each = (self.train - kept) * learnt + (self.forward - kept) * looked
+        fitted = epochs * (max(0.0, each) + self.epoch) + kept * (learnt + looked)
+        read = self.forward * looked if part == "trial" else measured
         return self.fixed + fitted + read
 
     def bytes(self, work: Work, config: TrainConfig, ranks: int) -> int:
@@ -200,11 +201,13 @@ class Tried:
 
     def cost(self) -> Cost:
         pairs = [*zip(self.records, self.works, strict=True)]
-        forward = mean(r.seconds["evaluate"] / max(1, w.measured) for r, w in pairs)
+        forward = mean(r.seconds["evaluate"] / max(1, w.measured.tokens) for r, w in pairs)
         learning = [learnt(r, w) for r, w in pairs]
-        train = mean(own / max(1, w.train) for own, (_, w) in zip(learning, pairs, strict=True))
+        train = mean(
+            own / max(1, w.train.tokens) for own, (_, w) in zip(learning, pairs, strict=True)
+        )
         rest = [
-            r.seconds["fit"] - own - forward * w.validation
+            r.seconds["fit"] - own - forward * w.validation.tokens
             for own, (r, w) in zip(learning, pairs, strict=True)
         ]
         return Cost(
@@ -220,4 +223,4 @@ class Tried:
 def learnt(record: Record, work: Work) -> float:
     """Seconds of its steps, as its meter has them; of a single step all of its fit."""
     rate = record.texts_per_second
-    return work.texts / rate if rate else record.seconds["fit"]
+    return work.train.texts / rate if rate else record.seconds["fit"]

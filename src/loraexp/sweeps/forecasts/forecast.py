@@ -10,11 +10,13 @@ from tempfile import TemporaryDirectory
 from loraexp.config.schema import TrainConfig
 from loraexp.config.stored import plain
 from loraexp.errors import UserError
+from loraexp.model.huggingface import WEIGHTS
 from loraexp.records.record import Record
 from loraexp.runs.memory import check_memory
 from loraexp.runtime.quiet import quieted
 from loraexp.sweeps.forecasts.ahead import UNITS, Ahead, Ends, Setting, count
-from loraexp.sweeps.forecasts.devices import Device, find_device
+from loraexp.sweeps.forecasts.at_least import at_least
+from loraexp.sweeps.forecasts.devices import DataSheet, Device, find_device
 from loraexp.sweeps.forecasts.needs import downloads
 from loraexp.sweeps.forecasts.waves import least, most
 from loraexp.sweeps.forecasts.work import Reading
@@ -62,9 +64,10 @@ class Forecast:
     disk_bytes: of what is kept, least and most; passing_bytes: more, while it trains.
     times: None where nothing was measured, and `why`.
     on: least and most seconds by the number of units (this machine, or a GPU of it).
+    at_least: no less than so many seconds by the number of units, of a device that has no `on`.
     """
 
-    device: Device | None
+    device: Device | DataSheet | None
     settings: Sequence[Setting]
     runs: tuple[int, int]
     there: int
@@ -79,6 +82,12 @@ class Forecast:
     times: Times | None
     why: str
     on: Mapping[int, Ends]
+    at_least: Mapping[int, float]
+
+    @property
+    def sheet(self) -> DataSheet | None:
+        """Of a device of which nothing else is known."""
+        return self.device if isinstance(self.device, DataSheet) else None
 
 
 def forecast(planned: Plan, device_name: str, probe: bool, began: float) -> Forecast:
@@ -86,19 +95,22 @@ def forecast(planned: Plan, device_name: str, probe: bool, began: float) -> Fore
         began: when the command did, on the monotonic clock.
 
     Raises:
-        UserError: what a run of the plan would raise before it begins, or a device nobody measured.
+        UserError: what a run of the plan would raise before it begins, or an unknown device.
     """
     device, reading, fetched = find_device(device_name), Reading(), downloads(planned.jobs)
-    here = not fetched
+    sheet = device if isinstance(device, DataSheet) else None
+    # Where nothing is tried, texts and tokenizer are enough.
+    here = not [what for what in fetched if not (sheet and what.startswith(WEIGHTS))]
     if here:
         sizes = check_jobs(planned.jobs)
         if planned.sweep:
-            own = decided(planned.protocol, planned.jobs, sizes, probe and not device)
+            gpu = sheet.memory if sheet else None
+            own = decided(planned.protocol, planned.jobs, sizes, probe and not device, gpu)
             planned = replace(planned, protocol=own)
     start = time.monotonic() - began
     ends = [*least(planned)], [*most(planned)]
     ahead = Ahead(planned, reading, ends)
-    unfit, costs, why = does_not_fit(planned.jobs), None, ""
+    unfit, costs, why = None if sheet else does_not_fit(planned.jobs), None, ""
     if not here:
         why = "not known before that is here (python -m loraexp prepare fetches it)"
     elif unfit:
@@ -110,12 +122,14 @@ def forecast(planned: Plan, device_name: str, probe: bool, began: float) -> Fore
     elif device is None:
         with quieted(log, level=logging.ERROR):
             costs = ahead.measure()
-    times, on = None, dict[int, Ends]()
+    times, on, bound = None, dict[int, Ends](), dict[int, float]()
     if costs:
         finish = drawing([*ends[1][-1].configs], costs.records[0], planned.sweep is not None)
         times = Times(start, costs.cold, ahead.seconds(costs, 1), finish, costs.took)
         on = {n: replace(times, runs=ahead.seconds(costs, n)).total for n in UNITS}
-    elif device and here:
+    elif sheet and here:
+        bound, why = at_least(ahead, sheet)
+    elif isinstance(device, Device) and here:
         on, why = ahead.on(device)
     return Forecast(
         device=device,
@@ -124,7 +138,7 @@ def forecast(planned: Plan, device_name: str, probe: bool, began: float) -> Fore
         there=count(ends[1]) - sum(len(wave.missing) for wave in ends[1]),
         protocol=planned.protocol,
         packs=[len(pack) for pack in ahead.packs(ends[0][0], 1)],
-        process_bytes=ahead.process(costs) if here else None,
+        process_bytes=ahead.process(costs, sheet is not None) if here else None,
         seen=costs is not None,
         unfit=unfit,
         disk_bytes=(ahead.disk(ends[0], here), ahead.disk(ends[1], here)),
@@ -133,6 +147,7 @@ def forecast(planned: Plan, device_name: str, probe: bool, began: float) -> Fore
         times=times,
         why=why,
         on=on,
+        at_least=bound,
     )
 
 

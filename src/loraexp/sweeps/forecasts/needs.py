@@ -22,7 +22,13 @@ CHECKPOINT, RECORD, PREDICTION, CURVES, FIGURES = 38_000, 22_000, 6, 119_000, 15
 
 
 def memory(
-    config: TrainConfig, counts: Counts, work: Work, longest: int, width: int, ranks: int
+    config: TrainConfig,
+    counts: Counts,
+    work: Work,
+    longest: int,
+    width: int,
+    ranks: int,
+    on_gpu: bool,
 ) -> int:
     """Of a process at its peak: libraries, the base, and of each run in step what trains, with its
     gradient and two moments, and what a step keeps.
@@ -30,10 +36,11 @@ def memory(
     Args:
         longest: tokens of the longest text.
         ranks: of the runs of a process, each once.
+        on_gpu: on one that is not here.
     """
-    own = 16 * counts.trainable + 4 * counts.held + kept(config, longest)
+    own = 16 * counts.trainable + 4 * counts.held + kept(config, longest, on_gpu)
     needed = 4 * base_numbers(config.model) + width * own
-    if hardware.uses_gpu(config.trainer.accelerator):
+    if on_gpu or hardware.uses_gpu(config.trainer.accelerator):
         return needed
     return needed + PROCESS + grown(config, work.shapes, ranks)
 

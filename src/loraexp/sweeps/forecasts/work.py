@@ -1,5 +1,5 @@
-"""The work of a run in tokens: how many are learnt from and how many are only read, by the lengths
-of the very texts."""
+"""The work of a run in texts and tokens: how many are learnt from and how many are only read, by
+the lengths of the very texts."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -12,6 +12,7 @@ from loraexp.data.splits import TextData, load_data
 from loraexp.model.classifier import empty_classifier
 from loraexp.model.weights import load_tokenizer
 from loraexp.records.record_types import OUT_OF_SCOPE, SPLITS
+from loraexp.sweeps.forecasts.flops import Texts
 from loraexp.sweeps.live.watch import cost
 from loraexp.sweeps.pace import limit
 from loraexp.training.callbacks.prefix_cache import frozen_blocks
@@ -20,13 +21,12 @@ from loraexp.training.train_sample import train_sample
 
 @dataclass(frozen=True)
 class Work:
-    """Tokens of a run.
+    """What goes through the network of a run.
 
     Args:
-        train: of an epoch.
-        validation: of one look at the validation texts.
-        measured: of the train, validation and test texts that are measured at the end.
-        texts: train texts of an epoch.
+        train: in an epoch.
+        validation: in one look at the validation texts.
+        measured: the train, validation and test texts that are measured at the end.
         batches: of an epoch.
         shapes: numbers of tokens that a batch of the run has, each once.
         epochs: at most.
@@ -34,10 +34,9 @@ class Work:
         frozen: share of the blocks below all that trains.
     """
 
-    train: int
-    validation: int
-    measured: int
-    texts: int
+    train: Texts
+    validation: Texts
+    measured: Texts
     batches: int
     shapes: int
     epochs: int
@@ -60,9 +59,10 @@ class Reading:
 
     def read(self, config: TrainConfig) -> tuple[TextData, dict[str, list[int]]]:
         """The texts, and how many tokens of each the network sees."""
-        if (key := repr((config.data, config.model))) not in self.lengths:
+        padded = config.head.pooling == "last_position"  # else packing leaves padding out
+        if (key := repr((config.data, config.model, padded))) not in self.lengths:
             data, tokenizer = load_data(config.data), load_tokenizer(config.model)
-            most, least = limit(config), config.data.pad_to or 1
+            most, least = limit(config), (config.data.pad_to or 1) if padded else 1
             texts: dict[str, Sequence[str]] = {name: data[name].texts for name in SPLITS}
             texts[OUT_OF_SCOPE] = data.out_of_scope
             rows = {name: tokenizer.encode(own, most) for name, own in texts.items()}
@@ -85,6 +85,11 @@ def work_of(config: TrainConfig, data: TextData, lengths: dict[str, list[int]]) 
         return [[own[at] for at in batch] for batch in [*sampler][:most]]
 
     epochs = [batches(lengths["train"], config.seed, at) for at in range(trainer.max_epochs)]
+
+    def through(passes: Sequence[Sequence[Sequence[int]]]) -> Texts:
+        every = (length for batches in passes for batch in batches for length in batch)
+        return Texts.of(every, config.model.causal)
+
     sample = train_sample(config, data, frozen)
     places = range(len(data.train)) if sample is None else sample
     measured = {name: batches(lengths[name]) for name in lengths if name != "train"}
@@ -92,20 +97,15 @@ def work_of(config: TrainConfig, data: TextData, lengths: dict[str, list[int]]) 
     every = [batch for some in (*epochs, *measured.values()) for batch in some]
     stop = trainer.max_epochs if trainer.patience is None else trainer.patience + 1
     return Work(
-        train=round(sum(map(total, epochs)) / len(epochs)),
-        validation=total(measured["validation"]),
-        measured=sum(map(total, measured.values())),
-        texts=sum(map(len, epochs[0])),
+        train=through(epochs).each(len(epochs)),
+        validation=through([measured["validation"]]),
+        measured=through([*measured.values()]),
         batches=len(epochs[0]),
         shapes=len({*map(sum, every)}),
         epochs=trainer.max_epochs,
         least=min(trainer.max_epochs, stop),
         frozen=frozen,
     )
-
-
-def total(batches: Sequence[Sequence[int]]) -> int:
-    return sum(map(sum, batches))
 
 
 def frozen_of(config: TrainConfig) -> Fraction:
