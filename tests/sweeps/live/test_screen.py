@@ -131,6 +131,7 @@ def test_how_a_job_ended_is_told(end: Ended, words: str) -> None:
 def test_a_step_is_a_line_where_its_loss_is_told() -> None:
     told = Stepped((False, 2), "epoch 2/3", 45, 131, 675.4, 0.41234)
     assert lines(board([*EVENTS, told]), told, 80) == [
-        "job 3 of 12: epoch 2 of 3, step 45 of 131, loss 0.412; about 11 min 36 s left"
+        f"job 3 of 12: {RUNS[2].what}: epoch 2 of 3, step 45 of 131, loss 0.412; "
+        "about 11 min 36 s left of the sweep"
     ]
     assert lines(board(), EVENTS[-1], 80) == []  # the control

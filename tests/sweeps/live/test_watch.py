@@ -2,6 +2,7 @@
 
 import logging
 import pickle
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,8 +14,9 @@ from loraexp.config.sweep import Tune
 from loraexp.records.record import Failure
 from loraexp.runs.run_folder import RunFolder
 from loraexp.sweeps.grid import Protocol
+from loraexp.sweeps.live import watch
 from loraexp.sweeps.live.board import Stepped
-from loraexp.sweeps.live.watch import EVERY, Once, Unseen, Watch, cost
+from loraexp.sweeps.live.watch import EVERY, FEW, Once, Unseen, Watch, cost
 from loraexp.sweeps.plan import Plan
 
 
@@ -96,16 +98,55 @@ def test_what_all_jobs_say_is_said_once_and_errors_each_time() -> None:
     assert [once.filter(record) for record in (error, error)] == [True, True]
 
 
-def test_of_jobs_that_train_side_by_side_one_is_told_each_half_minute(
-    jobs: list[TrainConfig], caplog: pytest.LogCaptureFixture
-) -> None:
+def told_of(
+    told: Watch, jobs: list[TrainConfig], caplog: pytest.LogCaptureFixture, clock: Iterator[float]
+) -> list[list[int]]:
+    """Which jobs, by number, have a line after each time that all of them tell a step."""
     caplog.set_level(logging.INFO)
-    watch = watch_of(jobs)
-    places = [watch.began(number, jobs[number], trial=False).place for number in (0, 1)]
-    begun = len(caplog.messages)
-    for place in places:
-        watch.tell(Stepped(place, "epoch 1/2", 3, 10, None, 0.5))
-    assert caplog.messages[begun:] == ["job 1 of 2: epoch 1 of 2, step 3 of 10, loss 0.500"]
-    watch.stepped -= EVERY
-    watch.tell(Stepped(places[1], "epoch 1/2", 4, 10, None, 0.5))
-    assert caplog.messages[-1].startswith("job 2 of 2: epoch 1 of 2, step 4 of 10")
+    places = [told.began(number, job, trial=False).place for number, job in enumerate(jobs)]
+    rounds = []
+    for _ in clock:
+        begun = len(caplog.messages)
+        for place in places:
+            told.tell(Stepped(place, "epoch 1/2", 3, 10, None, 0.5))
+        rounds.append([int(line.split()[1]) for line in caplog.messages[begun:]])
+    return rounds
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[float]:
+    """Half minutes: as one is taken, the watch sees it."""
+
+    def pass_by() -> Iterator[float]:
+        for number in range(4):
+            now = 1000 + number * EVERY
+            monkeypatch.setattr(watch.time, "time", lambda now=now: now)
+            yield now
+
+    return pass_by()
+
+
+def test_each_of_a_few_jobs_side_by_side_is_told_each_half_minute(
+    jobs: list[TrainConfig], caplog: pytest.LogCaptureFixture, clock: Iterator[float]
+) -> None:
+    """None waits for another: a job that is always a little later than another one is told too."""
+    assert told_of(watch_of(jobs), jobs, caplog, clock) == [[1, 2, 3, 4]] * 4
+    assert caplog.messages[-1] == (
+        "job 4 of 4: rank=4, seed=1: epoch 1 of 2, step 3 of 10, loss 0.500"
+    )
+
+
+def test_of_many_jobs_side_by_side_a_few_are_told_in_turn(
+    jobs: list[TrainConfig], caplog: pytest.LogCaptureFixture, clock: Iterator[float]
+) -> None:
+    many = [replace(jobs[0], seed=seed) for seed in range(10)]
+    rounds = told_of(watch_of(many), many, caplog, clock)
+    assert rounds == [[1, 2, 3, 4], [5, 6, 7, 8], [9, 10], [1, 2, 3, 4]]
+    assert max(map(len, rounds)) == FEW
+
+
+def test_a_job_that_tells_its_steps_more_often_has_no_more_lines(
+    jobs: list[TrainConfig], caplog: pytest.LogCaptureFixture, clock: Iterator[float]
+) -> None:
+    next(clock)
+    assert told_of(watch_of(jobs), jobs[:1], caplog, iter([0.0, 0.0])) == [[1], []]

@@ -30,8 +30,10 @@ def lines(board: Board, event: Event, now: float) -> list[str]:
             ]
         case Ended(task):
             return [f"{title(board, task.trial, task.number)}: {task.what}: {result(board, event)}"]
-        case Stepped(place, loss=loss) if loss is not None:
-            return [f"{title(board, *place)}: {'; '.join([at_step(event), *left(board, now)])}"]
+        case Stepped(place, loss=loss) if loss is not None and place in board.running:
+            what = f"{title(board, *place)}: {board.running[place].task.what}"
+            rest = [f"{words} of the sweep" for words in left(board, now)]
+            return [f"{what}: {'; '.join([at_step(event), *rest])}"]
     return []
 
 

@@ -2,6 +2,7 @@
 begins, one when it ends, and one each half minute."""
 
 import logging
+import math
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
@@ -20,7 +21,7 @@ from loraexp.runs.naming import config_hash
 from loraexp.runs.run_folder import RunFolder
 from loraexp.runtime.notebook import in_notebook
 from loraexp.runtime.ranks import is_main_process
-from loraexp.sweeps.live.board import Began, Board, Ended, Event, Known, Stepped, Task
+from loraexp.sweeps.live.board import Began, Board, Ended, Event, Known, Place, Stepped, Task
 from loraexp.sweeps.live.cell import in_cell
 from loraexp.sweeps.live.screen import at_step, lines, screen
 from loraexp.sweeps.live.terminal import below, has_screen
@@ -28,7 +29,8 @@ from loraexp.sweeps.plan import Plan
 from loraexp.sweeps.sweep_folder import duration, setting
 
 log = logging.getLogger("loraexp")
-EVERY = 30.0  # seconds, from line to line where there is no screen
+EVERY = 30.0  # seconds, from line to line of a job where there is no screen
+FEW = 4  # such lines each half minute, at most: of more jobs side by side each waits for its turn
 
 
 class Watch:
@@ -44,7 +46,7 @@ class Watch:
     def __init__(self, folder: str, keys: Sequence[str], tuned: bool, on_screen: bool) -> None:
         self.board = Board(folder, time.time())
         self.keys, self.tuned, self.on_screen = keys, tuned, on_screen
-        self.stepped = 0.0  # when a step was told last
+        self.told: dict[Place, float] = {}  # of each job, when a step of it was told last
 
     @classmethod
     def of(cls, planned: Plan, folder: Path, on_screen: bool) -> "Watch":
@@ -91,12 +93,19 @@ class Watch:
         if (isinstance(event, Began | Stepped) and self.on_screen) or not is_main_process():
             return
         if isinstance(event, Stepped) and event.loss is not None:
-            if time.time() - self.stepped < EVERY / 2:  # of those that train side by side, one
+            if not self.is_turn_of(event.place):
                 return
-            self.stepped = time.time()
+            self.told[event.place] = time.time()
         failed = isinstance(event, Ended) and event.reason is not None
         for line in lines(self.board, event, time.time()):
             log.log(logging.ERROR if failed else logging.INFO, line)
+
+    def is_turn_of(self, place: Place) -> bool:
+        """Is a step of this job to be told now? One that hangs holds up no other's turn."""
+        now, half_minute = time.time(), 0.9 * EVERY  # messages come a little early or late
+        turns = math.ceil(len(self.board.running) / FEW)
+        lately = sum(now - at < half_minute for at in self.told.values())
+        return lately < FEW and now - self.told.get(place, -math.inf) >= turns * half_minute
 
     def shown(self, width: int, ascii: bool) -> Text:
         return screen(self.board, time.time(), width, ascii)
