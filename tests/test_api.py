@@ -1,5 +1,6 @@
 """The verbs as functions of Python, and what a notebook shows of what they return."""
 
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from types import SimpleNamespace
@@ -103,16 +104,32 @@ def test_what_a_notebook_shows_takes_no_text_for_markup(make_record: MakeRecord)
     column = Column(HOSTILE, HOSTILE, words=True)
     record = make_record()
     record.data.update(note=HOSTILE, warnings=[HOSTILE])
+    record = replace(record, labels=["ham", HOSTILE])
     shown = [
         Table([column], [[HOSTILE]])._repr_html_(),
         record._repr_html_(),
-        html_notes([HOSTILE]),
+        html_notes([HOSTILE, f"- {HOSTILE}"]),
     ]
     for html in shown:
-        assert Tags(html).seen <= {"table", "thead", "tbody", "tr", "th", "td", "div"}
+        assert Tags(html).seen <= {"table", "thead", "tbody", "tr", "th", "td", "div", "ul", "li"}
         assert "\x1b" not in html
         assert "&lt;img" in html
     assert "img" in Tags(HOSTILE).seen  # what it would have been
+
+
+def test_notes_that_begin_with_a_dash_are_a_list_of_their_own() -> None:
+    assert html_notes(["a", "- b", "- c", "", "d"]) == (
+        "<div>a</div><ul><li>b</li><li>c</li></ul><div>d</div>"
+    )
+
+
+@pytest.mark.parametrize(("labels", "said"), [(["ham", "a<b"], True), (["a", "b", "c"], False)])
+def test_a_record_in_a_notebook_says_of_which_label_f1_is(
+    labels: list[str], said: bool, make_record: MakeRecord
+) -> None:
+    html = make_record(labels=labels)._repr_html_()
+    assert ("F1 is that of &#x27;a&lt;b&#x27;." in html) == said
+    assert "lora on gpt2, lr 0.001" in html
 
 
 def test_a_frame_has_cells_in_full_and_ends_of_intervals() -> None:

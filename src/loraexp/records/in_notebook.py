@@ -13,16 +13,19 @@ class InNotebook:
 
     def _repr_html_(self: "Record") -> str:  # type: ignore[misc]
         config, counts = self.config, self.counts
+        rate = config["optim"]["lr"] * config["optim"]["lr_factor"]
         rows = [
             ("run", self.name),
             ("data", self.data["note"]),
-            ("method", f"{config['method']} on {config['model']['name']}"),
+            ("method", f"{config['method']} on {config['model']['name']}, lr {rate:g}"),
             ("trainable", f"{counts['trainable']:,} ({counts['percent']:.2f} %)"),
             *((f"{split} accuracy", in_words(scores)) for split, scores in self.metrics.items()),
             ("seconds", f"{self.seconds['total']:.0f}"),
         ]
-        warnings = html_notes([f"Warning: {one}" for one in self.data.get("warnings", ())])
-        return html_table(rows, [True, True]) + warnings
+        notes = [f"Warning: {one}" for one in self.data.get("warnings", ())]
+        if len(self.labels) == 2:
+            notes.insert(0, f"F1 is that of {self.labels[1]!r}.")
+        return html_table(rows, [True, True]) + html_notes(notes)
 
 
 def in_words(scores: dict[str, Any]) -> str:

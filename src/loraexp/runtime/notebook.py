@@ -4,6 +4,7 @@ is drawn anew in its place. Nothing of Jupyter is needed, or imported where ther
 import sys
 from collections.abc import Sequence
 from html import escape
+from itertools import groupby
 from typing import Any
 
 from loraexp.runtime.escape import printable
@@ -28,11 +29,15 @@ def html_table(
     Args:
         rows: of texts, that are escaped here.
         words: a column each: is it text, aligned left?
+        headings: without any, the first column has the names of the rows.
     """
-    align = [f' style="text-align:{"left" if word else "right"}"' for word in words]
+    align = [f"text-align:{'left' if word else 'right'}" for word in words]
+    if not headings:
+        align[0] += ";white-space:nowrap"  # Jupyter would break a name that has two words
 
     def row(cells: Sequence[str], tag: str) -> str:
-        parts = (f"<{tag}{at}>{safe(c)}</{tag}>" for at, c in zip(align, cells, strict=True))
+        styled = zip(align, cells, strict=True)
+        parts = (f'<{tag} style="{style}">{safe(cell)}</{tag}>' for style, cell in styled)
         return f"<tr>{''.join(parts)}</tr>"
 
     head = f"<thead>{row(headings, 'th')}</thead>" if headings else ""
@@ -40,7 +45,15 @@ def html_table(
 
 
 def html_notes(lines: Sequence[str]) -> str:
-    return "".join(f"<div>{safe(line)}</div>" for line in lines if line)
+    """A line each; those that we lead with a dash are a list."""
+    parts = []
+    for listed, group in groupby(filter(None, lines), lambda line: line.startswith("- ")):
+        if listed:
+            items = "".join(f"<li>{safe(line.removeprefix('- '))}</li>" for line in group)
+            parts.append(f"<ul>{items}</ul>")
+        else:
+            parts += [f"<div>{safe(line)}</div>" for line in group]
+    return "".join(parts)
 
 
 class Panel:

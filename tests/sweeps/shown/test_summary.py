@@ -1,5 +1,6 @@
 """What a sweep shows: the comparison wherever rows are more than runs, and in the guard's words."""
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from itertools import product
@@ -62,3 +63,13 @@ def test_it_is_shown_where_a_row_is_more_than_a_run(
 def test_rates_of_a_single_row_compare_nothing(make_record: MakeRecord) -> None:
     records = [r for r in grid(make_record, (1e-3, 3e-3)) if r.config["lora"]["rank"] == 4]
     assert [*Summary.of(records).tables] == ["runs"]
+
+
+def test_a_notebook_reads_what_a_terminal_reads_below_a_comparison(make_record: MakeRecord) -> None:
+    summary = Summary.of(grid(make_record, (1e-3, 3e-3)))
+    html, text = summary._repr_html_(), words(summary.text)
+    assert "<div>Not evidence of which is better, because</div><ul><li>" in html
+    reasons = re.findall("<li>(.*?)</li>", html)
+    assert len(reasons) == 2
+    assert all(f"- {reason}" in text for reason in reasons)
+    assert "<li>" not in Summary.of(grid(make_record, (1e-3,)))._repr_html_()

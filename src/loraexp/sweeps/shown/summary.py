@@ -47,27 +47,30 @@ class Summary:
     Args:
         tables: by name: `runs`, and `comparison` where a row has several runs (seeds, rates).
         text: the same for a terminal.
+        below: what must be read with the comparison.
     """
 
     outcomes: Sequence[Record | Failure]
     beside: Beside
     tables: dict[str, Table]
     text: str
+    below: Sequence[str] = ()
 
     @classmethod
     def of(cls, outcomes: Sequence[Record | Failure], beside: Beside = NOTHING) -> "Summary":
         table = runs_table(outcomes, beside.lines)
         tables = {"runs": table}
         brief = narrowed(table.without("failed"), EXPENDABLE)  # reasons are long
-        lines = ["", FORMATS["table"](brief), ""]
+        lines, below = ["", FORMATS["table"](brief), ""], list[str]()
         records = finished(outcomes)
         compared = findings(records, varied(records), beside=beside) if records else None
         if compared and says_more(records, compared.arms):
             tables["comparison"] = compared.table
             if len(outcomes) > MOST_ROWS:  # what they come to would be out of sight
                 lines = ["", f"{len(outcomes)} runs; table.csv has a row for each.", ""]
-            lines += [FORMATS["table"](compared.brief()), "", *wrapped(compared.notes), ""]
-        return cls(outcomes, beside, tables, "\n".join(lines))
+            below = compared.notes
+            lines += [FORMATS["table"](compared.brief()), "", *wrapped(below), ""]
+        return cls(outcomes, beside, tables, "\n".join(lines), below)
 
     @classmethod
     def of_sweep(cls, sweep: Sweep, baselines: bool = False) -> "Summary":
@@ -86,7 +89,7 @@ class Summary:
 
     def _repr_html_(self) -> str:
         parts = [table._repr_html_() for table in self.tables.values()]
-        return "".join([*parts, html_notes([*self.notes(), *self.answers()])])
+        return "".join([*parts, *map(html_notes, (self.below, [*self.notes(), *self.answers()]))])
 
     def to_frame(self) -> "pd.DataFrame":
         """A row a run, as pandas has it."""
