@@ -156,7 +156,6 @@ def test_it_is_resumed_from_where_it_was_typed(swept: Path, tmp_path: Path) -> N
     [
         (["launcher=slurm", "workers=2"], "workers=2 is for launcher=local"),
         (["launcher=slurm", "hydra/launcher=basic"], "launcher=slurm: leave out what is Hydra's"),
-        (["launcher.wait=false", "search.trials=2"], "launcher.wait=false is not for a search"),
         (["launcher=kubernetes"], "ray"),
     ],
 )

@@ -42,21 +42,22 @@ def run(config: SweepConfig) -> None:
 
 
 def status(folder: Path) -> None:
-    from loraexp.sweeps.driving import Driver, counted
+    from loraexp.sweeps.driving import Driver, asked_of
     from loraexp.sweeps.shown.next_step import command
-    from loraexp.sweeps.shown.summary import Summary
+    from loraexp.sweeps.shown.so_far import of_search, of_sweep
     from loraexp.sweeps.sweep_folder import PLAN, Sweep
 
     sweep = Sweep(folder)
     if not (folder / PLAN).is_file():
         raise UserError(f"sweep={folder}: no sweep's folder, {PLAN} is missing")
-    driver = Driver.of(folder)
-    print(printable(f"{folder}: {counted(sweep)}"))
-    if outcomes := sweep.outcomes():
-        print(Summary.of(outcomes).text.rstrip("\n"))
+    driver, asked = Driver.of(folder), asked_of(sweep)
+    found = of_sweep(sweep) if asked is None else of_search(sweep, asked)
+    print(printable(f"{folder}: {found.line}"))
+    for number, table in enumerate(found.tables):
+        print(*[""] * bool(number), table, sep="\n")
     if driver:
         print(printable(f"{driver} drives it"))
-    elif len(outcomes) < len(sweep.planned()):
+    elif not found.over:
         print(printable("nobody drives it: " + command("sweep", "resume", f"sweep={folder}")))
 
 

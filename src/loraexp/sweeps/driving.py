@@ -20,7 +20,7 @@ from loraexp.runtime.lease import Held
 from loraexp.runtime.locks import Lock
 from loraexp.sweeps.plan import TRAIN, Plan, plan
 from loraexp.sweeps.shown.next_step import command
-from loraexp.sweeps.sweep_folder import Sweep
+from loraexp.sweeps.sweep_folder import TRIALS, Sweep
 
 COMMAND, DRIVER, LOG = "command.json", "driver.json", "log.txt"
 
@@ -28,7 +28,9 @@ COMMAND, DRIVER, LOG = "command.json", "driver.json", "log.txt"
 def keep_command(folder: Path, planned: Plan) -> None:
     """What was typed, and where: `resume` does it again. Nothing of a sweep that nobody typed."""
     if planned.overrides:
-        content = {"overrides": planned.overrides, "directory": str(Path.cwd())}
+        content: dict[str, Any] = {"overrides": planned.overrides, "directory": str(Path.cwd())}
+        if rule := planned.protocol.search:
+            content[TRIALS] = (rule.trials or 0) * rule.seeds
         write_whole(folder / COMMAND, json.dumps(content, indent=1) + "\n")
 
 
@@ -43,7 +45,7 @@ def again(folder: Path) -> Plan:
         raise UserError(f"sweep={folder}: it does not say what was typed; type that again")
     planned = plan(TRAIN, [*map(str, content["overrides"]), "-m"])
     assert planned.sweep is not None
-    if planned.sweep.parent.resolve() != folder.parent.resolve() and not planned.protocol.search:
+    if planned.sweep.parents[1].resolve() != folder.resolve().parents[1]:
         raise UserError(
             f"sweep={folder}: it was typed in {content['directory']}: resume it from there"
         )
@@ -53,8 +55,11 @@ def again(folder: Path) -> Plan:
 
 
 @contextmanager
-def driven(folder: Path) -> Iterator[None]:
-    """While the block lasts this process drives the sweep, and no other does.
+def driven(folder: Path, alone: bool = True) -> Iterator[bool]:
+    """While the block lasts this process drives the sweep, and no other does; says whether it does.
+
+    Args:
+        alone: a process that does not drive it has nothing to do with it.
 
     Raises:
         UserError: another one does.
@@ -64,11 +69,14 @@ def driven(folder: Path) -> Iterator[None]:
     try:
         lock.acquire()
     except Held:
+        if not alone:
+            yield False
+            return
         driver = Driver.of(folder)
         raise UserError(f"sweep={folder}: {driver or 'another process'} drives it") from None
     try:
         Driver(socket.gethostname(), os.getpid()).write(folder)
-        yield
+        yield True
     finally:
         (folder / DRIVER).unlink(missing_ok=True)
         lock.release()
@@ -139,15 +147,17 @@ def in_background(folder: Path) -> list[str]:
 
 
 def latest(output_dir: Path) -> Path:
-    """The sweep that was begun last.
+    """The sweep that was begun last: by its name, of searches, which have none of a time, by when
+    they were typed.
 
     Raises:
         UserError: there is none.
     """
-    found = sorted(file.parent for file in (output_dir / "sweeps").glob(f"*/{COMMAND}"))
+    sweeps, searches = (output_dir.glob(f"{kind}/*/{COMMAND}") for kind in ("sweeps", "searches"))
+    found = [*sorted(sweeps)[-1:], *searches]
     if not found:
         raise UserError(f"no sweep below {output_dir}: sweep=FOLDER names one")
-    return found[-1]
+    return max(found, key=lambda file: file.stat().st_mtime_ns).parent
 
 
 def content_of(file: Path) -> dict[str, Any] | None:
@@ -165,17 +175,7 @@ def content_of(file: Path) -> dict[str, Any] | None:
         raise UserError(f"{file} is damaged: {error}") from None
 
 
-def counted(sweep: Sweep) -> str:
-    """How far a sweep is, in a line."""
-    from loraexp.runs.run_folder import RunFolder
-
-    runs = [RunFolder(path) for path in sweep.planned()]
-    finished = sum(run.finished for run in runs)
-    others = [run for run in runs if not run.finished]
-    at_work = sum(run.busy for run in others)
-    failed = sum(run.failed and not run.busy for run in others)
-    parts = [f"{finished} of {len(runs)} runs finished"]
-    parts += [f"{failed} failed"] if failed else []
-    parts += [f"{at_work} at work"] if at_work else []
-    waiting = len(others) - at_work - failed
-    return ", ".join([*parts, *([f"{waiting} to come"] if waiting else [])])
+def asked_of(sweep: Sweep) -> int | None:
+    """Trials that a search is to have; None of another sweep."""
+    trials = (content_of(sweep.folder / COMMAND) or {}).get(TRIALS)
+    return None if trials is None else int(trials)

@@ -32,29 +32,57 @@ def run_sweep(planned: Plan) -> bool:
     Raises:
         UserError: of the first job that could not run.
     """
-    from loraexp.sweeps.driving import driven, in_background, keep_command
-    from loraexp.sweeps.launchers.crew import crew
+    from loraexp.sweeps.driving import driven
 
     planned = ready(planned)
-    plan = planned.protocol
     assert planned.sweep is not None
-    if plan.search:
-        from loraexp.sweeps.adaptive.search import folder_of, search  # optuna: not at start
-
-        folder = folder_of(planned)
-        with watching(planned, folder) as watch, crew(plan, watch, folder) as doing:
-            sweep = search(planned, watch, doing)
-        return show_search(sweep, planned.baselines)
+    if planned.protocol.search:
+        return run_search(planned)
     sweep = Sweep(planned.sweep)
-    if not plan.launcher.wait:
-        keep_command(sweep.folder, planned)
-        sweep.plan([RunFolder.of(config).path for config in planned.jobs])
-        print(*map(printable, in_background(sweep.folder)), sep="\n")
+    if not planned.protocol.launcher.wait:
+        leave(planned, sweep, [RunFolder.of(config).path for config in planned.jobs])
         return True
     with driven(sweep.folder):
         drive(planned, sweep)
         plain = not (planned.by_hydra or planned.protocol.tune or planned.protocol.seeds)
         return show_sweep(sweep, planned.overrides if plain else (), planned.baselines)
+
+
+def run_search(planned: Plan) -> bool:
+    """As run_sweep. Several processes may do one search: the first of them drives it.
+
+    Raises:
+        UserError: nobody is to wait for it, and another process drives it already; one that is
+            gone on with and is no more what it was, as after a change of the defaults.
+    """
+    from loraexp.sweeps.adaptive.search import folder_of, search  # optuna: not at start
+    from loraexp.sweeps.driving import Driver, driven, keep_command
+    from loraexp.sweeps.launchers.crew import crew
+
+    plan, folder = planned.protocol, folder_of(planned)
+    given = planned.sweep
+    if given and given.parent.name == folder.parent.name and given.name != folder.name:
+        raise UserError(f"sweep={given}: what was typed there is another search now: {folder}")
+    if not plan.launcher.wait:
+        if driver := Driver.of(folder):
+            raise UserError(f"sweep={folder}: {driver} drives it")
+        leave(planned, Sweep(folder), [])
+        return True
+    with driven(folder, alone=False) as drives:
+        if drives:
+            keep_command(folder, planned)
+        with watching(planned, folder) as watch, crew(plan, watch, folder) as doing:
+            sweep = search(planned, watch, doing)
+        return show_search(sweep, planned.baselines)
+
+
+def leave(planned: Plan, sweep: Sweep, runs: list[Path]) -> None:
+    """Leave a sweep to a process in the background."""
+    from loraexp.sweeps.driving import in_background, keep_command
+
+    keep_command(sweep.folder, planned)
+    sweep.plan(runs)
+    print(*map(printable, in_background(sweep.folder)), sep="\n")
 
 
 def ready(planned: Plan) -> Plan:

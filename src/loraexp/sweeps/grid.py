@@ -76,10 +76,6 @@ def protocol_of(verb: Verb, config: DictConfig) -> Protocol:
             "launcher.at_once"
         )
     width = number_or_auto("pack.width", config.pack.width)
-    if search.trials is not None and not launcher.wait:
-        raise UserError(
-            "launcher.wait=false is not for a search; the same command goes on with one"
-        )
     if search.trials is None:
         looks = looks_of(seeds) if seeds else None
         return Protocol(tune, seeds=looks, workers=workers, width=width, launcher=launcher)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from in_process import train
+from in_process import command, train
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.trial import TrialState
 from started import start
@@ -19,6 +19,7 @@ from loraexp.config.sweep import Search
 from loraexp.errors import UserError
 from loraexp.sweeps.adaptive.search import study_in
 from loraexp.sweeps.adaptive.space import distributions
+from loraexp.sweeps.driving import driven
 
 SPACE = ("lora.rank=choice(1,2,4)", "optim.lr=tag(log,interval(1e-4,1e-1))")
 SEARCH = (*SPACE, "trainer.max_epochs=1")
@@ -87,6 +88,40 @@ def test_two_of_the_same_at_once_share_the_trials(tmp_path: Path) -> None:
     begun = [*tmp_path.glob("outputs/searches/*/trials/*.txt")]
     assert len(begun) in (8, 9)  # both may ask for the last one
     assert all("parameters train" in err for _, err in ended)
+
+
+def test_status_has_its_trials_and_the_best_ones_run(searched: tuple[Path, str, str]) -> None:
+    folder, first, _ = searched
+    status, out, _ = command(folder, "sweep", "status")
+    assert status == 0
+    line, *tables = out.splitlines()
+    assert line.endswith("4 of 4 trials tried, the best one measured")
+    assert next(part for part in first.splitlines() if "val loss" in part) in tables
+    assert "trainable" in out
+    assert "nobody" not in out
+
+
+def test_while_it_is_driven_others_join_in_and_none_is_left_to_itself(
+    searched: tuple[Path, str, str],
+) -> None:
+    folder, first, _ = searched
+    (own,) = (folder / "outputs" / "searches").iterdir()
+    with driven(own):
+        status, out, _ = train(folder, *SEARCH, "search.trials=4")
+        assert (status, out.split("The best")[0]) == (0, first.split("The best")[0])
+        status, _, err = train(folder, *SEARCH, "search.trials=4", "launcher.wait=false")
+        assert (status, "drives it" in err) == (2, True)
+
+
+def test_one_that_is_no_more_what_it_was_is_not_gone_on_with(
+    searched: tuple[Path, str, str], tmp_path: Path
+) -> None:
+    """Its folder's name, which is that of what is searched, is another one's."""
+    folder = Path(shutil.copytree(searched[0], tmp_path / "copy"))
+    (own,) = (folder / "outputs" / "searches").iterdir()
+    own.rename(own.with_name("00000000"))
+    status, _, err = command(folder, "sweep", "resume")
+    assert (status, "is another search now" in err) == (2, True)
 
 
 def test_a_setting_of_several_seeds_has_their_mean(tmp_path: Path) -> None:

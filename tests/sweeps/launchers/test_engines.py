@@ -96,3 +96,30 @@ def test_cancel_ends_it_and_resume_goes_on(undisturbed: Path, tmp_path: Path) ->
     done(command(tmp_path, "sweep", "resume"))
     assert len(finished) < len(Sweep(folder).planned())
     assert adapters(tmp_path) == adapters(undisturbed)
+
+
+def test_a_search_goes_on_without_who_typed_it(tmp_path: Path) -> None:
+    """Left, cancelled and resumed, it draws and finds what one does that is waited for."""
+    pytest.importorskip("submitit", reason="pip install 'loraexp[slurm]'")
+    space = ["search.trials=4", "lora.rank=choice(1,2,4)", "optim.lr=tag(log,interval(1e-4,1e-1))"]
+    words = [*TINY, *space, "trainer.max_epochs=6", *ENGINES["slurm"]]
+    waited, left = tmp_path / "waited", tmp_path / "left"
+    done(command(waited, "train", *words))
+    done(command(left, "train", *words, "launcher.wait=false"))
+    (folder,) = (left / "outputs" / "searches").iterdir()
+    with ended(folder):
+        while not [*left.glob("outputs/train/*/validation.json")]:
+            time.sleep(0.01)
+        _, said = done(command(left, "sweep", "cancel"))
+        assert "was told to end" in said
+        while (folder / "driver.json").exists():
+            time.sleep(0.01)
+        assert not workers_of(f"submitit.core._submit {left}")
+        out, _ = done(command(left, "sweep", "status"))
+        assert "nobody drives it" in out
+        done(command(left, "sweep", "resume"))
+    out, _ = done(command(left, "sweep", "status"))
+    assert "4 of 4 trials tried, the best one measured" in out
+    assert table(left) == table(waited)
+    (one, other) = (next(at.glob("outputs/searches/*/trials.csv")) for at in (waited, left))
+    assert one.read_text() == other.read_text()

@@ -55,7 +55,9 @@ def show_search(sweep: Sweep, baselines: bool = False) -> bool:
         print("every job failed; the same command tries these again", file=sys.stderr)
         return False
     best = [from_dict(TrainConfig, one.config) for one in min(tried, key=mean_loss)]
-    where = ", ".join(printable(str(RunFolder.of(config).path)) for config in best)
+    runs = [RunFolder.of(config).path for config in best]
+    sweep.plan(runs)
+    where = ", ".join(printable(str(run)) for run in runs)
     print(f"\nThe best by validation, and its test texts (read now, once): {where}")
     records = [train(config, folder.name, patient=True) for config in best]
     show(records, folder, baselines=baselines)
