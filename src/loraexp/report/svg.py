@@ -186,7 +186,7 @@ def key_of(panel: Panel, frame: Frame) -> Iterator[Markup]:
 def dots(chart: Dots) -> tuple[Markup, tuple[float, float]]:
     """And its size."""
     names = [cut(row.name, 30) for row in chart.rows]
-    left = max(map(width, names)) + 14
+    left = 1.1 * max(map(width, names)) + 14  # in the widest of usual fonts
     step, size = 24.0, (WIDE[0], 24.0 * len(names) + 48)
     frame = Frame(size, left, 14, 44, 4)
     foot = frame.top + frame.height
