@@ -51,5 +51,5 @@ def of_search(sweep: Sweep, asked: int) -> SoFar:
     parts += ["the best one measured"] if over else []
     tables = [FORMATS["table"](trials_table(trials)).rstrip("\n")] if trials else []
     if over:
-        tables.append(Summary.of([run.record() for run in best]).text.rstrip("\n"))
+        tables.append(Summary.of([run.record() for run in best]).text.strip("\n"))
     return SoFar(", ".join(parts), tables, over)
