@@ -51,7 +51,10 @@ def main() -> None:
     streams = [stream(size) for size in options.sizes]
     show(streams, drawn.STREAM)
     if options.out:
-        head = {"device": device_name("cpu", 1), "versions": versions()}
+        head = {
+            "device": device_name("gpu" if options.device == "cuda" else "cpu", 1),
+            "versions": versions(),
+        }
         content = {**head, "steps": steps, "beside": beside, "frozen": frozen, "streams": streams}
         options.out.write_text(json.dumps(content, indent=2) + "\n")
 

@@ -64,6 +64,26 @@ def test_a_long_sweep_is_done_in_the_way_that_was_measured(
     assert len(asked) == 1
 
 
+def test_on_a_gpu_runs_in_step_are_as_many_as_half_of_its_memory_holds(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Of one that is here, by a stand-in, and of one that is planned for."""
+    runs, widths = nano(20, "fp32"), list[int | None]()
+    sizes = dict.fromkeys([repr(run.data) for run in runs], LARGE)
+    for memory in (80 * 10**9, 2 * 10**9, 10**6):
+        planned = decided(AUTO, runs, sizes, gpu=memory)
+        with monkeypatch.context() as patch:
+            patch.setattr(pace.hardware, "uses_gpu", lambda accelerator: True)
+            patch.setattr(pace.hardware, "gpu_memory", lambda accelerator, own=memory: own)
+            assert decided(AUTO, runs, sizes).width == planned.width
+        assert planned.workers == 1
+        widths.append(planned.width)
+    most, some, none = widths
+    assert (most, none) == (WIDEST, 1)
+    assert some is not None
+    assert 1 < some < WIDEST
+
+
 def test_packs_that_gain_nothing_are_not_made() -> None:
     assert numbers(nano(8, "fp32"), LARGE) == (4, 1)
 

@@ -124,11 +124,14 @@ def test_what_cannot_be_in_parts_is_refused(
         check(replace(small, trainer=replace(trainer, **settings)))  # type: ignore[arg-type]
 
 
-def test_a_method_that_works_between_steps_is_refused_before_training(small: TrainConfig) -> None:
+@pytest.mark.parametrize("method", ["adalora", "dylora"])
+def test_a_method_that_works_between_steps_is_refused_before_training(
+    small: TrainConfig, method: str
+) -> None:
     small.trainer.devices, small.trainer.strategy = 2, "fsdp"
     check_jobs([small])
-    with pytest.raises(UserError, match=r"^trainer\.strategy=fsdp cannot train method=adalora, "):
-        check_jobs([replace(small, method="adalora")])
+    with pytest.raises(UserError, match=rf"^trainer\.strategy=fsdp cannot train method={method}, "):
+        check_jobs([replace(small, method=method)])
 
 
 Left = tuple[dict[str, Any], dict[str, Tensor]]

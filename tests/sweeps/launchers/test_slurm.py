@@ -67,6 +67,17 @@ def test_one_pack_or_many_have_the_names_that_squeue_has(programs: Path, tmp_pat
     assert engine.working(names) == {"7_0", "7_2"}
 
 
+@pytest.mark.parametrize("gpus", [0, 2])
+def test_sbatch_is_asked_for_gpus_where_they_are(programs: Path, tmp_path: Path, gpus: int) -> None:
+    program(programs, "srun")
+    program(programs, "sbatch", f'cat "$1" > {tmp_path}/taken; echo Submitted batch job 7')
+    Slurm(Launcher(name="slurm", gpus=gpus), tmp_path).submit([[Path("0.json")]])
+    lines = (tmp_path / "taken").read_text().splitlines()
+    assert [line for line in lines if "gpus-per" in line] == ["#SBATCH --gpus-per-node=2"] * bool(
+        gpus
+    )
+
+
 def test_what_a_shell_has_for_squeue_hides_nothing(
     programs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
