@@ -159,7 +159,14 @@ def test_a_gpu_that_is_not_here_gets_packs_as_wide_as_fit_into_it(tmp_path: Path
     assert "2 packs of 10 runs in step" in out
     assert "NVIDIA H100 SXM has 80.0 GB: it fits" in " ".join(out.split())
     assert "no less than" in out
+    assert "what it takes nobody has measured" in " ".join(out.split())
     assert max(map(len, out.splitlines())) <= 80
+
+
+def test_what_does_not_fit_into_a_gpu_is_said(tmp_path: Path) -> None:
+    found = said(tmp_path, "device=a100", "data.batch_size=10000000")
+    assert found["process_bytes"] > 80 * 10**9
+    assert "a process (computed); NVIDIA A100 80GB SXM has 80.0 GB" in found["does_not_fit"]
 
 
 def test_where_runs_may_end_early_there_is_no_bound(tmp_path: Path) -> None:
@@ -167,7 +174,7 @@ def test_where_runs_may_end_early_there_is_no_bound(tmp_path: Path) -> None:
     found = said(tmp_path, *typed)
     assert found["no_less_than_seconds_on_units"] == {}
     assert found["no_seconds"] == "no least is known: search.pruner=median ends trials early"
-    assert said(tmp_path, *typed, "search.pruner=none")["no_seconds"] is None
+    assert said(tmp_path, *typed, "search.pruner=none")["no_seconds"] == "nobody has measured"
 
 
 def test_what_would_be_fetched_is_said_and_not_fetched(

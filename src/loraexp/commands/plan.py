@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 BEGAN = time.monotonic()  # soon after Enter: what comes before the first run takes `train` as long
 WORD = "verb"
 WIDTH, LEFT = 80, 11
+UNKNOWN = "nobody has measured"
 COLUMNS = (*PARAMETERS, Column("runs", "runs"))
 
 
@@ -105,7 +106,7 @@ def facts(found: "Forecast") -> dict[str, Any]:
         "disk_bytes_while_it_trains": found.passing_bytes,
         "downloads": found.downloads,
         "seconds": times,
-        "no_seconds": found.why or None,
+        "no_seconds": found.why or (UNKNOWN if found.sheet else None),
         "seconds_on_units": found.on,
         "no_less_than_seconds_on_units": found.at_least,
     }
@@ -154,8 +155,7 @@ def remembered(found: "Forecast") -> str:
     limit = machine_memory()
     has = f"; this machine has {size(limit)}" if limit and not found.device else ""
     if found.sheet:
-        fits = "it fits" if each * many <= found.sheet.memory else "it does not fit"
-        has = f"; {found.sheet.shown} has {size(found.sheet.memory)}: {fits}"
+        has = f"; {found.sheet.shown} has {size(found.sheet.memory)}: it fits"
     return f"{size(each)} a process at its peak{whole} ({how}){has}"
 
 
@@ -200,7 +200,7 @@ def bounded(sheet: "DataSheet", found: "Forecast") -> Iterator[tuple[str, str]]:
     parts = (f"{f'{s:.2g} s' if s < 60 else duration(s)} on {n}" for n, s in each)
     bound = (
         f"no less than {', '.join(parts)}: a lower bound by its data sheet, matrix products alone "
-        "at the peak; what it takes nobody has measured, `plan` on a machine with one will"
+        f"at the peak; what it takes {UNKNOWN}, `plan` on a machine with one will"
     )
     yield "time", found.why or bound
     speed, memory = f"{sheet.flops / 1e12:.4g} TFLOP/s", size(sheet.memory)

@@ -12,6 +12,7 @@ from loraexp.config.stored import plain
 from loraexp.errors import UserError
 from loraexp.model.huggingface import WEIGHTS
 from loraexp.records.record import Record
+from loraexp.results.tables import size
 from loraexp.runs.memory import check_memory
 from loraexp.runtime.quiet import quieted
 from loraexp.sweeps.forecasts.ahead import UNITS, Ahead, Ends, Setting, count
@@ -131,6 +132,9 @@ def forecast(planned: Plan, device_name: str, probe: bool, began: float) -> Fore
         bound, why = at_least(ahead, sheet)
     elif isinstance(device, Device) and here:
         on, why = ahead.on(device)
+    process = ahead.process(costs, sheet is not None) if here else None
+    if sheet and process and process * (planned.protocol.workers or 1) > sheet.memory:
+        unfit = f"{size(process)} a process (computed); {sheet.shown} has {size(sheet.memory)}"
     return Forecast(
         device=device,
         settings=ahead.settings(here),
@@ -138,7 +142,7 @@ def forecast(planned: Plan, device_name: str, probe: bool, began: float) -> Fore
         there=count(ends[1]) - sum(len(wave.missing) for wave in ends[1]),
         protocol=planned.protocol,
         packs=[len(pack) for pack in ahead.packs(ends[0][0], 1)],
-        process_bytes=ahead.process(costs, sheet is not None) if here else None,
+        process_bytes=process,
         seen=costs is not None,
         unfit=unfit,
         disk_bytes=(ahead.disk(ends[0], here), ahead.disk(ends[1], here)),
