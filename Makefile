@@ -76,6 +76,7 @@ bench-sweep: install  ## a whole sweep: one after another, by workers, by script
 
 bench-plan: install  ## what `plan` says that sweeps will take, and what they took (10 minutes)
 	$(BIN)/python tests/benchmarks/planned.py --out tests/benchmarks/results/planned.json $(ARGS)
+	$(BIN)/python tests/benchmarks/sheet.py
 
 simulate: install  ## a sweep of 10,000 jobs on 1 to 1,000 workers, simulated from what is measured here (20 minutes)
 	$(BIN)/python tests/benchmarks/cluster.py $(ARGS)

@@ -118,6 +118,11 @@ def planned() -> str:
     return f"{what}\n\n{table}" + f"\n\n{busy}" * (load > BUSY)
 
 
+def sheet() -> str:
+    found = stored("sheet")
+    return listing(f"$ python -m loraexp {found['typed']}", *found["said"])
+
+
 def rank_sweep() -> str:
     found = stored("tuning")["tuned"]
     return listing(*found["table"], *found["notes"])
@@ -260,6 +265,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "cluster_check": cluster_check,
     "many_runs": many_runs,
     "planned": planned,
+    "sheet": sheet,
     "rank_sweep": rank_sweep,
     "tuned_beside_grid": tuned_beside_grid,
     "kinds": kinds,
