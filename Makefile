@@ -68,7 +68,7 @@ bench: install  ## texts/s, memory, start beside peft + transformers; bf16 besid
 bench-tuning: install  ## what a tuned sweep takes beside the full grid that is as wide (over an hour)
 	$(BIN)/python tests/benchmarks/tuning.py --out outputs/bench-tuning.json $(ARGS)
 
-bench-lines: install  ## LoRA beside counted words on the real messages, and a false winner (10 minutes)
+bench-lines: install  ## LoRA beside counted words on two real sets, and a false winner (LORAEXP_DATA_DIR; 15 minutes)
 	$(BIN)/python tests/benchmarks/lines.py --out tests/benchmarks/results/lines.json $(ARGS)
 
 bench-sweep: install  ## a whole sweep: one after another, by workers, by scripts of peft (half an hour)

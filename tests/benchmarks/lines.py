@@ -1,4 +1,4 @@
-"""`make bench-lines`: LoRA beside lines without a network on real messages, and a false winner.
+"""`make bench-lines`: LoRA beside lines without a network on two real sets, and a false winner.
 
 Each sweep is run or gone on with, and its table, notes and last words are kept. Nothing here passes
 or fails.
@@ -18,6 +18,7 @@ from loraexp.results.tables import to_terminal
 from loraexp.runtime import hardware
 from loraexp.sweeps.shown.collect import collect
 
+BANKING = "${oc.env:LORAEXP_DATA_DIR}/text_classification/banking77"
 # As `make base-report` found it on validation texts, its learning rates too.
 RECIPE = (
     *("lora.target_modules=all-linear", "lora.dropout=0.1", "optim.schedule=cosine"),
@@ -44,6 +45,14 @@ TABLES = {
         (
             *("data=sms_spam", "lora.rank=8", "data.batch_size=16", "trainer.max_epochs=8"),
             *("optim.lr=2e-3", *RECIPE),
+        ),
+        baselines=True,
+    ),
+    "banking77": Table(
+        (
+            *("data=csv", f"data.path={BANKING}", "data.label_column=category", "lora.rank=16"),
+            *("head.pooling=mean", "data.batch_size=32", "trainer.max_epochs=4", "optim.lr=4e-3"),
+            *RECIPE,
         ),
         baselines=True,
     ),

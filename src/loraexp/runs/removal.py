@@ -2,7 +2,7 @@
 left there."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from stat import S_ISDIR, S_ISREG
 
@@ -97,8 +97,15 @@ def size(folder: Path) -> int:
     return sum(path.lstat().st_size for path in entries(folder) if not path.is_dir())
 
 
-def walk(folder: Path) -> Iterator[tuple[Path, set[str]]]:
-    """Each folder below one and the names in it, but for those that are being removed."""
+def walk(folder: Path, ends: Collection[str] = ()) -> Iterator[tuple[Path, set[str]]]:
+    """Each folder below one and the names in it, but for those that are being removed.
+
+    Args:
+        ends: names of files; where one of them is, nobody looks further down.
+    """
     for at, folders, names in os.walk(folder):
         folders[:] = [name for name in folders if not name.startswith(GONE)]
-        yield Path(at), {*folders, *names}
+        inside = {*folders, *names}
+        if not inside.isdisjoint(ends):
+            folders.clear()
+        yield Path(at), inside
