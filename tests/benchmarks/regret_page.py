@@ -117,7 +117,7 @@ def setting(stored: Stored) -> str:
         f"`{stored['model']}`, {texts['train']:,} training texts and {texts['validation']:,} "
         f"validation texts of {stored['classes']} classes, one epoch, {stored['precision']}; "
         f"{len(runs)} runs, {nothing} of which end no better than by chance; "
-        f"{seconds['processor'] / 60:.0f} minutes of processor time ({device} each; "
+        f"{seconds['processor'] / 60:.0f} minutes of processor time ({device}; "
         "`make regret`)."
     )
 

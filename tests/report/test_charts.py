@@ -1,6 +1,7 @@
 """Charts as data and as SVG: few lines a panel, every tried rate, and words that stay words."""
 
 import math
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from itertools import pairwise
@@ -14,6 +15,7 @@ from loraexp.records.record import Record
 from loraexp.report.chart import MOST, MOST_PANELS, Axis, Chart, Dots, Lines, axis, thinned
 from loraexp.report.charts import MOST_ROWS, charts
 from loraexp.report.svg import drawings, to_file
+from loraexp.report.svg_parts import FONT
 from loraexp.results.arms import arms
 from loraexp.results.beside import Beside
 from loraexp.results.paired import compare
@@ -116,6 +118,19 @@ def test_a_log_axis_makes_equal_ratios_equally_long() -> None:
 
 def test_labels_that_would_touch_are_left_out() -> None:
     assert thinned([(0, 10), (8, 10), (20, 10)], gap=2) == [True, False, True]
+
+
+@pytest.mark.parametrize(("rate", "all_shown"), [(1.35e-4, True), (1.25e-4, False)])
+def test_turned_labels_are_a_line_apart(
+    make_record: MakeRecord, rate: float, all_shown: bool
+) -> None:
+    rates = (*RATES, rate)
+    records = [make_record({"optim.lr": rate}) for rate in rates]
+    found = arms(records, ["method"])
+    drawn = to_file(charts(found, ["method"], compare(found))["lr"])
+    places = [float(x) for x in re.findall(r"rotate\(-45 ([\d.]+)", drawn)]
+    assert (len(places) == len(rates)) is all_shown
+    assert all((b - a) / 2**0.5 >= FONT for a, b in pairwise(places))
 
 
 def test_forgetting_is_drawn_of_the_arms_that_were_inspected(make_record: MakeRecord) -> None:

@@ -66,6 +66,13 @@ def test_a_link_to_a_run_is_no_run(run: Path) -> None:
     assert (run / FILE).is_file()
 
 
+def test_what_is_below_a_run_is_none(run: Path) -> None:
+    shutil.copytree(run, run / "checkpoints" / "a-copy")
+    assert [*candidates(run.parent)] == [run]
+    (run / FILE).unlink()  # the control
+    assert [*candidates(run.parent)] == [run / "checkpoints" / "a-copy"]
+
+
 def test_a_run_that_is_held_stays_and_goes_once_it_is_not(run: Path) -> None:
     with FileLock(run / LOCK):
         assert RunFolder(run).busy

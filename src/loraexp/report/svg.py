@@ -112,7 +112,8 @@ def grid(panel: Panel, frame: Frame, slanted: bool) -> Iterator[Markup]:
         ).format(frame.left, y, right, frame.left - 6, y + 4, text)
     yield Markup('<path class="edge" d="M{:.1f} {:.1f}H{:.1f}"/>').format(frame.left, foot, right)
     places = [frame.x(panel.x, value) for value, _ in panel.x.ticks]
-    widths = [FONT if slanted else width(text) for _, text in panel.x.ticks]
+    # Turned by 45 degrees, lines of words are as far apart as their ticks over sqrt(2).
+    widths = [FONT * 2**0.5 if slanted else width(text) for _, text in panel.x.ticks]
     shown = thinned([*zip(places, widths, strict=True)], 0)
     for x, (_, text), wanted in zip(places, panel.x.ticks, shown, strict=True):
         yield Markup('<path class="edge" d="M{:.1f} {:.1f}v5"/>').format(x, foot)

@@ -130,7 +130,8 @@ def candidates(folder: Path, begun: bool = False) -> set[Path]:
         begun: also those in which a run began of which nothing else can be told.
     """
     # Not by glob, which leaves out links to nowhere: a record that is one is refused.
-    found = walk(folder.resolve(), RESULTS)  # and what is below is resolved, for no link is followed
+    # What is below is resolved as well, for no link is followed.
+    found = walk(folder.resolve(), RESULTS)
     below = {at for at, names in found if RESULTS & names or (begun and has_begun(names))}
     return below | jobs_of(folder)
 
