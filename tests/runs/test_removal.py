@@ -67,7 +67,8 @@ def test_a_link_to_a_run_is_no_run(run: Path) -> None:
 
 
 def test_what_is_below_a_run_is_none(run: Path) -> None:
-    shutil.copytree(run, run / "checkpoints" / "a-copy")
+    shutil.copytree(run / "adapter", run / "checkpoints" / "a-copy")
+    shutil.copy(run / FILE, run / "checkpoints" / "a-copy")
     assert [*candidates(run.parent)] == [run]
     (run / FILE).unlink()  # the control
     assert [*candidates(run.parent)] == [run / "checkpoints" / "a-copy"]
