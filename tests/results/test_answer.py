@@ -76,6 +76,25 @@ def test_the_smallest_of_those_that_are_not_told_apart_is_named(make_record: Mak
     )
 
 
+@pytest.mark.parametrize("stuck", [True, False])
+def test_a_row_whose_run_gives_all_texts_one_label_is_said_and_never_the_smallest(
+    make_record: MakeRecord, stuck: bool
+) -> None:
+    records = [
+        run(make_record, rank, np.arange(N) < right, seed)
+        for rank, of_seeds in {1: [290, 151, 288], 8: [290, 288, 289], 64: [289, 290, 291]}.items()
+        for seed, right in enumerate(of_seeds)
+    ]
+    confusion = [[0, 149], [0, 151]] if stuck else [[149, 0], [149, 2]]
+    test = {**records[1].metrics["test"], "confusion": confusion}
+    records[1] = replace(records[1], metrics={**records[1].metrics, "test": test})
+    found = arms(records, ["lora.rank"])
+    sentence = answer(found, ["lora.rank"], compare(found))
+    assert f"the smallest is rank {8 if stuck else 1}: " in sentence
+    told = " All test texts get one label from 1 of 3 seeds of rank 1."
+    assert sentence.endswith(told) is stuck
+
+
 def test_single_runs_are_said_to_be_chance(make_record: MakeRecord) -> None:
     sentence = said(make_record, {1: [280], 8: [290]})
     assert sentence.startswith("Most are right with rank 8: 96.7% of 300 test texts (95 % over the")

@@ -84,8 +84,9 @@ def to_file(chart: Chart) -> str:
 def panel_of(panel: Panel, size: tuple[float, float]) -> Markup:
     names = [cut(one.name) for one in panel.labelled()]
     beside = [] if panel.keyed else names
-    room = max((width(name) + 14 for name in beside), default=10)
-    most = max((width(text) for _, text in panel.x.ticks), default=0)
+    ticks = [width(text) for _, text in panel.x.ticks]
+    room = max([width(name) + 14 for name in beside] + [10, *(last / 2 for last in ticks[-1:])])
+    most = max(ticks, default=0)
     top = 26 if panel.title or panel.keyed else 22 if beside else 10  # names may stand above
     left = max((width(text) for _, text in panel.y.ticks), default=0) + (10 if panel.title else 30)
     flat = Frame(size, left, room, 42, top)

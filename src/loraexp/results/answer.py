@@ -83,6 +83,28 @@ def answer(
         against: of each arm, as `compare` gives it.
         baseline: are they compared with one that was named, not with the best?
     """
+    return judged(found, by, against, baseline) + astray(found, by)
+
+
+def astray(found: Sequence[Arm], by: Sequence[str]) -> str:
+    """Which rows have runs that learnt to tell nothing."""
+    stuck = [arm for arm in found if arm.stuck]
+    shown = [
+        f"{arm.stuck} of {len(arm.accuracies)} {'seeds' if len(arm.accuracies) > 1 else 'seed'} of "
+        f"{spelled(by, arm.name) or 'the row'}"
+        for arm in stuck[:MOST_NAMES]
+    ]
+    if more := len(stuck) - len(shown):
+        shown.append(f"some of {more} more rows")
+    return f" All test texts get one label from {'; '.join(shown)}." if stuck else ""
+
+
+def judged(
+    found: Sequence[Arm],
+    by: Sequence[str],
+    against: Sequence[Comparison | None],
+    baseline: bool,
+) -> str:
     pairs = [*zip(found, against, strict=True)]
     first = next(arm for arm, one in pairs if one is None)
     if len(found) == 1:
@@ -130,9 +152,11 @@ def untested(found: Sequence[Arm], by: Sequence[str]) -> str:
 
 
 def smallest(found: Sequence[Arm]) -> Arm:
-    """Trains the fewest parameters, on the fewest texts."""
+    """Trains the fewest parameters, on the fewest texts; of those whose every run learnt to tell
+    something, where there are any."""
     return min(
-        found, key=lambda arm: (arm.trainable, learnt_from(arm.chosen.records[0]), -arm.seeds.mean)
+        [arm for arm in found if not arm.stuck] or found,
+        key=lambda arm: (arm.trainable, learnt_from(arm.chosen.records[0]), -arm.seeds.mean),
     )
 
 

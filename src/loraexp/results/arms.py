@@ -95,6 +95,15 @@ class Arm:
         return len(self.tried.losses) if self.tried else len(self.settings)
 
     @cached_property
+    def stuck(self) -> int:
+        """Runs that call all test texts by one label, though these have several: their training
+        went astray, or nowhere."""
+        confusions = [record.metrics["test"]["confusion"] for record in self.chosen.records]
+        return sum(
+            sum(map(any, zip(*rows, strict=True))) == 1 < sum(map(any, rows)) for rows in confusions
+        )
+
+    @cached_property
     def accuracies(self) -> dict[int, float]:
         """Test accuracy by seed."""
         return {r.config["seed"]: r.metrics["test"]["accuracy"] for r in self.chosen.records}
