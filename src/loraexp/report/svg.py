@@ -85,7 +85,7 @@ def panel_of(panel: Panel, size: tuple[float, float]) -> Markup:
     names = [cut(one.name) for one in panel.labelled()]
     beside = [] if panel.keyed else names
     ticks = [width(text) for _, text in panel.x.ticks]
-    room = max([width(name) + 14 for name in beside] + [10, *(last / 2 for last in ticks[-1:])])
+    room = max([width(name) + 14 for name in beside] + [10, *(last / 2 + 4 for last in ticks[-1:])])
     most = max(ticks, default=0)
     top = 26 if panel.title or panel.keyed else 22 if beside else 10  # names may stand above
     left = max((width(text) for _, text in panel.y.ticks), default=0) + (10 if panel.title else 30)
