@@ -24,7 +24,7 @@ if absent := missing():
     pytest.skip(f"needs SLURM (there is no {absent[0]}): {APT}", allow_module_level=True)
 pytestmark = pytest.mark.slow
 
-# The first is still at work seconds after its first epoch: SLURM lets it live three more, once told.
+# The first is still at work seconds after its first epoch: once told, SLURM lets it live three.
 GRID = ["trainer.max_epochs=600,4,3", "lora.dropout=0.1", "-m"]
 SHORT = ["trainer.max_epochs=4,3", "lora.dropout=0.1", "-m"]
 BY = "trainer.max_epochs"
