@@ -110,6 +110,7 @@ def cluster_check(found: Mapping[str, Any]) -> Table:
     """A simulated sweep beside the real one, a row."""
     columns = [
         Column("way", "process", words=True),
+        Column("told", "read from"),
         Column("jobs", "jobs"),
         Column("simulated", "simulated s", lambda v: f"{v:.1f}"),
         Column("measured", "measured s", lambda v: f"{v:.1f}"),
@@ -117,7 +118,7 @@ def cluster_check(found: Mapping[str, Any]) -> Table:
     ]
     rows = [
         [
-            *(one_does(line), line["jobs"], line["simulated"], line["measured"]),
+            *(one_does(line), line["told"], line["jobs"], line["simulated"], line["measured"]),
             line["simulated"] / line["measured"] - 1,
         ]
         for line in found["lines"]

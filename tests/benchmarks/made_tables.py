@@ -92,7 +92,7 @@ def cluster_check() -> str:
     found = stored("cluster_check")
     what = (
         f"Two workers of one machine ({found['device']}); what a start, a job and the command "
-        "around them take was read from a sweep of a third or half as many jobs"
+        "around them take was read from a sweep of fewer"
     )
     most = max(abs(line["simulated"] / line["measured"] - 1) for line in found["lines"])
     return f"{what}. It is off by {most:.0%} at most:\n\n{text(drawn.cluster_check(found))}"

@@ -23,7 +23,8 @@ ENGINES = {
 
 @pytest.fixture(params=ENGINES)
 def engine(request: pytest.FixtureRequest) -> list[str]:
-    pytest.importorskip({"slurm": "submitit", "ray": "ray"}[request.param])
+    engine = {"slurm": "submitit", "ray": "ray"}[request.param]
+    pytest.importorskip(engine, reason=f"pip install 'loraexp[{request.param}]'")
     return ENGINES[request.param]
 
 

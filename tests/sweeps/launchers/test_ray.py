@@ -1,6 +1,7 @@
 """What is asked of a Ray cluster, and said of one that cannot give it; none is begun."""
 
 import socket
+from importlib import import_module
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ from loraexp.config.sweep import Launcher
 from loraexp.errors import UserError
 
 pytest.importorskip("ray", reason="pip install 'ray>=2.55' (80 MB), as make test-slow does it")
-engine: Any = pytest.importorskip("loraexp.sweeps.launchers.ray")
+engine: Any = import_module("loraexp.sweeps.launchers.ray")  # which needs ray
 pytestmark = pytest.mark.slow  # only there is Ray sure to be installed
 
 
