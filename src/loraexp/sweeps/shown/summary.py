@@ -9,7 +9,7 @@ from loraexp.errors import listed
 from loraexp.records.record import Failure, Record, Trial
 from loraexp.results.answer import answers
 from loraexp.results.arm_keys import naming, varied
-from loraexp.results.arms import Arm, arms
+from loraexp.results.arms import arms
 from loraexp.results.beside import NOTHING, Beside
 from loraexp.results.comparison import findings
 from loraexp.results.notes import score_notes, share_notes, train_notes
@@ -63,8 +63,8 @@ class Summary:
         brief = narrowed(table.without("failed"), EXPENDABLE)  # reasons are long
         lines, below = ["", FORMATS["table"](brief), ""], list[str]()
         records = finished(outcomes)
-        compared = findings(records, varied(records), beside=beside) if records else None
-        if compared and says_more(records, compared.arms):
+        if records and says_more(records, beside):
+            compared = findings(records, varied(records), beside=beside)
             tables["comparison"] = compared.table
             if len(outcomes) > MOST_ROWS:  # what they come to would be out of sight
                 lines = ["", f"{len(outcomes)} runs; table.csv has a row for each.", ""]
@@ -145,11 +145,13 @@ class Summary:
             yield "The base has random weights: it has learnt nothing before."
 
 
-def says_more(records: Sequence[Record], arms: Sequence[Arm]) -> bool:
+def says_more(records: Sequence[Record], beside: Beside) -> bool:
     """Does a comparison say what the table of runs does not: several seeds as one row, or which of
     several learning rates is each row's?"""
-    seeds = {record.config["seed"] for record in records}
-    return len(seeds) > 1 or 1 < len(arms) < len(records)
+    if len({record.config["seed"] for record in records}) > 1:
+        return True
+    rows = arms(records, naming(records, varied(records)), beside.trials)
+    return 1 < len(rows) < len(records)
 
 
 def by_reason(lead: str, outcomes: Sequence[Record | Trial | Failure]) -> Iterator[str]:
